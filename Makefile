@@ -1,0 +1,48 @@
+# Every target says what it does: `make help`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test test-slow check fix bench lock
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+# One pip call: two could resolve torch twice, and the second time without the pin. The folder gets an old
+# date first, so that an installation that breaks off is not taken for one that is done.
+.venv: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	touch -t 200001010000 .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch .venv
+
+demo: .venv ## Make a small dataset from free photographs and score metrics on it
+	$(BIN)/python examples/small_dataset.py dataset
+	$(BIN)/bapps-score --data dataset --metric l2 --metric ssim --metric alex --metric lpips-alex --metric lpips-vgg
+
+test: .venv ## Run the tests, but for the slow ones
+	$(BIN)/pytest -m 'not slow'
+
+test-slow: .venv ## Run the slow tests
+	$(BIN)/pytest -m slow
+
+check: .venv ## Check format, lint and types; change nothing
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/basedpyright
+
+fix: .venv ## Format, and mend what the linter can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: .venv ## Run every benchmark
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: ## Write constraints.txt anew from a fresh environment, newest versions but for torch
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	grep '^torch==' constraints.txt > .venv-lock/torch.txt
+	.venv-lock/bin/python -m pip install --quiet --constraint .venv-lock/torch.txt '.[dev]'
+	.venv-lock/bin/python -m pip freeze --exclude bapps --local | sed 's/+cpu$$//' > .venv-lock/freeze.txt
+	mv .venv-lock/freeze.txt constraints.txt
+	rm -rf .venv-lock

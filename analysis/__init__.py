@@ -1,0 +1,1 @@
+"""Numbers about metrics and about people, and the pictures of them."""

@@ -1,0 +1,106 @@
+"""Fetch one file over the web: resumed after an interruption, checked, and in place only when whole."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import urllib3
+
+from bapps_builder.errors import DownloadError
+
+_CHUNK = 1 << 16
+
+
+def fetch(
+    address: str,
+    target: Path,
+    *,
+    sha256_prefix: str,
+    retries: int = 3,
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Download `address` to `target`.
+
+    Bytes go to `target` + ".part" first; a later call goes on where that file ends, with a Range request.
+
+    Parameters
+    ----------
+    address : str
+    target : Path
+    sha256_prefix : str
+        The hexadecimal SHA-256 of the file, or its first digits.
+    advance : callable
+        Called with the number of bytes each time some arrive, those of an earlier attempt included.
+
+    Raises
+    ------
+    DownloadError
+        If the address cannot be reached, breaks off, or gives another file (which is then deleted), or
+        if the file cannot be written.
+    """
+    try:
+        _fetch(address, target, sha256_prefix, retries, advance)
+    except urllib3.exceptions.HTTPError as error:
+        raise DownloadError(f"{address}: cannot be fetched: {_shortest(error)}") from error
+    except OSError as error:
+        raise DownloadError(f"{address}: cannot be written to {target}: {error.strerror or error}") from error
+
+
+def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance: Callable[[int], None]) -> None:
+    part = target.with_name(target.name + ".part")
+    done = part.stat().st_size if part.exists() else 0
+    http = urllib3.PoolManager(
+        retries=urllib3.Retry(total=retries, backoff_factor=0.5),
+        timeout=urllib3.Timeout(connect=10, read=60),
+    )
+    response = _get(http, address, done)
+    if done and response.status == 206 and _first_byte(response) != done:
+        # The server sends another piece than the one asked for: start again with the whole.
+        response.close()
+        done = 0
+        response = _get(http, address, done)
+    if response.status == 416 and done:  # nothing is left to send
+        response.release_conn()
+    else:
+        if response.status not in (200, 206):
+            raise DownloadError(f"{address}: answered {response.status} {response.reason or ''}".rstrip())
+        if response.status == 200:
+            done = 0
+        elif _first_byte(response) != done:
+            answered = response.headers.get("Content-Range")
+            raise DownloadError(f"{address}: answered with a piece ({answered}), wanted the whole file")
+        advance(done)
+        with part.open("ab" if done else "wb") as out:
+            for chunk in response.stream(_CHUNK):
+                out.write(chunk)
+                advance(len(chunk))
+    found = sha256_of(part)
+    if not found.startswith(sha256_prefix):
+        part.unlink()
+        raise DownloadError(
+            f"{address}: gave a file with SHA-256 {found}, wanted one that begins with {sha256_prefix}; deleted"
+        )
+    part.replace(target)
+
+
+def _get(http: urllib3.PoolManager, address: str, start: int) -> urllib3.BaseHTTPResponse:
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    return http.request("GET", address, headers=headers, preload_content=False)
+
+
+def _first_byte(response: urllib3.BaseHTTPResponse) -> int | None:
+    """Where the piece of a partial answer begins in the file (RFC 9110, 14.4)."""
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else None
+
+
+def sha256_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shortest(error: BaseException) -> str:
+    reason = getattr(error, "reason", None)
+    return _shortest(reason) if isinstance(reason, BaseException) else f"{type(error).__name__}: {error}"

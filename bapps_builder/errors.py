@@ -1,0 +1,36 @@
+"""What can go wrong through the user's input, as one tree.
+
+BappsError
+├── ImageError      a file that is no readable image, or has the wrong size
+├── DatasetError    a dataset, set or table that is missing, incomplete or out of range
+├── MetricError     an unknown metric, or one that failed or returned what is no distance
+├── WeightsError    weights that cannot be had, or are not the ones they should be
+└── DownloadError   a file that could not be fetched, or is not the one announced
+
+Every message is one line: what, what was found, what was wanted, what to do. The commands print it
+and end with exit status 2; anything else that is raised is a defect of ours.
+"""
+
+
+class BappsError(ValueError):
+    """Input that cannot be worked with. The message is one line, made for the user."""
+
+
+class ImageError(BappsError):
+    """A file that is no readable image, or has the wrong size."""
+
+
+class DatasetError(BappsError):
+    """A dataset, set or table that is missing, incomplete or out of range."""
+
+
+class MetricError(BappsError):
+    """An unknown metric, or one that failed or returned what is no distance."""
+
+
+class WeightsError(BappsError):
+    """Weights that cannot be had, or are not the ones they should be."""
+
+
+class DownloadError(BappsError):
+    """A file that could not be fetched, or is not the one announced."""

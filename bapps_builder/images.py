@@ -1,0 +1,141 @@
+"""The only file that decodes and encodes images. In memory an image is uint8 RGB, (H, W, 3)."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from bapps_builder.errors import ImageError
+
+try:
+    import cv2
+
+    cv2.imdecode  # noqa: B018 - a broken double install imports, but is empty
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        "OpenCV does not load: opencv-python and opencv-python-headless overwrite each other; run "
+        "`pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python-headless`"
+    ) from error
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"})
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TRUE_COLOUR_8_BIT = (8, 2)
+# Chunks that change the pixels or their orientation in one decoder and not in another.
+_CHUNKS_FOR_PILLOW = frozenset({b"tRNS", b"eXIf", b"acTL"})
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a file as uint8 RGB of shape (H, W, 3), with the pixels that Pillow's `convert("RGB")` gives.
+
+    Plain 8-bit RGB PNG, the format of every patch, goes through OpenCV, which is faster and releases
+    the interpreter; everything else goes through Pillow. No orientation tag is applied, as in the
+    official loader. The first frame of an animation is read.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, truncated, corrupt, not an image, has more than 8 bits in one grey
+        channel, or has transparent pixels, whose colour would depend on a background.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return decode_image(data, name=str(path))
+
+
+def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
+    """Decode the bytes of an image file to uint8 RGB of shape (H, W, 3); see `read_image`.
+
+    `name` is what an error calls the image.
+    """
+    if data.startswith(_PNG_SIGNATURE) and _is_plain_rgb_png(data, name):
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        except cv2.error as error:  # more pixels than OpenCV takes
+            raise ImageError(f"{name}: cannot be decoded: {error.err}") from error
+        if image is None:
+            raise ImageError(f"{name}: corrupt PNG image data")
+        return image.astype(np.uint8, copy=False)
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            return _to_rgb(opened, name)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name}: not a readable image: no format that Pillow knows, or cut off ({len(data)} bytes)"
+        ) from error
+    except Exception as error:  # Pillow raises many types on hostile or broken files
+        raise ImageError(f"{name}: not a readable image: {error}") from error
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as PNG, losslessly, at compression level 1."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ImageError(f"an image to encode must be (H, W, 3) uint8, got shape {image.shape} and type {image.dtype}")
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    done, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]), settings)
+    if not done:
+        raise ImageError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
+    return data.tobytes()
+
+
+def resize_bilinear(image: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
+    """Resize to (height, width, 3) with Pillow's BILINEAR filter, the one behind all published BAPPS scores."""
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def colour_scale(values: NDArray[np.floating], *, top: float) -> NDArray[np.uint8]:
+    """Colour a map of shape (H, W) from 0 (dark) to `top` (bright) as uint8 RGB (H, W, 3), viridis."""
+    levels = np.clip(values / top if top > 0 else values, 0, 1) * 255
+    coloured = cv2.applyColorMap(np.rint(levels).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    return np.ascontiguousarray(coloured[..., ::-1], np.uint8)
+
+
+def _is_plain_rgb_png(data: bytes, name: str) -> bool:
+    """Tell whether a PNG is 8-bit RGB without chunks that decoders read differently.
+
+    Walks the chunks and checks each checksum, so that a damaged file is one line of ours and not a
+    message that libpng prints, and so that a file cut after its last row is noticed too.
+    """
+    plain, at = False, len(_PNG_SIGNATURE)
+    while True:
+        if at + 12 > len(data):
+            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data):
+            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} wants {end + 4})")
+        if zlib.crc32(memoryview(data)[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ImageError(f"{name}: corrupt PNG (checksum of chunk {kind!r})")
+        if kind == b"IHDR" and length == 13:
+            if data[at + 16] == 16:
+                raise ImageError(f"{name}: 16 bits a channel; convert it to 8 bits first")
+            plain = (data[at + 16], data[at + 17]) == _TRUE_COLOUR_8_BIT
+        elif kind in _CHUNKS_FOR_PILLOW:
+            plain = False
+        elif kind == b"IEND":
+            return plain
+        at = end + 4
+
+
+def _to_rgb(opened: Image.Image, name: str) -> NDArray[np.uint8]:
+    if opened.mode.startswith("I") or opened.mode == "F":
+        raise ImageError(f"{name}: more than 8 bits a channel (Pillow mode {opened.mode}); convert it to 8 bits first")
+    if opened.has_transparency_data:
+        pixels = np.asarray(opened.convert("RGBA"))
+        lowest = int(pixels[..., 3].min())
+        if lowest < 255:
+            raise ImageError(f"{name}: has transparent pixels (alpha down to {lowest}); flatten it first")
+        return pixels[..., :3].copy()
+    return np.array(opened.convert("RGB"))  # a copy, since Pillow's own buffer is read-only

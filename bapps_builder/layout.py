@@ -1,0 +1,94 @@
+"""The official BAPPS layout; the only file that spells its paths.
+
+ROOT/2afc/{train,val}/SET/{ref,p0,p1}/NNNNNN.png   judge/NNNNNN.npy   fraction for p1
+ROOT/jnd/val/SET/{p0,p1}/NNNNNN.png                same/NNNNNN.npy    fraction of "same"
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bapps_builder.errors import DatasetError
+
+Task = Literal["2afc", "jnd"]
+TASKS: tuple[Task, ...] = ("2afc", "jnd")
+
+SPLITS = ("train", "val")
+IMAGE_FOLDERS: dict[Task, tuple[str, ...]] = {"2afc": ("ref", "p0", "p1"), "jnd": ("p0", "p1")}
+LABEL_FOLDER: dict[Task, str] = {"2afc": "judge", "jnd": "same"}
+
+# The paper's validation sets in the order of its tables, and the two groups it averages.
+PAPER_SETS = ("traditional", "cnn", "superres", "deblur", "color", "frameinterp")
+PAPER_GROUPS: dict[str, tuple[str, ...]] = {
+    "distortions": ("traditional", "cnn"),
+    "real algorithms": ("superres", "deblur", "color", "frameinterp"),
+}
+
+
+@dataclass(frozen=True)
+class SetFolder:
+    """One set of items on disk, for example `val/traditional` of the task `2afc`."""
+
+    root: Path
+    task: Task
+    split: str
+    name: str
+
+    @property
+    def label(self) -> str:
+        """The name on the command line and in tables: `split/name`."""
+        return f"{self.split}/{self.name}"
+
+    @property
+    def path(self) -> Path:
+        """The folder that holds the image and label folders."""
+        return self.root / self.task / self.split / self.name
+
+
+def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> list[SetFolder]:
+    """Find the sets of a dataset.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that holds `2afc/` and `jnd/`.
+    tasks : sequence of "2afc", "jnd"
+    wanted : sequence of "split/name"
+        The sets to take, in this order, of whichever of the tasks have them. Empty: of each task every
+        validation set in the paper's order, then others by name; if it has training sets only, those.
+
+    Raises
+    ------
+    DatasetError
+        If `root` is no folder, has no sets, or a wanted set is not there (the message names those that are).
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
+    present = [found for task in tasks for split in SPLITS for found in _sets_of_split(root, task, split)]
+    if not present:
+        places = " or ".join(str(root / task / "val" / "SET") for task in tasks)
+        raise DatasetError(f"{root}: no sets in it; wanted folders {places}")
+    for label in wanted:
+        if label not in {found.label for found in present}:
+            there = ", ".join(f"{found.label} ({found.task})" for found in present)
+            raise DatasetError(f"{root}: no set {label!r}; there: {there}")
+    if wanted:
+        order = list(dict.fromkeys(wanted))
+        chosen = [found for found in present if found.label in order]
+        return sorted(chosen, key=lambda found: (tasks.index(found.task), order.index(found.label)))
+    validated = {found.task for found in present if found.split == "val"}
+    return [found for found in present if found.split == "val" or found.task not in validated]
+
+
+def _sets_of_split(root: Path, task: Task, split: str) -> list[SetFolder]:
+    folder = root / task / split
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    return [SetFolder(root, task, split, name) for name in sorted(names, key=paper_order)]
+
+
+def paper_order(name: str) -> tuple[int, str]:
+    """Sort key: the paper's sets in the order of its tables, then all others by name."""
+    return (PAPER_SETS.index(name) if name in PAPER_SETS else len(PAPER_SETS), name)

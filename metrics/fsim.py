@@ -1,0 +1,237 @@
+"""FSIM and FSIMc: Zhang, Zhang, Mou and Zhang, IEEE TIP 2011, doi 10.1109/TIP.2011.2109730.
+
+Similarity of gradients and of phase congruency (Kovesi, Videre 1999), weighted by phase congruency, since
+people look where the phases of many frequencies agree; FSIMc adds the similarity of colours.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metrics.gmsd import (
+    SCHARR,
+    block_means,
+    contrast,
+    embedding,
+    gradient_magnitude,
+    in_levels,
+    safe_sqrt,
+    similarity,
+)
+from metrics.metric import Metric
+from metrics.registry import register_metric
+from metrics.tensors import check_unit_pair
+
+Floats = NDArray[np.float64]
+
+# Section II-A in the authors' settings: log-Gabor filters over scales and orientations.
+_SCALES, _ORIENTATIONS = 4, 4
+_SHORTEST_WAVE, _WAVE_RATIO = 6, 2
+_SIGMA_ON_FREQUENCY, _SPACING_ON_SIGMA = 0.55, 1.2
+_NOISE_SIGMAS, _EPSILON = 2.0, 1e-4
+# The authors divide the noise threshold by this, found by trial for this measure of congruency.
+_NOISE_RESCALING = 1.7
+# Butterworth low-pass that rounds the corners of the spectrum.
+_CUTOFF, _SHARPNESS = 0.45, 15
+# Section III: T1 for phase congruency, T2 for gradients, T3 = T4 for I and Q, and the power of colour.
+_T1, _T2, _T3, _LAMBDA = 0.85, 160.0, 200.0, 0.03
+_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
+# One period of the longest wave.
+_SMALLEST_SIDE = _SHORTEST_WAVE * _WAVE_RATIO ** (_SCALES - 1)
+# Far below any weight that is not rounding noise; where all weights are 0, all positions count alike.
+NO_WEIGHT = 1e-8
+
+
+def fsim(a: Tensor, b: Tensor) -> Tensor:
+    """Feature similarity of luminance per pair, eq. 3 to 6; differentiable and symmetric.
+
+    Luminance of YIQ on 0 to 255. Images with a shorter side of 384 or more are first shrunk F times by
+    means of FxF blocks, F = round(shorter side / 256). Phase congruency: 4 scales, 4 orientations,
+    shortest wavelength 6, ratio 2, sigma on frequency .55, angular spacing 1.2 sigma, k = 2, epsilon 1e-4.
+    Scharr gradients divided by 16. T1 = .85, T2 = 160.
+
+    Parameters
+    ----------
+    a, b : float tensors of shape (N, 3, H, W)
+        RGB in [0, 1], H and W at least 48. Computed in float64.
+
+    Returns
+    -------
+    tensor of shape (N,), float64
+        In (0, 1], 1 for equal images.
+
+    Raises
+    ------
+    MetricError
+        If the tensors are no such pair.
+    """
+    check_unit_pair("fsim", a, b, smallest_side=_SMALLEST_SIDE)
+    return _indices(_features(a.double()), _features(b.double()))[:, 0]
+
+
+def fsimc(a: Tensor, b: Tensor) -> Tensor:
+    """Feature similarity with colour per pair, eq. 7 to 10; differentiable and symmetric.
+
+    As `fsim`, times the similarity of I and of Q (T3 = T4 = 200) to the power lambda = .03. Where their
+    product is negative, the real part of the power counts, as in the authors' code.
+
+    Parameters
+    ----------
+    a, b : float tensors of shape (N, 3, H, W)
+        RGB in [0, 1], H and W at least 48. Computed in float64.
+
+    Returns
+    -------
+    tensor of shape (N,), float64
+        At most 1, for equal images.
+
+    Raises
+    ------
+    MetricError
+        If the tensors are no such pair.
+    """
+    check_unit_pair("fsimc", a, b, smallest_side=_SMALLEST_SIDE)
+    return _indices(_features(a.double()), _features(b.double()))[:, 1]
+
+
+def _features(images: Tensor) -> Tensor:
+    """Phase congruency, gradient magnitude, I, Q: unit RGB (N, 3, H, W) to (N, 4, h, w)."""
+    yiq = shrunk(in_levels(images, _YIQ))
+    luminance = yiq[:, :1]
+    congruency = phase_congruency(luminance[:, 0])[:, None]
+    return torch.cat([congruency, gradient_magnitude(luminance, SCHARR), yiq[:, 1:]], 1)
+
+
+def _indices(a: Tensor, b: Tensor) -> Tensor:
+    """FSIM and FSIMc of features (N, 4, h, w): (N, 2)."""
+    local = similarity(a[:, 0], b[:, 0], _T1) * similarity(a[:, 1], b[:, 1], _T2)
+    colour = similarity(a[:, 2:], b[:, 2:], _T3).prod(1)
+    both = torch.stack([local, local * real_power(colour, _LAMBDA)], 1)
+    return weighted_mean(both, torch.maximum(a[:, :1], b[:, :1]))
+
+
+def shrunk(images: Tensor) -> Tensor:
+    """Shrink (N, K, H, W) to about 256 pixels on the shorter side, by means of blocks, never to enlarge it."""
+    side = max(1, math.floor(min(images.shape[2:]) / 256 + 0.5))
+    return block_means(images, side) if side > 1 else images
+
+
+def real_power(values: Tensor, exponent: float) -> Tensor:
+    """Real part of the principal power of real values, held at |x| = 1e-12 near 0, where it is too steep."""
+    power = values.abs().clamp_min(1e-12).pow(exponent)
+    return torch.where(values < 0, math.cos(math.pi * exponent) * power, power)
+
+
+def weighted_mean(maps: Tensor, weights: Tensor) -> Tensor:
+    """Mean over positions of maps (N, K, h, w) with weights (N, 1, h, w), or a plain one if all are 0: (N, K)."""
+    weights = weights + NO_WEIGHT
+    # From 1 down, so that maps of ones give 1 and small differences keep their digits.
+    return 1 - ((1 - maps) * weights).sum((2, 3)) / weights.sum((2, 3))
+
+
+def phase_congruency(planes: Tensor) -> Tensor:
+    """How far the phases of all scales agree, in [0, 1], per position: (N, H, W) to the same shape."""
+    filters, noise_gains = _log_gabor_filters(*planes.shape[1:])
+    # The filters take the mean out; without it a flat plane is exactly 0, not rounding noise.
+    spectrum = torch.fft.fft2(planes - planes.mean((1, 2), keepdim=True))[:, None]  # (N, 1, H, W)
+    energies, amplitudes = torch.zeros_like(planes), torch.zeros_like(planes)
+    for of_scale, noise_gain in zip(torch.from_numpy(filters).to(planes), noise_gains.tolist(), strict=True):
+        response = torch.fft.ifft2(spectrum * of_scale)  # (N, scale, H, W)
+        total = response.sum(1)
+        squares, total_square = _squared_length(response), _squared_length(total)
+        strength = safe_sqrt(total_square) + _EPSILON
+        # The responses along their mean phase, less what lies across it.
+        along = total_square / strength
+        across = (response * (total.conj() / strength)[:, None]).imag.abs().sum(1)
+        # Noise is judged from the finest scale, where most of the response is noise.
+        noise = noise_gain * safe_sqrt(_median(squares[:, 0].flatten(1)))[:, None, None]
+        energies = energies + (along - across - noise).clamp_min(0)
+        amplitudes = amplitudes + safe_sqrt(squares).sum(1)
+    return energies / (amplitudes + NO_WEIGHT)
+
+
+def _squared_length(values: Tensor) -> Tensor:
+    """|z|² of complex values, faster than with `abs`, and with a gradient at 0."""
+    squares = torch.view_as_real(values).square()
+    return squares[..., 0] + squares[..., 1]
+
+
+def _median(rows: Tensor) -> Tensor:
+    """Medians of rows (N, M): for even M the mean of the middle two, where torch takes the lower."""
+    count = rows.shape[1]
+    upper_half = rows.topk(count // 2 + 1, sorted=False).values
+    return upper_half.topk(2 - count % 2, largest=False).values.mean(1)
+
+
+@lru_cache(maxsize=16)
+def _log_gabor_filters(height: int, width: int) -> tuple[Floats, Floats]:
+    """Filters on the spectrum, and the noise threshold of an orientation on its median amplitude.
+
+    Returns
+    -------
+    filters : array of shape (orientation, scale, height, width)
+    noise_gains : array of shape (orientation,)
+    """
+    v, u = np.meshgrid(_frequencies(height), _frequencies(width), indexing="ij")
+    radius, angle = np.hypot(u, v), np.arctan2(-v, u)
+    low_pass = 1 / (1 + (radius / _CUTOFF) ** (2 * _SHARPNESS))
+    radius[0, 0] = 1  # log 0; the mean is taken out below
+
+    waves = _SHORTEST_WAVE * float(_WAVE_RATIO) ** np.arange(_SCALES)
+    spread = 2 * math.log(_SIGMA_ON_FREQUENCY) ** 2
+    radial = np.exp(-(np.log(radius * waves[:, None, None]) ** 2) / spread) * low_pass
+    radial[:, 0, 0] = 0
+
+    directions = np.arange(_ORIENTATIONS)[:, None, None] * math.pi / _ORIENTATIONS
+    turned = np.abs(np.angle(np.exp(1j * (angle - directions))))
+    sigma = math.pi / _ORIENTATIONS / _SPACING_ON_SIGMA
+    angular = np.exp(-(turned**2) / (2 * sigma**2))
+    filters = angular[:, None] * radial
+
+    # White noise of power p responds with energy p Σ(Σ f)², f the filters of an orientation in space. The
+    # squared amplitude at the finest scale has mean p Σ F² and median ln 2 of that; its root is Rayleigh.
+    in_space = np.fft.ifft2(filters).real.sum(1) * math.sqrt(height * width)
+    tau = np.sqrt((in_space**2).sum((1, 2)) / (math.log(2) * (filters[:, 0] ** 2).sum((1, 2))))
+    sigmas = math.sqrt(math.pi / 2) + _NOISE_SIGMAS * math.sqrt(2 - math.pi / 2)
+    return filters, tau * sigmas / _NOISE_RESCALING
+
+
+def _frequencies(n: int) -> Floats:
+    """Cycles per pixel in the order of an FFT; an odd n is spread to ±.5 as in the authors' code."""
+    return np.fft.ifftshift(np.arange(n) - n // 2) / (n - n % 2)
+
+
+# One object each, so that both metrics share the work. Features in float32 move no index by more than 1e-6.
+_embed = embedding(_features, dtype=torch.float32)
+_contrast = contrast(_indices)
+_SETTINGS = (
+    "phase congruency of 4 scales and 4 orientations, Scharr gradients, T1 = .85, T2 = 160, range 255, "
+    "images from 384 pixels shrunk to about 256"
+)
+
+FSIM = register_metric(
+    Metric(
+        concurrent=True,
+        name="fsim",
+        description=f"1 - FSIM of luminance, {_SETTINGS}",
+        embed=_embed,
+        contrast=_contrast,
+        head=lambda indices: 1 - indices[:, 0],
+        smallest_side=_SMALLEST_SIDE,
+    )
+)
+FSIMC = register_metric(
+    Metric(
+        concurrent=True,
+        name="fsimc",
+        description=f"1 - FSIMc, {_SETTINGS}, I and Q with T3 = T4 = 200, lambda = .03",
+        embed=_embed,
+        contrast=_contrast,
+        head=lambda indices: 1 - indices[:, 1],
+        smallest_side=_SMALLEST_SIDE,
+    )
+)
