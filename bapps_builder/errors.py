@@ -5,6 +5,8 @@ BappsError
 ├── DatasetError    a dataset, set or table that is missing, incomplete or out of range
 ├── MetricError     an unknown metric, or one that failed or returned what is no distance
 ├── WeightsError    weights that cannot be had, or are not the ones they should be
+├── DistortionError an unknown distortion, a recipe that does not parse, or a value out of range
+├── PatchSetError   a patch set that is missing, incomplete, or was made with other settings
 └── DownloadError   a file that could not be fetched, or is not the one announced
 
 Every message is one line: what, what was found, what was wanted, what to do. The commands print it
@@ -34,3 +36,11 @@ class WeightsError(BappsError):
 
 class DownloadError(BappsError):
     """A file that could not be fetched, or is not the one announced."""
+
+
+class DistortionError(BappsError):
+    """An unknown distortion, a recipe that does not parse, or a value out of range."""
+
+
+class PatchSetError(BappsError):
+    """A patch set that is missing, incomplete, or was made with other settings."""

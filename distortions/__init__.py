@@ -1,1 +1,1 @@
-"""Ways to damage a patch, and the generator of patch sets. Still empty: `bapps-distort` comes next."""
+"""Ways to damage a patch, and the generator of patch sets."""
