@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from baseline.official_loop import PlainLPIPS, evaluate_plain
@@ -182,7 +181,6 @@ def classical(folder: Path, rounds: int, scale: float) -> None:
         return 0.5 * float(np.mean((rgb2lab(x) / 100 - rgb2lab(y) / 100) ** 2))
 
     print("\nclassical metrics in memory, pairs/s, baseline: scikit-image one pair at a time")
-    classical_limits()
     for name, slow in (("ssim", slow_ssim), ("l2-lab", slow_l2_lab)):
         metric = load(name)
         some = slice(0, 100)
@@ -201,21 +199,6 @@ def classical(folder: Path, rounds: int, scale: float) -> None:
         print(f"{name:8} baseline {base:>6.0f}  ours {speed:>7.0f}  ratio {ratio:>5.1f}  floor 20", flush=True)
         for side in (64, 256):
             end_to_end(metric, write_triplets(folder / f"{name}-{side}", int(400 * scale), file_side=side))
-
-
-def classical_limits() -> None:
-    """What one core needs at least for one 64x64 pair, by OpenCV's compiled loops, in float64."""
-    window = cv2.getGaussianKernel(11, 1.5, cv2.CV_64F)
-    planes = np.random.default_rng(0).random((64, 64, 12))  # 4 moments of 3 channels
-    levels = np.random.default_rng(0).random((2 * 64 * 64, 3))
-    cv2.setNumThreads(1)
-    windows = min(seconds(lambda: cv2.sepFilter2D(planes, -1, window, window)) for _ in range(50))
-    roots = min(seconds(lambda: cv2.pow(levels, 1 / 3)) for _ in range(50))
-    cv2.setNumThreads(-1)
-    print(
-        f"limits a core, OpenCV's compiled loops: SSIM's windows alone {1 / windows:.0f} pairs/s, "
-        f"Lab's cube roots alone {1 / roots:.0f} pairs/s"
-    )
 
 
 def end_to_end(metric: Metric, items: ItemSet) -> None:

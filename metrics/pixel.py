@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.chunks import in_chunks, scratch
-from metrics.color import rgb_to_lab
+from metrics.chunks import in_chunks
+from metrics.color import squared_lab_difference
 from metrics.metric import Images, Metric
 from metrics.registry import register_metric
 
@@ -23,15 +23,8 @@ def mean_square(a: Images, b: Images) -> Floats:
 
 
 def l2_lab(a: Images, b: Images) -> Floats:
-    """Half the mean squared Lab difference per image, Lab divided by 100; uint8 (N, H, W, 3) to (N,).
-
-    Lab is computed for each pair and not shared between pairs: moving it through memory costs more than
-    computing it.
-    """
-    lab, other = (rgb_to_lab(x, out=scratch(name, x.shape)) for name, x in (("lab", a), ("other lab", b)))
-    lab -= other
-    difference = lab.reshape(len(a), -1)
-    return 0.5 / 100**2 * np.einsum("ij,ij->i", difference, difference) / difference.shape[1]
+    """Half the mean squared Lab difference per image, Lab divided by 100; uint8 (N, H, W, 3) to (N,)."""
+    return 0.5 / 100**2 * squared_lab_difference(a, b) / a[0].size
 
 
 def _negative_psnr(square: Floats) -> Floats:
