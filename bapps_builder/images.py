@@ -95,6 +95,22 @@ def resize_bilinear(image: NDArray[np.uint8], *, width: int, height: int) -> NDA
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def through_jpeg(image: NDArray[np.uint8], *, quality: int, chroma_subsampling: bool) -> NDArray[np.uint8]:
+    """Encode as JPEG in memory and decode again: what the codec leaves of an image (H, W, 3).
+
+    `quality` is libjpeg's, 1 to 100. Chroma is kept at half the width and height (4:2:0) or whole (4:4:4).
+    """
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if chroma_subsampling else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    try:
+        done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    except cv2.error as error:  # a side over 65,500 pixels
+        raise ImageError(f"cannot encode an image of shape {image.shape} as JPEG: {error.err}") from error
+    if not done:
+        raise ImageError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as JPEG")
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
 def colour_scale(values: NDArray[np.floating], *, top: float) -> NDArray[np.uint8]:
     """Colour a map of shape (H, W) from 0 (dark) to `top` (bright) as uint8 RGB (H, W, 3), viridis."""
     levels = np.clip(values / top if top > 0 else values, 0, 1) * 255

@@ -25,7 +25,7 @@ from distortions.registry import Distortion, Patch, distortions, find
 IDENTITY = "identity"
 # Families of which no two follow each other in a composition.
 _ONCE = ("noise", "spatial")
-_STEP = re.compile(r"(?P<name>[a-z0-9-]+)(?:\((?P<values>[^()]*)\))?")
+_STEP = re.compile(r"(?P<name>[\w-]+)(?:\((?P<values>[^()]*)\))?")
 
 
 @dataclass(frozen=True)

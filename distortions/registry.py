@@ -10,7 +10,9 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,8 @@ FAMILIES = ("photometric", "noise", "blur", "spatial", "compression")
 # Pixels of real image that `generate` keeps around a patch while it is distorted, and cuts off at the end.
 # A multiple of 16, so that the 8x8 blocks and 16x16 chroma blocks of JPEG start at the patch's own corner.
 MARGIN = 16
+# What most distortions do where they would need pixels beyond the border: OpenCV's BORDER_REFLECT_101.
+REFLECTED = "mirrored at the edge pixel"
 # Digits of a drawn value. Enough to be continuous, few enough to read; a recipe holds exactly these.
 _DIGITS = 6
 
@@ -52,6 +56,31 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Ramp:
+    """How strength grows with severity: strength = top * severity ** power.
+
+    The numbers come from `benchmarks/severity.py`, which puts all distortions on one scale: a mean LPIPS
+    (AlexNet) to the original of about .07 at severity .5 and .2 at 1.
+
+    Attributes
+    ----------
+    top : float
+        Strength at severity 1, in the unit of the parameter that it becomes.
+    power : float
+    """
+
+    top: float
+    power: float
+
+    def __call__(self, severity: float) -> float:
+        """Strength at a severity in [0, 1]."""
+        return self.top * severity**self.power
+
+    def __str__(self) -> str:
+        return f"{self.top:g} s^{self.power:g}" if self.power != 1 else f"{self.top:g} s"
+
+
+@dataclass(frozen=True)
 class Distortion:
     """A way to damage a patch.
 
@@ -64,9 +93,11 @@ class Distortion:
         (patch, rng, **values) to a patch of the same shape; never writes into its input. Chance comes from
         rng alone: fields of noise and of displacement, but no strength, which is among the values.
     parameters : mapping of name to Parameter
+    ramp : Ramp
+        Severity to strength.
     draw : callable
-        (severity in [0, 1], rng) to values. It takes the same random directions from rng at every severity
-        and only scales them, so that one rng state gives one distortion at growing strength.
+        (strength, rng) to values. It takes the same random directions from rng at every strength and only
+        scales them, so that one rng state gives one distortion at growing strength.
     border : str
         What it does where it needs pixels beyond the border of its input, in a few words.
     """
@@ -75,6 +106,7 @@ class Distortion:
     family: str
     function: Callable[..., Patch]
     parameters: Mapping[str, Parameter]
+    ramp: Ramp
     draw: Callable[[float, np.random.Generator], Values]
     border: str
 
@@ -104,7 +136,13 @@ class Distortion:
             raise DistortionError(f"{self.name}: patch must be (H, W, 3) uint8 RGB, got shape {shape} and type {kind}")
         if not patch.size:
             raise DistortionError(f"{self.name}: patch must not be empty, got shape {patch.shape}")
-        return self.function(np.ascontiguousarray(patch), rng, **self.checked(values))
+        checked = self.checked(values)
+        try:
+            return self.function(np.ascontiguousarray(patch), rng, **checked)
+        except cv2.error as error:  # such as a side over 32,767 pixels in a warp
+            raise DistortionError(
+                f"{self.name}: OpenCV refuses an image of shape {patch.shape}: {error.err}"
+            ) from error
 
     def checked(self, values: Values) -> dict[str, float]:
         """Give the values in the order of the parameters, each in range, or raise DistortionError."""
@@ -132,7 +170,9 @@ class Distortion:
         """Draw values of a severity in [0, 1], rounded to the digits that a recipe prints."""
         if not 0 <= severity <= 1:
             raise DistortionError(f"severity must be in [0, 1], got {severity!r}")
-        return self.checked({name: float(f"{value:.{_DIGITS}g}") for name, value in self.draw(severity, rng).items()})
+        drawn = self.draw(self.ramp(severity), rng)
+        # Adding 0 turns -0.0, as it comes from a direction times nothing, into 0.0.
+        return self.checked({name: float(f"{value:.{_DIGITS}g}") + 0.0 for name, value in drawn.items()})
 
 
 _ENTRIES: dict[str, Distortion] = {}
@@ -140,6 +180,7 @@ _ENTRIES: dict[str, Distortion] = {}
 
 def distortion(
     *,
+    ramp: Ramp,
     draw: Callable[[float, np.random.Generator], Values],
     border: str,
     **parameters: Parameter,
@@ -158,7 +199,7 @@ def distortion(
             raise ValueError(f"two distortions want the name {name!r}")
         if list(inspect.signature(function).parameters)[2:] != list(parameters):
             raise ValueError(f"{name} must take (patch, rng, *, {', '.join(parameters)})")
-        _ENTRIES[name] = Distortion(name, family, function, parameters, draw, border)
+        _ENTRIES[name] = Distortion(name, family, function, parameters, ramp, draw, border)
         return function
 
     return register
@@ -166,6 +207,11 @@ def distortion(
 
 def distortions() -> dict[str, Distortion]:
     """Give all distortions by name, in the order of families and, within one, of definition."""
+    return dict(_in_order())
+
+
+@cache
+def _in_order() -> Mapping[str, Distortion]:
     for family in FAMILIES:
         importlib.import_module(f"distortions.{family}")
     return dict(sorted(_ENTRIES.items(), key=lambda item: FAMILIES.index(item[1].family)))
@@ -173,9 +219,9 @@ def distortions() -> dict[str, Distortion]:
 
 def find(name: str) -> Distortion:
     """Give the distortion of a name, or raise DistortionError with the nearest names."""
-    known = distortions()
+    known = _in_order()
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=2)
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.45)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(known)}"
     raise DistortionError(f"unknown distortion {name!r}; {hint}")

@@ -1,0 +1,65 @@
+"""Blur: by a Gaussian kernel, or by a bilateral filter, which spares edges.
+
+Names and family are of Zhang et al., CVPR 2018, Table 2; the strengths are this project's. No rng is used.
+"""
+
+import cv2
+import numpy as np
+
+from distortions.registry import REFLECTED, Parameter, Patch, Ramp, distortion
+
+
+@distortion(
+    ramp=Ramp(1.03, 0.65),
+    draw=lambda strength, rng: {"sigma": strength},
+    border=REFLECTED,
+    sigma=Parameter(0, 100, "pixels", "standard deviation of the kernel"),
+)
+def gaussian_blur(patch: Patch, rng: np.random.Generator, *, sigma: float) -> Patch:
+    """Blur with a Gaussian kernel.
+
+    The kernel is as wide as three sigma on each side.
+
+    Parameters
+    ----------
+    patch : uint8 array of shape (H, W, 3)
+    rng : numpy Generator
+    sigma : float
+        Standard deviation in [0, 100] pixels. Severity s gives 1.03 s^.65.
+    """
+    if sigma == 0:
+        return patch.copy()
+    return np.asarray(cv2.GaussianBlur(patch, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.uint8)
+
+
+# Pixels across the window and standard deviation within it. OpenCV's time grows with the square of the window.
+_WINDOW, _SIGMA_IN_SPACE = 7, 3.0
+
+
+@distortion(
+    ramp=Ramp(125, 1.5),
+    draw=lambda strength, rng: {"sigma": strength},
+    border=REFLECTED,
+    sigma=Parameter(0, 1000, "levels", "difference of colour that is still smoothed away"),
+)
+def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float) -> Patch:
+    """Smooth areas of like colour and leave the edges between them.
+
+    A pixel becomes the mean over a round window of 7 pixels across, weighted by closeness (Gaussian of 3
+    pixels) and by likeness of colour (Gaussian of sigma).
+
+    Parameters
+    ----------
+    patch : uint8 array of shape (H, W, 3)
+    rng : numpy Generator
+    sigma : float
+        In [0, 1000] levels, on the sum of the absolute differences of R, G and B. Severity s gives 125 s^1.5.
+
+    References
+    ----------
+    Tomasi and Manduchi, Bilateral filtering for gray and color images, ICCV 1998, doi 10.1109/ICCV.1998.710815.
+    """
+    if sigma == 0:
+        return patch.copy()
+    made = cv2.bilateralFilter(patch, _WINDOW, sigma, _SIGMA_IN_SPACE, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(made, np.uint8)
