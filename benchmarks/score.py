@@ -3,6 +3,8 @@
     python benchmarks/score.py            all of it, some ten minutes on two cores
     python benchmarks/score.py --quick    fewer items and rounds
 
+FSIM, GMSD, VIF and their relatives are in benchmarks/low_level.py, since their oracles are packages of their own.
+
 Baseline and ours take turns in one process, and the ratio is the median over rounds, because machines
 are noisy. Every speed is end to end, from PNG files to distances, but where it says "in memory".
 """

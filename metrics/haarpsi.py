@@ -4,22 +4,19 @@ doi 10.1016/j.image.2017.11.001. Similarity of Haar wavelet coefficients of two 
 coarser one.
 """
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from metrics.gmsd import block_means, contrast, embedding, in_levels, similarity
 from metrics.metric import Metric
+from metrics.pieces import contrast, embedding
+from metrics.planes import YIQ, block_means, in_levels
 from metrics.registry import register_metric
+from metrics.similarity import similarity
 from metrics.tensors import check_unit_pair
-
-Floats = NDArray[np.float64]
 
 _C, _ALPHA = 30.0, 4.2
 _SCALES = 3
-_YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 # One full window of the largest filter, on the halved image.
 _SMALLEST_SIDE = 2 * 2**_SCALES
 
@@ -55,7 +52,7 @@ def _coefficients(images: Tensor) -> Tensor:
 
     In the order horizontal 2, 4, 8, vertical 2, 4, 8, I, Q.
     """
-    yiq = block_means(in_levels(images, _YIQ), 2)
+    yiq = block_means(in_levels(images, YIQ), 2)
     luminance = yiq[:, :1]
     steps_down = [_haar(luminance, scale) for scale in range(1, _SCALES + 1)]
     steps_across = [_haar(luminance.mT, scale).mT for scale in range(1, _SCALES + 1)]
@@ -82,6 +79,7 @@ def _window_sums(images: Tensor, side: int) -> Tensor:
 
 
 def _index(a: Tensor, b: Tensor) -> Tensor:
+    a, b = a.double(), b.double()
     local = similarity(a, b, _C)
     # Eq. 10: per orientation the two fine scales, for colour I and Q.
     local = torch.stack([local[:, :2].mean(1), local[:, 3:5].mean(1), local[:, 6:].mean(1)], 1)

@@ -4,19 +4,18 @@ Local similarities of gradients and colours, and how far they deviate from their
 """
 
 import math
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.fsim import shrunk
-from metrics.gmsd import PREWITT, contrast, embedding, gradient_magnitude, in_levels, similarity
+from metrics.gradients import PREWITT, gradients, length
 from metrics.metric import Metric
+from metrics.pieces import contrast, embedding
+from metrics.planes import in_levels, shrunk
 from metrics.registry import register_metric
+from metrics.similarity import similarity
 from metrics.tensors import check_unit_pair
-
-Floats = NDArray[np.float64]
 
 _C1, _C2, _C3 = 140.0, 55.0, 550.0
 _ALPHA = 0.6
@@ -53,39 +52,51 @@ def mdsi(reference: Tensor, distorted: Tensor) -> Tensor:
         If the tensors are no such pair.
     """
     check_unit_pair("mdsi", reference, distorted, smallest_side=_SMALLEST_SIDE)
-    return _deviation(_planes(reference.double()), _planes(distorted.double()))
+    return _deviation(_features(reference.double()), _features(distorted.double()))
 
 
-def _planes(images: Tensor) -> Tensor:
-    """L, H, M, shrunk: unit RGB (N, 3, H, W) to (N, 3, h, w)."""
-    return shrunk(in_levels(images, _LHM))
+class _Features(NamedTuple):
+    """Of N images, shrunk, (N, h, w) each: the slopes of luminance, the length of both, and chromaticities H and M."""
+
+    across: Tensor
+    down: Tensor
+    gradient: Tensor
+    h: Tensor
+    m: Tensor
 
 
-def _deviation(reference: Tensor, distorted: Tensor) -> Tensor:
-    luminance = torch.cat([reference[:, :1], distorted[:, :1]], 1)
-    fused = luminance.mean(1, keepdim=True)
-    of_reference, of_distorted, of_fused = gradient_magnitude(torch.cat([luminance, fused], 1), PREWITT).unbind(1)
-    # Eq. 4: the fused image tells edges that came from edges that went.
-    gradients = (
-        similarity(of_reference, of_distorted, _C1)
-        + similarity(of_distorted, of_fused, _C2)
-        - similarity(of_reference, of_fused, _C2)
+def _features(images: Tensor) -> _Features:
+    luminance, h, m = shrunk(in_levels(images, _LHM)).unbind(1)
+    across, down = gradients(luminance, PREWITT)
+    return _Features(across, down, length(across, down), h, m)
+
+
+def _deviation(reference: _Features, distorted: _Features) -> Tensor:
+    # Eq. 4: the fused image, the mean of both, tells edges that came from edges that went.
+    fused = length((reference.across + distorted.across).mul_(0.5), (reference.down + distorted.down).mul_(0.5))
+    local = (
+        similarity(reference.gradient, distorted.gradient, _C1)
+        + similarity(distorted.gradient, fused, _C2)
+        - similarity(reference.gradient, fused, _C2)
     )
     # Eq. 6: both chromaticities in one ratio.
-    h, m, other_h, other_m = *reference[:, 1:].unbind(1), *distorted[:, 1:].unbind(1)
+    (h, m), (other_h, other_m) = (reference.h, reference.m), (distorted.h, distorted.m)
     products = h * other_h + m * other_m
     squares = (h * h + m * m) + (other_h * other_h + other_m * other_m)
     colours = (2 * products + _C3) / (squares + _C3)
-    combined = (_ALPHA * gradients + (1 - _ALPHA) * colours).flatten(1)
-    return _pooled(combined)
+    return _pooled((_ALPHA * local + (1 - _ALPHA) * colours).flatten(1))
 
 
 def _pooled(values: Tensor) -> Tensor:
     """Eq. 9 and 11: the mean absolute deviation of the q-th power, to the power o: (N, M) to (N,)."""
     power = values.abs().clamp_min(1e-12).sqrt().sqrt()
-    turned = power * torch.where(values < 0, math.sqrt(0.5), 0.0)
-    turned = torch.complex(torch.where(values < 0, turned, power), turned)
-    deviation = (turned - turned.mean(1, keepdim=True)).abs().mean(1)
+    # The principal fourth root of a negative value lies on the diagonal of the complex plane.
+    twice_negative = torch.addcmul(power, power, values.detach().sign(), value=-1)
+    diagonal = math.sqrt(0.5)
+    real = power.add(twice_negative, alpha=(diagonal - 1) / 2)
+    imaginary = twice_negative * (diagonal / 2)
+    real, imaginary = (part - part.mean(1, keepdim=True) for part in (real, imaginary))
+    deviation = torch.addcmul(real * real, imaginary, imaginary).clamp_min(1e-64).sqrt_().mean(1)
     return deviation.clamp_min(1e-32).pow(_O)
 
 
@@ -97,7 +108,7 @@ MDSI = register_metric(
             "MDSI, Prewitt gradients, C1 = 140, C2 = 55, C3 = 550 on range 255, sum with alpha = .6, q = o = 1/4, "
             "images from 384 pixels shrunk to about 256; the first image is the reference"
         ),
-        embed=embedding(_planes),
+        embed=embedding(_features),
         contrast=contrast(_deviation),
         smallest_side=_SMALLEST_SIDE,
     )

@@ -17,17 +17,17 @@ mirror. Large images are not shrunk first. All arithmetic is in float64.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.metric import Images, Metric
+from metrics.metric import Metric
+from metrics.pieces import contrast, embedding
+from metrics.planes import LUMA, mixed
 from metrics.registry import register_metric
-from metrics.tensors import check_unit_pair, to_unit_tensor
-from metrics.vif import luma
+from metrics.tensors import check_unit_pair
 
 SMALLEST_SIDE = 17
 _OUTER, _INNER, _CENTRE = 0.05, 0.25, 0.4
@@ -35,24 +35,20 @@ _OUTER, _INNER, _CENTRE = 0.05, 0.25, 0.4
 
 @dataclass(frozen=True)
 class Level:
-    """The normalisation of a pyramid level: its constant, and the weights of a value's neighbours."""
+    """The normalisation of a pyramid level: its constant, and a value's neighbours as (down, right, weight)."""
 
     constant: float
-    right: float
-    left: float
-    below: float = 0.0
-    above: float = 0.0
-    second_left: float = 0.0
+    neighbours: tuple[tuple[int, int, float], ...]
 
 
 # Fine to coarse.
 LEVELS = (
-    Level(0.0248, right=0.1493, left=0.1460, below=0.1011, above=0.1015, second_left=0.0072),
-    Level(0.0185, right=0.1986, left=0.1846, below=0.0757, above=0.0837),
-    Level(0.0179, right=0.2138, left=0.2243, below=0.0477, above=0.0467),
-    Level(0.0191, right=0.2503, left=0.2616),
-    Level(0.0220, right=0.2598, left=0.2552),
-    Level(0.2782, right=0.2215, left=0.0717),
+    Level(0.0248, ((0, 1, 0.1493), (0, -1, 0.1460), (1, 0, 0.1011), (-1, 0, 0.1015), (0, -2, 0.0072))),
+    Level(0.0185, ((0, 1, 0.1986), (0, -1, 0.1846), (1, 0, 0.0757), (-1, 0, 0.0837))),
+    Level(0.0179, ((0, 1, 0.2138), (0, -1, 0.2243), (1, 0, 0.0477), (-1, 0, 0.0467))),
+    Level(0.0191, ((0, 1, 0.2503), (0, -1, 0.2616))),
+    Level(0.0220, ((0, 1, 0.2598), (0, -1, 0.2552))),
+    Level(0.2782, ((0, 1, 0.2215), (0, -1, 0.0717))),
 )
 
 
@@ -80,13 +76,13 @@ def nlpd(a: Tensor, b: Tensor) -> Tensor:
 
 def normalised_pyramid(images: Tensor) -> list[Tensor]:
     """The six normalised levels of images (N, 3, H, W): (N, h, w) each, fine to coarse."""
-    low = luma(images)
+    low = mixed(images.double(), [LUMA])[:, 0]
     pyramid = []
     for level in LEVELS[:-1]:
-        current, low = low, _halved(_halved(low).mT).mT
-        height, width = current.shape[1:]
-        expected = _doubled(_doubled(low, width).mT, height).mT
-        pyramid.append(_normalised(current - expected, level))
+        current = low
+        (halve_rows, double_rows), (halve_columns, double_columns) = (_blurs(n, low.device) for n in low.shape[1:])
+        low = halve_rows @ current @ halve_columns.mT
+        pyramid.append(_normalised(current - double_rows @ low @ double_columns.mT, level))
     pyramid.append(_normalised(low, LEVELS[-1]))
     return pyramid
 
@@ -97,6 +93,16 @@ def pyramid_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     # The slope of a square root at 0 is infinite.
     differs = squares > 0
     return torch.where(differs, torch.where(differs, squares, 1.0).sqrt(), 0.0).mean(0)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # what that mode makes could not serve a gradient later
+def _blurs(length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Both blurs of an axis as matrices, several times faster than slices: to half its length, and back."""
+    half = -(-length // 2)
+    halving = _halved(torch.eye(length, dtype=torch.float64)).mT
+    doubling = _doubled(torch.eye(half, dtype=torch.float64), length).mT
+    return halving.contiguous().to(device), doubling.contiguous().to(device)
 
 
 def _halved(rows: Tensor) -> Tensor:
@@ -122,27 +128,10 @@ def _doubled(rows: Tensor, length: int) -> Tensor:
 def _normalised(values: Tensor, level: Level) -> Tensor:
     height, width = values.shape[1:]
     magnitudes = F.pad(values.abs(), (2, 1, 1, 1))  # left, right, top, bottom
-
-    def neighbours(down: int, right: int) -> Tensor:
-        return magnitudes[:, 1 + down : 1 + down + height, 2 + right : 2 + right + width]
-
-    total = level.constant + level.right * neighbours(0, 1) + level.left * neighbours(0, -1)
-    total = total + level.below * neighbours(1, 0) + level.above * neighbours(-1, 0)
-    return values / (total + level.second_left * neighbours(0, -2))
-
-
-@torch.inference_mode()
-def _embed(images: Images) -> list[Tensor]:
-    return normalised_pyramid(to_unit_tensor(images))
-
-
-@torch.inference_mode()
-def _contrast(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    return pyramid_distance(a, b)
-
-
-def _to_numpy(distances: Tensor) -> NDArray[np.float64]:
-    return distances.numpy()
+    total = torch.full_like(values, level.constant)
+    for down, right, weight in level.neighbours:
+        total.add_(magnitudes[:, 1 + down :, 2 + right :][:, :height, :width], alpha=weight)
+    return values / total
 
 
 NLPD = register_metric(
@@ -150,9 +139,8 @@ NLPD = register_metric(
         concurrent=True,
         name="nlpd",
         description="normalised Laplacian pyramid distance, 6 levels, the authors' constants of 2016, luma in [0, 1]",
-        embed=_embed,
-        contrast=_contrast,
-        head=_to_numpy,
+        embed=embedding(normalised_pyramid),
+        contrast=contrast(pyramid_distance),
         smallest_side=SMALLEST_SIDE,
     )
 )

@@ -7,9 +7,10 @@ from bapps_builder.errors import MetricError
 from metrics.metric import Images
 
 
-def to_unit_tensor(images: Images) -> Tensor:
-    """uint8 (N, H, W, 3) to float64 (N, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).double().div_(255).contiguous()
+def to_unit_tensor(images: Images, *, dtype: torch.dtype = torch.float64) -> Tensor:
+    """uint8 (N, H, W, 3) to float (N, 3, H, W) in [0, 1]."""
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return planes.to(dtype, memory_format=torch.contiguous_format).div_(255)
 
 
 def check_unit_pair(name: str, a: Tensor, b: Tensor, *, smallest_side: int) -> None:

@@ -19,22 +19,21 @@ All arithmetic is in float64.
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.metric import Images, Metric
-from metrics.ms_ssim import windowed
+from metrics.metric import Metric
+from metrics.pieces import contrast, embedding
+from metrics.planes import LUMA, in_levels
 from metrics.registry import register_metric
 from metrics.ssim import gaussian_window
-from metrics.tensors import check_unit_pair, to_unit_tensor
+from metrics.tensors import check_unit_pair
+from metrics.windows import windowed
 
 SMALLEST_SIDE = 41
 NOISE = 2.0
 _NONE = 1e-10
 _WINDOWS = tuple(gaussian_window(side, side / 5).taps for side in (17, 9, 5, 3))
-_LUMA = (0.299, 0.587, 0.114)
 
 
 class Scale(NamedTuple):
@@ -43,12 +42,6 @@ class Scale(NamedTuple):
     images: Tensor
     means: Tensor
     variances: Tensor
-
-
-def luma(images: Tensor) -> Tensor:
-    """BT.601 luma in float64: (N, 3, H, W) to (N, H, W), in the range of the input."""
-    red, green, blue = images.double().unbind(1)
-    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def vif(reference: Tensor, distorted: Tensor) -> Tensor:
@@ -74,7 +67,7 @@ def vif(reference: Tensor, distorted: Tensor) -> Tensor:
 
 def scales(images: Tensor) -> list[Scale]:
     """The four scales of images (N, 3, H, W) in [0, 1]."""
-    planes = 255 * luma(images)
+    planes = in_levels(images.double(), [LUMA])[:, 0]
     # Neither variance nor covariance knows the mean, and they round better without it.
     planes = planes - planes.mean((1, 2), keepdim=True)
     result = []
@@ -106,28 +99,14 @@ def shared_information(reference: list[Scale], distorted: list[Scale]) -> Tensor
     return torch.where(informative, quotient, (~varies).double())
 
 
-@torch.inference_mode()
-def _embed(images: Images) -> list[Scale]:
-    return scales(to_unit_tensor(images))
-
-
-@torch.inference_mode()
-def _contrast(reference: list[Scale], distorted: list[Scale]) -> Tensor:
-    return shared_information(reference, distorted)
-
-
-def _distance(similarity: Tensor) -> NDArray[np.float64]:
-    return (1 - similarity).numpy()
-
-
 VIF = register_metric(
     Metric(
         concurrent=True,
         name="vif",
         description="1 - VIF, pixel domain, 4 scales, noise variance 2, BT.601 luma 0 to 255; first image is reference",
-        embed=_embed,
-        contrast=_contrast,
-        head=_distance,
+        embed=embedding(scales),
+        contrast=contrast(shared_information),
+        head=lambda similarity: 1 - similarity,
         smallest_side=SMALLEST_SIDE,
     )
 )

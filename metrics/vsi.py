@@ -6,19 +6,19 @@ Li, ICIP 2013, doi 10.1109/ICIP.2013.6738036): band-pass energy, the centre, and
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.fsim import real_power, shrunk, weighted_mean
-from metrics.gmsd import SCHARR, contrast, embedding, gradient_magnitude, in_levels, safe_sqrt, similarity
+from metrics.gradients import SCHARR, gradient_magnitude
 from metrics.metric import Metric
+from metrics.pieces import contrast, embedding
+from metrics.planes import in_levels, shrunk
 from metrics.registry import register_metric
+from metrics.similarity import power, real_power, safe_sqrt, similarity, weighted_mean
 from metrics.tensors import check_unit_pair
-
-Floats = NDArray[np.float64]
 
 # Constants for saliency, gradients and colours, and the powers of the last two.
 _C1, _C2, _C3 = 1.27, 386.0, 130.0
@@ -66,30 +66,37 @@ def vsi(a: Tensor, b: Tensor) -> Tensor:
     return _index(_features(a.double()), _features(b.double()))
 
 
-def _features(images: Tensor) -> Tensor:
-    """Saliency, gradient magnitude, M, N, shrunk: unit RGB (N, 3, H, W) to (N, 4, h, w)."""
+class _Features(NamedTuple):
+    """Of N images, shrunk: saliency and gradient magnitude (N, 1, h, w), M and N (N, 2, h, w)."""
+
+    saliency: Tensor
+    gradient: Tensor
+    colours: Tensor
+
+
+def _features(images: Tensor) -> _Features:
     lmn = shrunk(in_levels(images, _LMN))
-    salient = shrunk(saliency(images).double())
-    return torch.cat([salient, gradient_magnitude(lmn[:, :1], SCHARR), lmn[:, 1:]], 1)
+    return _Features(shrunk(saliency(images)), gradient_magnitude(lmn[:, :1], SCHARR), lmn[:, 1:])
 
 
-def _index(a: Tensor, b: Tensor) -> Tensor:
-    local = similarity(a[:, 0], b[:, 0], _C1) * similarity(a[:, 1], b[:, 1], _C2).pow(_ALPHA)
-    local = local * real_power(similarity(a[:, 2:], b[:, 2:], _C3).prod(1), _BETA)
-    return weighted_mean(local[:, None], torch.maximum(a[:, :1], b[:, :1]))[:, 0]
+def _index(a: _Features, b: _Features) -> Tensor:
+    m, n = similarity(a.colours, b.colours, _C3).split(1, 1)
+    local = similarity(a.saliency, b.saliency, _C1) * power(similarity(a.gradient, b.gradient, _C2), _ALPHA)
+    return weighted_mean(local * real_power(m * n, _BETA), torch.maximum(a.saliency, b.saliency))[:, 0]
 
 
 def saliency(images: Tensor) -> Tensor:
     """SDSP saliency from 0 to 1 in each image, 0 where all is flat: unit RGB (N, 3, H, W) to (N, 1, H, W)."""
     height, width = images.shape[2:]
-    lab = _to_lab(_resized(images, _SIDE, _SIDE))
-    band_pass, centre = (torch.from_numpy(array).to(lab) for array in _priors())
-    filtered = torch.fft.irfft2(torch.fft.rfft2(lab) * band_pass, s=(_SIDE, _SIDE))
-    energy = safe_sqrt(filtered.square().sum(1, keepdim=True))
-    from_coldest = _unit_range(lab[:, 1:]).square().sum(1, keepdim=True) / _SIGMA_C**2
+    lab = _to_lab(_resized(images - _LINEAR_BELOW, _SIDE, _SIDE))
+    band_pass, centre = _priors(lab.dtype, lab.device)
+    x, y, z = torch.fft.irfft2(torch.fft.rfft2(lab) * band_pass, s=(_SIDE, _SIDE)).split(1, 1)
+    energy = safe_sqrt((x * x).addcmul(y, y).addcmul(z, z))
+    a, b = _unit_range(lab[:, 1:]).split(1, 1)
+    from_coldest = torch.addcmul(a * a, b, b).mul_(_SIGMA_C**-2)
     # Beyond 50 nothing is left of the exponential but underflow, which is slow.
-    warmth = 1 - torch.exp(-from_coldest.clamp_max(50))
-    return _unit_range(_resized(energy * centre * warmth, height, width))
+    coldness = from_coldest.clamp_max(50).neg_().exp_()
+    return _unit_range(_resized(energy * centre * (1 - coldness), height, width))
 
 
 def _unit_range(planes: Tensor) -> Tensor:
@@ -98,32 +105,30 @@ def _unit_range(planes: Tensor) -> Tensor:
     return (planes - low) * torch.where(high - low < _FLAT, 0.0, 1 / (high - low).clamp_min(_FLAT))
 
 
-def _to_lab(images: Tensor) -> Tensor:
-    """sRGB in [0, 1] to Lab, (N, 3, H, W)."""
-    # Curve and straight line meet at the threshold (to 1e-7), so beyond it either adds nothing: no selection.
-    t = _LINEAR_BELOW
-    linear = _power((images.clamp_min(t) + 0.055) * (1 / 1.055), 2.4) + (images.clamp_max(t) - t) * (1 / 12.92)
+def _to_lab(above: Tensor) -> Tensor:
+    """sRGB less the threshold of its curve to Lab but for a constant in L, which no band passes: (N, 3, H, W).
+
+    The curve and the straight line meet at either threshold (to 1e-7), so beyond it one of them adds nothing,
+    and neither has to be selected.
+    """
+    curve = power(above.clamp_min(0).add_(_LINEAR_BELOW + 0.055), 2.4)
+    linear = above.clamp_max(0).mul_(1 / 12.92).add_(curve, alpha=1.055**-2.4)
     xyz = linear.new_tensor(_XYZ) / linear.new_tensor(_WHITE)[:, None]
     relative = xyz @ linear.flatten(2)
-    t = _THRESHOLD
-    root = _power(relative.clamp_min(t), 1 / 3) + (relative.clamp_max(t) - t) * (_KAPPA / 116)
-    return (root.new_tensor(_LAB) @ root - root.new_tensor([16, 0, 0])[:, None]).unflatten(2, images.shape[2:])
-
-
-def _power(values: Tensor, exponent: float) -> Tensor:
-    """Power of positive values, in half the time of `pow`."""
-    return (values.log() * exponent).exp()
+    root = relative.clamp_max(_THRESHOLD).mul_(_KAPPA / 116).add_(power(relative.clamp_min(_THRESHOLD), 1 / 3))
+    return (root.new_tensor(_LAB) @ root).unflatten(2, above.shape[2:])
 
 
 def _resized(images: Tensor, height: int, width: int) -> Tensor:
     """Bilinear, (N, K, H, W) to (N, K, height, width)."""
-    rows = torch.from_numpy(_resizing(images.shape[2], height)).to(images)
-    columns = torch.from_numpy(_resizing(images.shape[3], width)).to(images)
+    rows = _resizing(images.shape[2], height, images.dtype, images.device)
+    columns = _resizing(images.shape[3], width, images.dtype, images.device)
     return rows @ images @ columns.T
 
 
 @lru_cache(maxsize=64)
-def _resizing(source: int, target: int) -> Floats:
+@torch.inference_mode(mode=False)  # what that mode makes could not serve a gradient later
+def _resizing(source: int, target: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The matrix (target, source) of a bilinear resize, widened to smooth when it shrinks, edges mirrored."""
     reach = max(1.0, source / target)
     centres = (np.arange(target) + 0.5) * source / target - 0.5
@@ -133,19 +138,21 @@ def _resizing(source: int, target: int) -> Floats:
     mirrored = np.minimum(mirrored, 2 * source - 1 - mirrored)
     matrix = np.zeros((target, source))
     np.add.at(matrix, (np.arange(target)[:, None], mirrored), weights / weights.sum(1, keepdims=True))
-    return matrix
+    return torch.from_numpy(matrix).to(device, dtype)
 
 
-@lru_cache(maxsize=1)
-def _priors() -> tuple[Floats, Floats]:
-    """The log-Gabor filter on a half spectrum (256, 129), and the weight of the centre (256, 256)."""
+@lru_cache(maxsize=4)
+@torch.inference_mode(mode=False)
+def _priors(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The log-Gabor filter on a half spectrum (256, 129), complex, and the weight of the centre (256, 256)."""
     radius = np.hypot(np.fft.fftfreq(_SIDE)[:, None], np.fft.rfftfreq(_SIDE))
     inside = (radius > 0) & (radius <= 0.5)
     log_ratio = np.log(np.where(inside, radius, 1) / _OMEGA)
     band_pass = np.where(inside, np.exp(-(log_ratio**2) / (2 * _SIGMA_F**2)), 0)
     # The authors count pixels from 1 and put the centre at 128.
     squares = (np.arange(_SIDE) + 1 - _SIDE / 2) ** 2
-    return band_pass, np.exp(-(squares[:, None] + squares) / _SIGMA_D**2)
+    centre = np.exp(-(squares[:, None] + squares) / _SIGMA_D**2)
+    return torch.from_numpy(band_pass).to(device, dtype.to_complex()), torch.from_numpy(centre).to(device, dtype)
 
 
 VSI = register_metric(

@@ -1,4 +1,4 @@
-"""FSIM against the authors' numbers, and its phase congruency against a slow one. Properties: test_gmsd.py."""
+"""FSIM against the authors' numbers, and its phase congruency against a slow one. Properties: test_properties.py."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bapps_builder.images import read_image
-from metrics.fsim import FSIM, FSIMC, phase_congruency, real_power, shrunk
+from metrics.fsim import FSIM, FSIMC, phase_congruency
 from metrics.metric import Metric
 
 Floats = NDArray[np.float64]
@@ -94,17 +94,6 @@ def test_flat_image_has_no_phase_congruency() -> None:
     flat = torch.full((1, 64, 64), 200 / 3)
     for plane in (flat, flat.double()):
         assert phase_congruency(plane).abs().max() == 0
-
-
-def test_power_of_a_negative_value_is_its_real_part() -> None:
-    values = torch.tensor([-0.5, 0.25], dtype=torch.float64)
-    expected = [((-0.5 + 0j) ** 0.03).real, 0.25**0.03]
-    assert real_power(values, 0.03).tolist() == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize(("side", "expected"), [(64, 64), (383, 383), (384, 192), (513, 257), (640, 214)])
-def test_shrinks_from_384_pixels(side: int, expected: int) -> None:
-    assert shrunk(torch.zeros(1, 1, side, side + 10)).shape[2] == expected
 
 
 def test_both_share_the_work() -> None:

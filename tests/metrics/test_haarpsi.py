@@ -1,4 +1,4 @@
-"""HaarPSI against the authors' number and against a slow one. Properties: test_gmsd.py."""
+"""HaarPSI against the authors' number and against a slow one. Properties: test_properties.py."""
 
 from pathlib import Path
 

@@ -121,18 +121,19 @@ def test_as_a_loss_it_brings_an_image_to_its_target(alex: LPIPS) -> None:
     assert not any(parameter.requires_grad for parameter in alex.parameters())
 
 
-def test_unit_range_on_the_official_range_is_refused(shared_data: Path, alex: LPIPS) -> None:
-    """The commonest mistake: this pair scores .3485; [0, 1] input where [-1, 1] is meant gave .2968."""
+@pytest.mark.parametrize(("net", "right", "wrong"), [("alex", 0.3485, 0.2968), ("vgg", 0.3488, 0.3030)])
+def test_unit_range_on_the_official_range_is_refused(shared_data: Path, net: str, right: float, wrong: float) -> None:
+    """The commonest mistake, made in a published table: `wrong` is [0, 1] input where [-1, 1] is meant."""
     unit = [
         torch.from_numpy(read_image(shared_data / "metric-pairs" / name)[None]).permute(0, 3, 1, 2) / 255
         for name in ("I01.BMP", "i01_01_5.bmp")
     ]
-    with pytest.raises(MetricError, match=r"look like \[0, 1\]"):
-        alex(*unit)
-    assert float(LPIPS("alex", input_range=(0, 1))(*unit)) == pytest.approx(0.3485, abs=6e-5)
-    assert float(alex(*(2 * x - 1 for x in unit))) == pytest.approx(0.3485, abs=6e-5)
-    unchecked = LPIPS("alex", check_range=False)
-    assert float(unchecked(*unit)) == pytest.approx(0.2968, abs=6e-5)
+    with pytest.raises(MetricError, match=r"look like \[0, 1\]"), torch.no_grad():
+        LPIPS(net)(*unit)
+    with torch.no_grad():
+        assert float(LPIPS(net, input_range=(0, 1))(*unit)) == pytest.approx(right, abs=6e-5)
+        assert float(LPIPS(net)(*(2 * x - 1 for x in unit))) == pytest.approx(right, abs=6e-5)
+        assert float(LPIPS(net, check_range=False)(*unit)) == pytest.approx(wrong, abs=6e-5)
 
 
 @pytest.mark.parametrize(

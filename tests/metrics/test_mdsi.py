@@ -1,4 +1,4 @@
-"""MDSI against the authors' numbers and against a slow one. Properties: test_gmsd.py."""
+"""MDSI against the authors' numbers and against a slow one. Properties: test_properties.py."""
 
 from pathlib import Path
 

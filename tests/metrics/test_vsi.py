@@ -1,4 +1,4 @@
-"""VSI against a slow one, written from the papers alone. Properties: test_gmsd.py.
+"""VSI against a slow one, written from the papers alone. Properties: test_properties.py.
 
 No number of the authors' own code is published for images that are at hand.
 """
