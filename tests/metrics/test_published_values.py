@@ -90,7 +90,7 @@ def test_lpips_and_psnr_of_a_large_pair(shared_data: Path, squeezenet: Setup) ->
     pair = [read_image(shared_data / "metric-pairs" / name)[None] for name in ("I01.BMP", "i01_01_5.bmp")]
     assert load("lpips-alex", squeezenet)(*pair)[0] == pytest.approx(0.3485, abs=6e-5)
     assert load("lpips-vgg", squeezenet)(*pair)[0] == pytest.approx(0.3488, abs=6e-5)
-    assert load("psnr")(*pair)[0] == pytest.approx(-21.01568, abs=1e-5)
+    assert load("psnr")(*pair)[0] == pytest.approx(-21.01568, abs=2e-5)
 
 
 def test_ssim_of_the_authors_code(shared_data: Path) -> None:
