@@ -1,4 +1,4 @@
-"""The only file that decodes and encodes images. In memory an image is uint8 RGB, (H, W, 3)."""
+"""Decodes and encodes images; `photographs.py` alone does so besides. In memory an image is uint8 RGB, (H, W, 3)."""
 
 import io
 import struct
@@ -78,11 +78,16 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 RGB as PNG, losslessly, at compression level 1."""
+    """Encode (H, W, 3) uint8 RGB as PNG, losslessly.
+
+    Differences from the pixel to the left, Huffman codes only: of 64x64 photographs nearly as small as with a
+    search for repetitions, which they do not have, and in little more than half the time.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ImageError(f"an image to encode must be (H, W, 3) uint8, got shape {image.shape} and type {image.dtype}")
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    done, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]), settings)
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    settings += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     if not done:
         raise ImageError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
     return data.tobytes()

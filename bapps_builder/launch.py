@@ -23,6 +23,13 @@ def _launcher(module: str, command: str) -> Callable[[], None]:
     return launch
 
 
+build = _launcher("bapps_builder.cli", "build")
+collect = _launcher("collection_app.cli", "collect")
+consistency = _launcher("analysis.consistency_cli", "consistency")
 distance = _launcher("metrics.cli", "distance")
+distort = _launcher("distortions.cli", "distort")
+mos = _launcher("analysis.mos_cli", "mos")
+report = _launcher("analysis.report_cli", "report")
 score = _launcher("analysis.cli", "score")
+train = _launcher("metrics.training.cli", "train")
 weights = _launcher("metrics.cli", "weights")

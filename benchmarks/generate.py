@@ -1,0 +1,158 @@
+"""How fast and how lean `bapps-distort generate` is, and where its time goes.
+
+    python benchmarks/generate.py                   all of it, under a minute on two free cores
+    python benchmarks/generate.py --items 2000      fewer items
+    python benchmarks/generate.py --folder /dev/shm where patches are written
+
+End to end means from photo files to PNG files and manifest, with the start of the processes. ext4 is slow at
+making files for some minutes after many were deleted, so the cost of a bare file is printed beside.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from bapps_builder.images import encode_png, read_image
+from bapps_builder.manifest import Item, item_id, item_table
+from bapps_builder.patchset import patch_path, pixel_digest, read_patch_set
+from distortions.crops import cut, without_margin
+from distortions.drawing import Settings, draw_place, draw_treatments, item_seed
+from distortions.generate import generate
+from distortions.registry import find
+from distortions.workers import Workers, settle_opencv
+
+PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"
+FLOOR = 1500  # 2AFC triplets a second, on two cores
+WORKERS = 2
+BAPPS_TRIPLETS = 151_400
+
+
+def settings(items: int) -> Settings:
+    return Settings(items, "2afc", "traditional", "train", seed=1, severity_law="uniform")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--folder", type=Path, help="where to write; the default is the system's temporary folder")
+    arguments = parser.parse_args()
+    if not arguments.photos.is_dir():
+        raise SystemExit(f"{arguments.photos}: no such folder of photos; name one with --photos")
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        whole(Path(folder), arguments.photos, arguments.items)
+        stages(Path(folder), arguments.photos, count=1000)
+        memory(Path(folder), arguments.photos, arguments.items)
+
+
+def whole(folder: Path, photos: Path, items: int) -> None:
+    start = time.perf_counter()
+    generate(settings(items), photos=[photos], folder=folder / "whole", workers=Workers(WORKERS))
+    rate = items / (time.perf_counter() - start)
+    verdict = "as wanted" if rate >= FLOOR else f"BELOW {FLOOR}"
+    print(f"end to end: {items} triplets, {rate:.0f}/s with {WORKERS} workers, {verdict}; ", end="")
+    print(f"BAPPS's {BAPPS_TRIPLETS} training triplets would take {BAPPS_TRIPLETS / rate:.0f} s")
+    start = time.process_time()
+    generate(settings(items // 5), photos=[photos], folder=folder / "alone")
+    each = (time.process_time() - start) / (items // 5)
+    print(
+        f"processor time of a triplet, in one process: {each * 1e6:.0f} us, so {WORKERS / each:.0f}/s on two free cores"
+    )
+
+
+class Clock:
+    """Seconds of processor time by stage: other programs that run do not count."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.process_time()
+        yield
+        self.seconds[stage] += time.process_time() - start
+
+
+def stages(folder: Path, photos: Path, *, count: int) -> None:
+    """The work on one item, step by step in one process, on the items that `generate` makes first."""
+    settle_opencv()
+    clock, by_distortion = Clock(), defaultdict[str, list[float]](list)
+    pixels = [read_image(path) for path in sorted(photos.glob("*.png"))]
+    target = folder / "stages"
+    for role in ("ref", "p0", "p1", "bare"):
+        (target / role).mkdir(parents=True)
+    one_item(target, pixels[0], 0, Clock(), defaultdict(list))  # what is made once, such as tables
+    for index in range(count):
+        one_item(target, pixels[index % len(pixels)], index, clock, by_distortion)
+    rows: list[Item] = list(read_patch_set(folder / "whole"))[:count]
+    with clock("manifest"):
+        pq.write_table(item_table(rows), target / "part.parquet")
+    with clock("bare files"):
+        for index in range(count):
+            (target / "bare" / item_id(index)).write_bytes(b"x" * 9000)
+    bare = clock.seconds.pop("bare files") / count
+
+    total = sum(clock.seconds.values())
+    print(f"\none process, {count} triplets, microseconds each: {total / count * 1e6:.0f}")
+    for stage, seconds in sorted(clock.seconds.items(), key=lambda entry: -entry[1]):
+        print(f"  {stage:<12}{seconds / count * 1e6:8.0f}  {seconds / total:6.1%}")
+    print(f"  a bare file of 9 kB takes {bare * 1e6:.0f}, and an item has three")
+    now, free = (WORKERS * count / seconds for seconds in (total, total - clock.seconds["distort"]))
+    print(f"ceiling with {WORKERS} workers: {now:.0f}/s as it is, {free:.0f}/s if distorting were free")
+    print("\ndistortions on 96x96, microseconds in the median:")
+    for name, times in sorted(by_distortion.items(), key=lambda entry: -float(np.median(entry[1]))):
+        print(f"  {name:<24}{np.median(times) * 1e6:7.0f}")
+
+
+def one_item(folder: Path, photo: np.ndarray, index: int, clock: Clock, by_distortion: dict[str, list[float]]) -> None:
+    with clock("draw"):
+        rng = np.random.default_rng(item_seed(1, index, 0))
+        place = draw_place(photo, rng, rescale=None)
+        treatments = draw_treatments(settings(1), rng)
+    with clock("crop"):
+        crop, _ = cut(photo, left=place.left, top=place.top)
+        patches = [without_margin(crop)]
+    for treatment in treatments:
+        with clock("distort"):
+            patches.append(treatment.apply(crop))
+        if len(treatment.recipe.steps) == 1:
+            step = treatment.recipe.steps[0]
+            start = time.process_time()
+            find(step.name).apply(crop, rng, dict(step.values))
+            by_distortion[step.name].append(time.process_time() - start)
+    for role, patch in zip(("ref", "p0", "p1"), patches, strict=True):
+        with clock("encode"):
+            data = encode_png(patch)
+        with clock("write"):
+            patch_path(folder, role, item_id(index)).write_bytes(data)
+        with clock("hash"):
+            pixel_digest(patch)
+
+
+def memory(folder: Path, photos: Path, items: int) -> None:
+    """Largest process of the command, for growing numbers of items."""
+    print("\nlargest process:", end="")
+    for count in (items // 10, items):
+        command = f"from distortions.cli import distort; distort({arguments(folder / str(count), photos, count)})"
+        subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
+        print(f"  {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB for {count} items", end="")
+    print()
+
+
+def arguments(folder: Path, photos: Path, items: int) -> list[str]:
+    options = {"--photos": photos, "--out": folder, "--items": items, "--task": "jnd", "--workers": WORKERS}
+    return ["generate", *(str(word) for option in options.items() for word in option)]
+
+
+if __name__ == "__main__":
+    main()

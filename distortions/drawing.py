@@ -1,0 +1,171 @@
+"""What chance decides for one item: where its patch lies, and what is done to it.
+
+All of it comes from one Generator, whose seed depends on the seed of the run and the item's number alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bapps_builder.enlargement import PATCH_SIDE
+from bapps_builder.errors import DistortionError, PatchSetError
+from bapps_builder.layout import Task
+from bapps_builder.manifest import MAX_ITEMS, Split
+from distortions.crops import contrast, cut, scaled_size, without_margin
+from distortions.recipes import Recipe, draw, traditional
+from distortions.registry import Patch
+
+Family = Literal["traditional", "cnn", "mix"]
+FAMILIES: tuple[Family, ...] = ("traditional", "cnn", "mix")
+SeverityLaw = Literal["uniform", "threshold"]
+# A number even over [0, 1) to a severity. "threshold" puts half of all below .25, where people begin to see.
+SEVERITY_LAWS: dict[SeverityLaw, Callable[[float], float]] = {"uniform": lambda u: u, "threshold": lambda u: u * u}
+TASK_LAWS: dict[Task, SeverityLaw] = {"2afc": "uniform", "jnd": "threshold"}
+# Places that are tried in a photo for the least contrast, before the item goes to another photo.
+_TRIES = 100
+_SEVERITY_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the items of a patch set depend on, besides the photos.
+
+    Attributes
+    ----------
+    items : int
+    task : "2afc" or "jnd"
+    family : "traditional", "cnn" or "mix"
+        2AFC with mix has one patch of each of the others, on either side as often.
+    split : "train" or "val"
+    seed : int
+        From 0 up.
+    severity_law : "uniform" or "threshold"
+        See SEVERITY_LAWS.
+    rescale : (low, high) or None
+        Photos are first scaled by a number drawn evenly from this range, as far as a patch fits.
+    min_contrast : float
+        Patches with less are not taken; see `crops.contrast`.
+    """
+
+    items: int
+    task: Task
+    family: Family
+    split: Split
+    seed: int
+    severity_law: SeverityLaw
+    rescale: tuple[float, float] | None = None
+    min_contrast: float = 0.0
+
+
+def check_numbers(*, items: int, seed: int, rescale: tuple[float, float] | None) -> None:
+    """Raise PatchSetError for a number that no patch set can be drawn with."""
+    if not 1 <= items <= MAX_ITEMS:
+        raise PatchSetError(f"items must be in [1, {MAX_ITEMS}], got {items}")
+    if seed < 0:
+        raise PatchSetError(f"seed must not be negative, got {seed}")
+    if rescale and not 0 < rescale[0] <= rescale[1]:
+        raise PatchSetError(f"rescale must be two numbers 0 < low <= high, got {rescale}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Left and top of a patch in a photo scaled by `scale`."""
+
+    left: int
+    top: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to a patch: a recipe, the severity of each of its steps, and the seed it is applied with."""
+
+    recipe: Recipe
+    severity: tuple[float, ...]
+    seed: int
+
+    def apply(self, crop: Patch) -> Patch:
+        """Distort a crop with its margin, and cut the margin off."""
+        return without_margin(self.recipe.apply(crop, np.random.default_rng(self.seed)))
+
+
+def item_seed(seed: int, index: int, attempt: int) -> int:
+    """The seed of an item, 63 bits: a child of the run's seed. Attempts count the photos tried before."""
+    child = np.random.SeedSequence(seed, spawn_key=(0, index, attempt))
+    return int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def evenly(count: int, choices: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose `count` times from range(choices), each as often as the others or once more, in random order."""
+    rounds = -(-count // choices)
+    return np.concatenate([rng.permutation(choices) for _ in range(rounds)])[:count]
+
+
+def draw_place(photo: Patch, rng: np.random.Generator, *, rescale: tuple[float, float] | None) -> Place:
+    """Draw where a patch lies, evenly over all places of the photo at a drawn scale; see `Settings`."""
+    scale = 1.0
+    if rescale:
+        low, high = rescale
+        fitting = (PATCH_SIDE + 1) / min(photo.shape[:2])
+        scale = float(rng.uniform(max(low, min(fitting, high)), high))
+    width, height = scaled_size(photo, scale)
+    return Place(int(rng.integers(width - PATCH_SIDE + 1)), int(rng.integers(height - PATCH_SIDE + 1)), scale)
+
+
+def draw_place_with_contrast(photo: Patch, rng: np.random.Generator, settings: Settings) -> Place | None:
+    """Draw places until one has the contrast wanted; None if none of a hundred has it."""
+    for _ in range(_TRIES):
+        place = draw_place(photo, rng, rescale=settings.rescale)
+        if not settings.min_contrast:
+            return place
+        patch, _ = cut(photo, left=place.left, top=place.top, scale=place.scale, margin=0)
+        if contrast(patch) >= settings.min_contrast:
+            return place
+    return None
+
+
+def draw_treatments(settings: Settings, rng: np.random.Generator) -> tuple[Treatment, ...]:
+    """Draw two different recipes for 2AFC, p0 then p1, or one for JND."""
+    law = SEVERITY_LAWS[settings.severity_law]
+    treatments = []
+    for names in _draw_names(settings, rng):
+        severity = tuple(round(law(rng.random()), _SEVERITY_DIGITS) for _ in names)
+        recipe = draw(names, severity, rng)
+        treatments.append(Treatment(recipe, severity, int(rng.integers(1 << 63))))
+    return tuple(treatments)
+
+
+def recipe_names(family: Family) -> tuple[tuple[str, ...], ...]:
+    """The recipes of a family that can be drawn, each as the names of its steps.
+
+    Raises
+    ------
+    DistortionError
+        If the family has none here.
+    """
+    if family == "traditional":
+        return traditional()
+    if family == "cnn":
+        raise DistortionError(
+            "the family cnn wants trained models named cnn-000, cnn-001, …, and there are none; "
+            "generate --family traditional"
+        )
+    return (*recipe_names("traditional"), *recipe_names("cnn"))
+
+
+def _draw_names(settings: Settings, rng: np.random.Generator) -> list[tuple[str, ...]]:
+    if settings.task == "2afc" and settings.family == "mix":
+        both = [_one(recipe_names("traditional"), rng), _one(recipe_names("cnn"), rng)]
+        return both if rng.random() < 0.5 else both[::-1]
+    known = recipe_names(settings.family)
+    first = int(rng.integers(len(known)))
+    if settings.task == "jnd":
+        return [known[first]]
+    second = int(rng.integers(len(known) - 1))
+    return [known[first], known[second + (second >= first)]]
+
+
+def _one(known: tuple[tuple[str, ...], ...], rng: np.random.Generator) -> tuple[str, ...]:
+    return known[int(rng.integers(len(known)))]

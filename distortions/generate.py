@@ -1,0 +1,267 @@
+"""Make a patch set from photos: crops at random places, distorted by random recipes.
+
+An item depends on the seed, its number and the list of photos alone, so any number of workers, in any order,
+with any interruptions, gives the same files.
+"""
+
+import importlib.metadata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL
+
+from bapps_builder.enlargement import PATCH_SIDE
+from bapps_builder.errors import ImageError, PatchSetError
+from bapps_builder.layout import IMAGE_FOLDERS
+from bapps_builder.manifest import Item, Made, item_id
+from bapps_builder.patchset import Description, write_patch
+from bapps_builder.photographs import MAX_PIXELS, RAW_SUFFIXES
+from distortions.crops import cut, smallest_photo_side, without_margin
+from distortions.drawing import (
+    Settings,
+    check_numbers,
+    draw_place_with_contrast,
+    draw_treatments,
+    evenly,
+    item_seed,
+    recipe_names,
+)
+from distortions.photos import (
+    MAX_SKIPPED_SHARE,
+    Collection,
+    Photo,
+    Skipped,
+    check_skipped,
+    list_photos,
+    reason_of,
+)
+from distortions.recipes import IDENTITY
+from distortions.registry import MARGIN, Patch
+from distortions.unfinished import Part, UnfinishedSet, start
+from distortions.workers import Workers, settle_opencv
+
+# Items of one photo that are one unit of work: what an interruption costs at most, for each worker. Large photos
+# take longer to decode, so more is made of them at a time.
+_UNIT = 256
+_PIXELS_AN_ITEM = 4000
+# Photos that are tried for an item, if the first are damaged or too flat.
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class PhotoUnit:
+    """Some items that are to be made from one photo."""
+
+    photo: Photo
+    attempt: int
+    indices: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Unique, since an item occurs once in each attempt."""
+        return f"{self.attempt}-{item_id(self.indices[0])}"
+
+
+@dataclass(frozen=True)
+class PhotoWork:
+    """What a worker does with a unit; see `make_items`."""
+
+    folder: Path
+    settings: Settings
+    max_pixels: int
+
+    def __call__(self, unit: PhotoUnit) -> Part:
+        """Decode the photo once and make all items of the unit from it."""
+        settle_opencv()
+        try:
+            pixels = unit.photo.read(max_pixels=self.max_pixels)
+        except ImageError as error:
+            return Part((), skipped=reason_of(error, str(unit.photo.path)))
+        made = (make_item(self.folder, unit, pixels, index=index, settings=self.settings) for index in unit.indices)
+        return Part([item for item in made if item])
+
+
+def generate(
+    settings: Settings,
+    *,
+    photos: Sequence[Path],
+    folder: Path,
+    workers: Workers | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_skipped_share: float = MAX_SKIPPED_SHARE,
+    advance: Callable[[int], None] = lambda steps: None,
+    skip: Callable[[Skipped], None] = lambda skipped: None,
+) -> bool:
+    """Make a patch set, or finish one that was interrupted.
+
+    Parameters
+    ----------
+    settings : Settings
+    photos : sequence of Path
+        Folders of photos; those within count too.
+    folder : Path
+        Of the patch set: new, empty, or one begun with the same settings and photos.
+    workers : Workers, optional
+    max_pixels : int
+        Photos with more are skipped.
+    max_skipped_share : float
+        Of all photos, how many may be skipped as damaged, too small or too large; see `photos.check_skipped`.
+    advance : callable
+        Told how many more items are done.
+    skip : callable
+        Told of each photo that is skipped.
+
+    Returns
+    -------
+    False if the patch set was complete already, else True.
+
+    Raises
+    ------
+    BappsError, OSError
+        If a setting, the photos or the folder are no good. What is done stays.
+    """
+    check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
+    recipe_names(settings.family)  # there are some
+    workers = workers or Workers()
+    collection = list_photos(
+        photos,
+        smallest_side=smallest_photo_side(settings.rescale[1] if settings.rescale else 1.0),
+        max_pixels=max_pixels,
+        max_skipped_share=max_skipped_share,
+        threads=workers.count,
+    )
+    making = start(folder, describe(settings, collection), roles=IMAGE_FOLDERS[settings.task])
+    if making is None:
+        return False
+    for skipped in collection.skipped:
+        skip(skipped)
+    work = PhotoWork(folder, settings, max_pixels)
+    damaged = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
+    skipped = sorted([*collection.skipped, *damaged], key=lambda entry: entry.photo)
+    making.finish(
+        items=settings.items,
+        findings={"folders": [str(path) for path in photos], "skipped": [asdict(entry) for entry in skipped]},
+    )
+    return True
+
+
+def describe(settings: Settings, collection: Collection) -> Description:
+    """What `patchset.json` will say, without findings."""
+    content = asdict(settings)
+    seed = content.pop("seed")
+    content.update(patch_side=PATCH_SIDE, margin=MARGIN, photos=len(collection.photos), photos_sha256=collection.digest)
+    deciding = versions()
+    if any(photo.path.suffix.lower() in RAW_SUFFIXES for photo in collection.photos):
+        deciding["rawpy"] = importlib.metadata.version("rawpy")
+    return Description(tool=tool("generate"), versions=deciding, seed=seed, settings=content, findings={})
+
+
+def tool(command: str) -> str:
+    """Name a command with its version."""
+    return f"bapps-distort {command} {importlib.metadata.version('bapps')}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide on pixels."""
+    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__}
+
+
+def _make_all(
+    making: UnfinishedSet,
+    work: PhotoWork,
+    collection: Collection,
+    workers: Workers,
+    max_skipped_share: float,
+    advance: Callable[[int], None],
+    skip: Callable[[Skipped], None],
+) -> list[Skipped]:
+    """Make every item; those whose photo proved useless from another one. Gives the damaged photos."""
+    photos, waiting = list(collection.photos), np.arange(work.settings.items)
+    damaged: dict[Photo, Skipped] = {}
+    for attempt in range(_ATTEMPTS):
+        missing: list[int] = []
+        with making.run(units(photos, waiting, work.settings.seed, attempt), work, workers) as outcomes:
+            for outcome in outcomes:
+                missing += outcome.missing
+                advance(len(outcome.unit.indices) - len(outcome.missing))
+                photo = outcome.unit.photo
+                if outcome.skipped and photo not in damaged:
+                    damaged[photo] = Skipped(photo.name, outcome.skipped)
+                    skip(damaged[photo])
+                    check_skipped(
+                        [*collection.skipped, *damaged.values()], total=len(collection), max_share=max_skipped_share
+                    )
+        if not missing:
+            return list(damaged.values())
+        photos = [photo for photo in photos if photo not in damaged]
+        waiting = np.sort(missing)
+    raise PatchSetError(
+        f"{len(waiting)} items found no patch with a contrast of {work.settings.min_contrast:g} in {_ATTEMPTS} photos; "
+        "lower --min-contrast, and choose a new folder"
+    )
+
+
+def units(photos: Sequence[Photo], indices: Iterable[int], seed: int, attempt: int) -> list[PhotoUnit]:
+    """Give each item a photo, evenly in random order, and cut the items of a photo into units of work."""
+    indices = list(map(int, indices))
+    chosen = evenly(
+        len(indices), len(photos), np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, attempt)))
+    )
+    of_photo: dict[int, list[int]] = defaultdict(list)
+    for index, number in zip(indices, chosen.tolist(), strict=True):
+        of_photo[number].append(index)
+    found = []
+    for number, some in of_photo.items():
+        photo = photos[number]
+        size = max(_UNIT, photo.width * photo.height // _PIXELS_AN_ITEM)
+        found += [PhotoUnit(photo, attempt, tuple(some[at : at + size])) for at in range(0, len(some), size)]
+    return found
+
+
+def make_item(folder: Path, unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings) -> Item | None:
+    """Draw one item, write its patches and give its row; None if the photo has no place for it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the patch set.
+    unit : PhotoUnit
+    photo : uint8 array of shape (H, W, 3)
+        The unit's.
+    index : int
+        Of the item.
+    settings : Settings
+    """
+    seed = item_seed(settings.seed, index, unit.attempt)
+    rng = np.random.default_rng(seed)
+    place = draw_place_with_contrast(photo, rng, settings)
+    if place is None:
+        return None
+    crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
+    treatments = draw_treatments(settings, rng)
+    name = item_id(index)
+    distorted = [
+        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, t.apply(crop)))
+        for role, t in zip(("p0", "p1")[-len(treatments) :], treatments, strict=True)
+    ]
+    original = write_patch(folder, IMAGE_FOLDERS[settings.task][0], name, without_margin(crop))
+    is_jnd = settings.task == "jnd"
+    return Item(
+        id=name,
+        task=settings.task,
+        set=settings.family,
+        split=settings.split,
+        photo=unit.photo.name,
+        photo_sha256=unit.photo.sha256,
+        box=(place.left, place.top, PATCH_SIDE, PATCH_SIDE),
+        scale=place.scale,
+        seed=seed,
+        border=border,
+        ref_sha256=None if is_jnd else original,
+        p0=Made(IDENTITY, 0, (), original) if is_jnd else distorted[0],
+        p1=distorted[-1],
+    )

@@ -1,0 +1,330 @@
+"""The commands of `bapps-distort` that make patch sets: generate, replay and import."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bapps_builder.console import Command, note, progress
+from bapps_builder.errors import PatchSetError, WeightsError
+from bapps_builder.manifest import MAX_ITEMS
+
+if TYPE_CHECKING:
+    from bapps_builder.layout import Task
+    from bapps_builder.manifest import Split
+    from distortions.drawing import Family, SeverityLaw
+    from distortions.photos import Skipped
+    from distortions.workers import Workers
+
+_FOLDER = click.Path(path_type=Path)
+
+
+class ListCommand(Command):
+    """A command whose repeatable options also take several values in a row: `--photos A B` is `--photos A --photos B`.
+
+    For commands without arguments only, since an argument after such an option would be taken for a value.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the option again before each further value."""
+        repeatable = {
+            name for p in self.params if isinstance(p, click.Option) and p.multiple and p.nargs == 1 for name in p.opts
+        }
+        written: list[str] = []
+        option, values = "", 0
+        for word in args:
+            if word.startswith("-"):
+                option, values = (word if word in repeatable else ""), 0
+            else:
+                if option and values:
+                    written.append(option)
+                values += 1
+            written.append(word)
+        return super().parse_args(ctx, written)
+
+
+photos_option = click.option(
+    "--photos", "folders", type=_FOLDER, multiple=True, required=True, metavar="DIR...", help="Folders of photos."
+)
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides all chance.")
+items_option = click.option("--items", type=click.IntRange(1, MAX_ITEMS), required=True, help="How many items to make.")
+split_option = click.option("--split", type=click.Choice(["train", "val"]), default="val", show_default=True)
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Processes. The result does not depend on it. [default: processors]"
+)
+dask_option = click.option(
+    "--dask",
+    default="",
+    metavar="ADDRESS",
+    help="Scheduler of a Dask cluster to work on instead, such as tcp://host:8786; its workers must see the same "
+    "folders under the same paths.",
+)
+rescale_option = click.option(
+    "--rescale",
+    nargs=2,
+    type=click.FloatRange(0, min_open=True),
+    metavar="LOW HIGH",
+    help="Scale images first by a random number from this range.",
+)
+max_pixels_option = click.option(
+    "--max-pixels", type=click.IntRange(1), help="Images with more are refused. [default: 256 million]"
+)
+
+
+@click.command(
+    cls=ListCommand,
+    epilog="""\b
+Examples:
+  bapps-distort generate --photos photos --out patches --items 5000 --seed 1
+  bapps-distort generate --photos fivek raise --out jnd --items 4800 --task jnd --workers 8""",
+)
+@photos_option
+@click.option(
+    "--out", type=_FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
+)
+@items_option
+@click.option(
+    "--family",
+    type=click.Choice(["traditional", "cnn", "mix"]),
+    default="traditional",
+    show_default=True,
+    help="Distortions to draw from; mix sets one patch of each family against the other.",
+)
+@click.option("--task", type=click.Choice(["2afc", "jnd"]), default="2afc", show_default=True)
+@split_option
+@seed_option
+@workers_option
+@click.option(
+    "--severity-law",
+    type=click.Choice(["uniform", "threshold"]),
+    help="uniform: even over [0, 1]. threshold: half of all below .25. [default: uniform, for jnd threshold]",
+)
+@rescale_option
+@click.option(
+    "--min-contrast",
+    type=click.FloatRange(0, 127.5),
+    default=0,
+    help="Take no patch whose luma has a lower standard deviation, in levels.",
+)
+@click.option(
+    "--max-skipped",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Share of the photos that may be damaged, too small or too large; one always may.",
+)
+@max_pixels_option
+@dask_option
+def generate(
+    folders: tuple[Path, ...],
+    out: Path,
+    items: int,
+    family: "Family",
+    task: "Task",
+    split: "Split",
+    seed: int,
+    workers: int | None,
+    severity_law: "SeverityLaw | None",
+    rescale: tuple[float, float] | None,
+    min_contrast: float,
+    max_skipped: float,
+    max_pixels: int | None,
+    dask: str,
+) -> None:
+    """Make a patch set from photos.
+
+    2AFC items are two patches with different recipes and their original, JND items a patch and its original.
+    The same options give the same files, with any number of workers and after any interruption.
+    """
+    from bapps_builder.photographs import MAX_PIXELS
+    from distortions.drawing import TASK_LAWS, Settings
+    from distortions.generate import generate as make
+
+    settings = Settings(
+        items, task, family, split, seed, severity_law or TASK_LAWS[task], rescale=rescale, min_contrast=min_contrast
+    )
+    skipped: list[Skipped] = []
+
+    def skip(entry: "Skipped") -> None:
+        skipped.append(entry)
+        note(f"skipped {entry.photo}: {entry.reason}")
+
+    with progress(items, "items") as advance:
+        made = make(
+            settings,
+            photos=folders,
+            folder=out,
+            workers=_team(workers, dask),
+            max_pixels=max_pixels or MAX_PIXELS,
+            max_skipped_share=max_skipped,
+            advance=advance,
+            skip=skip,
+        )
+    if not made:
+        click.echo(f"{out}: complete already, {items} items")
+        return
+    click.echo(f"{out}: {items} items" + (f", {len(skipped)} photos skipped" if skipped else ""))
+    if task == "2afc":
+        _print_hardness(out)
+
+
+def _team(workers: int | None, dask: str) -> "Workers":
+    import joblib
+
+    from distortions.workers import Workers
+
+    return Workers(workers or joblib.cpu_count(), dask)
+
+
+def _print_hardness(folder: Path) -> None:
+    """Say how hard the pairs are, where the metric's weights are at hand."""
+    from bapps_builder.patchset import read_patch_set
+
+    try:
+        from distortions.hardness import BAPPS_SHARE, METRIC, hard_share, sampled_distances
+
+        d0, d1 = sampled_distances(read_patch_set(folder))
+    except (ImportError, WeightsError) as error:
+        note(f"share of hard pairs not computed: {error}")
+        return
+    click.echo(
+        f"hard pairs (|d0 - d1| below a tenth of the mean {METRIC}): {hard_share(d0, d1):.1%} of {len(d0)} sampled; "
+        f"BAPPS traditional has {BAPPS_SHARE:.1%}"
+    )
+
+
+@click.command(cls=Command, epilog="\b\nExample:\n  bapps-distort replay patches --rows 3,17-20 --out again")
+@click.argument("patch_set", type=_FOLDER)
+@click.option("--rows", required=True, help="Rows of the manifest from 0, such as 3,17-20.")
+@click.option(
+    "--photos",
+    "folders",
+    type=_FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="Folder of photos; may be repeated. [default: those that generate was given]",
+)
+@click.option("--out", type=_FOLDER, required=True, help="Folder to write the patches to.")
+@max_pixels_option
+@click.pass_context
+def replay(
+    context: click.Context, patch_set: Path, rows: str, folders: tuple[Path, ...], out: Path, max_pixels: int | None
+) -> None:
+    """Make the patches of some rows again and compare their pixels. Exit status 1 if some differ."""
+    from bapps_builder.patchset import read_patch_set
+    from bapps_builder.photographs import MAX_PIXELS
+    from distortions.generate import versions
+    from distortions.replay import parse_rows
+    from distortions.replay import replay as make_again
+
+    found = read_patch_set(patch_set)
+    if out.resolve() == patch_set.resolve():
+        raise PatchSetError(f"{out}: is the patch set itself; choose another folder")
+    wanted = parse_rows(rows, count=len(found))
+    with progress(len(wanted), "rows") as advance:
+        made = make_again(
+            found, wanted, photos=folders, folder=out, max_pixels=max_pixels or MAX_PIXELS, advance=advance
+        )
+    differing = [entry for entry in made if not entry.same]
+    for entry in differing:
+        click.echo(f"{entry.path}: differs")
+    click.echo(f"{len(wanted)} rows, {len(made)} patches, {len(differing)} differ from the manifest")
+    if differing:
+        if found.description.versions != versions():
+            note(f"made with {_versions(found.description.versions)}; here are {_versions(versions())}")
+        context.exit(1)
+
+
+def _versions(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+@click.command(
+    "import",
+    cls=ListCommand,
+    epilog="""\b
+Example:
+  bapps-distort import --reference originals --outputs mine=sr/mine other=sr/other --out patches --items 2000""",
+)
+@click.option("--reference", type=_FOLDER, required=True, help="Folder of originals.")
+@click.option(
+    "--outputs",
+    multiple=True,
+    required=True,
+    metavar="NAME=DIR...",
+    help="Folders of outputs, each with the name of its algorithm; files are paired by name without suffix.",
+)
+@click.option(
+    "--out", type=_FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
+)
+@items_option
+@click.option("--set", "set_name", default="import", show_default=True, help="Name of the set, such as superres.")
+@split_option
+@seed_option
+@click.option(
+    "--scale",
+    default="1",
+    show_default=True,
+    metavar="auto|X",
+    help="Resize outputs by X, or by whatever it takes, to the size of their reference.",
+)
+@rescale_option
+@max_pixels_option
+@workers_option
+@dask_option
+def import_images(
+    reference: Path,
+    outputs: tuple[str, ...],
+    out: Path,
+    items: int,
+    set_name: str,
+    split: "Split",
+    seed: int,
+    scale: str,
+    rescale: tuple[float, float] | None,
+    max_pixels: int | None,
+    workers: int | None,
+    dask: str,
+) -> None:
+    """Make a 2AFC patch set from images that other programs made of the same originals."""
+    from bapps_builder.photographs import MAX_PIXELS
+    from distortions.imported import ImportSettings, import_outputs
+    from distortions.outputs import HALF_A_PIXEL
+
+    settings = ImportSettings(items, set_name, split, seed, scale=_scale(scale), rescale=rescale)
+    with progress(items, "items") as advance:
+        registrations = import_outputs(
+            settings,
+            reference=reference,
+            outputs=_named(outputs),
+            folder=out,
+            workers=_team(workers, dask),
+            max_pixels=max_pixels or MAX_PIXELS,
+            advance=advance,
+        )
+    click.echo(f"{out}: {items} items")
+    for found in registrations:
+        click.echo(
+            f"{found.algorithm}: shifted by {found.median:.2f} pixels in the median, {found.share:.1%} of images by "
+            f"more than {HALF_A_PIXEL:g}" + ("  MISREGISTERED" if found.median > HALF_A_PIXEL else "")
+        )
+
+
+def _named(outputs: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for text in outputs:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder) or name in found:
+            raise click.UsageError(f"--outputs are written NAME=DIR, each name once; got {text!r}")
+        found[name] = Path(folder)
+    return found
+
+
+def _scale(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.UsageError(f"--scale wants auto or a number, got {text!r}") from error

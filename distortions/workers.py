@@ -1,0 +1,92 @@
+"""Many cores or many machines for the same work, in any order.
+
+Both are joblib's: its processes on this machine, or a Dask cluster whose workers see the same files under the
+same paths.
+"""
+
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import cv2
+from joblib import Parallel, delayed, parallel_config
+
+from bapps_builder.errors import PatchSetError
+
+_CONNECT_SECONDS = 10
+_ONE_BY_ONE: dict[str, Any] = {"batch_size": 1}  # a unit of work takes long enough
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes
+    ----------
+    count : int
+        Processes on this machine; 1 works in the process itself.
+    dask : str
+        Address of a Dask scheduler, such as tcp://127.0.0.1:8786, whose workers are taken instead; "" for none.
+    """
+
+    count: int = 1
+    dask: str = ""
+
+    @contextmanager
+    def mapped(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[Iterator[R]]:
+        """Give the result of every task as soon as it is known; leaving the block early drops what has not begun.
+
+        A function that raises may hang a cluster, so it should return its error instead.
+
+        Raises
+        ------
+        PatchSetError
+            If the cluster is out of reach, or a process was killed.
+        """
+        try:
+            with self._backend() as backend, parallel_config(**backend):
+                parallel = Parallel(return_as="generator_unordered", **_ONE_BY_ONE)
+                results = parallel(delayed(function)(task) for task in tasks)
+                try:
+                    yield cast(Iterator[R], results)
+                finally:
+                    _close(cast(Generator[R, None, None], results))
+        except BrokenExecutor as error:
+            raise PatchSetError(
+                "a worker process was killed, perhaps for want of memory; run the command again to go on, with fewer "
+                "--workers if it happens again"
+            ) from error
+
+    @contextmanager
+    def _backend(self) -> Iterator[dict[str, Any]]:
+        if not self.dask:
+            yield {"backend": "loky", "n_jobs": self.count}
+            return
+        try:
+            from dask.distributed import Client
+        except ImportError as error:
+            raise PatchSetError('--dask wants the extra `dask`: pip install "bapps[dask]"') from error
+        try:
+            client = Client(self.dask, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise PatchSetError(f"{self.dask}: no Dask scheduler answers there: {error}") from error
+        with client:
+            yield {"backend": "dask", "client": client, "n_jobs": -1}
+
+
+def _close(results: Generator[Any, None, None]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that some tasks were cancelled
+        results.close()
+
+
+def settle_opencv() -> None:
+    """Have OpenCV give the same pixels everywhere: one thread, and no IPP, from now on in this process."""
+    cv2.setNumThreads(1)
+    cv2.ipp.setUseIPP(False)

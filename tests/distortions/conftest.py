@@ -1,0 +1,43 @@
+"""Photos for the tests of patch sets: parts of two photographs that come with scikit-image."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+
+from bapps_builder.images import encode_png
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five PNG photos of different sizes, one in a subfolder."""
+    folder = tmp_path_factory.mktemp("photos")
+    astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
+    parts = {
+        "a.png": astronaut[:200, :300],
+        "b.png": astronaut[200:500, 100:400],
+        "c.png": coffee[:150, :400],
+        "d.png": coffee[150:, 200:],
+        "more/a.png": coffee[100:300, 100:300],
+    }
+    (folder / "more").mkdir()
+    for name, pixels in parts.items():
+        (folder / name).write_bytes(encode_png(np.ascontiguousarray(pixels)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digest() -> Callable[[Path], dict[str, str]]:
+    """Hash of every file of a folder, by path within it."""
+
+    def of_folder(folder: Path) -> dict[str, str]:
+        return {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    return of_folder
