@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analysis.evidence_options import Asked, evidence_options
 from bapps_builder.atomic import check_writable
 from bapps_builder.console import Command, note, progress
 from bapps_builder.errors import DatasetError
@@ -14,6 +15,7 @@ from metrics.cli import load_metrics
 if TYPE_CHECKING:
     from analysis.distances import SetDistances
     from bapps_builder.dataset import ItemSet, LoadMode
+    from bapps_builder.layout import SetFolder
     from metrics.metric import Metric, Precision
 
 DATA_VARIABLE = "BAPPS_DATA"
@@ -27,6 +29,7 @@ Examples:
   bapps-score --metric l2 --metric ssim --metric lpips-alex --data dataset --set val/cnn
   bapps-score --metric my_module:my_distance --json
   bapps-score --distances hdr-vdp.csv
+  bapps-score --metric ssim --metric lpips-vgg --ci items --compare --by margin
 """
 
 
@@ -96,7 +99,10 @@ Examples:
     metavar="NAME FILE",
     help="Take the weights NAME (see `bapps-weights list`) from FILE, unchecked; results then say unverified.",
 )
+@evidence_options
 def score(
+    *,
+    asked: Asked,
     names: tuple[str, ...],
     data: Path | None,
     sets: tuple[str, ...],
@@ -121,7 +127,11 @@ def score(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     if files and not names:
-        for option, given in (("--data", data), ("--load", load != "official"), ("--device", device != "cpu")):
+        for option, given in (
+            ("--data", data and not asked.anything),
+            ("--load", load != "official"),
+            ("--device", device != "cpu"),
+        ):
             if given:
                 raise click.UsageError(f"{option} is about images, and only --distances are scored; add a --metric")
     if not names and not files:
@@ -130,7 +140,11 @@ def score(
     # Imported late: these load torch, which --help and a usage error should not wait for.
     from analysis import tables
     from analysis.distances import check_same_items, check_suffix, read_distances, write_distances
+    from analysis.evidence import Key
+    from analysis.evidence_options import evidence, judged
+    from analysis.judged import counts_of
     from analysis.scores import scores
+    from bapps_builder.layout import TASKS, find_sets
 
     if save_distances:
         check_suffix(save_distances)
@@ -139,21 +153,29 @@ def score(
     if sets:
         from_files = [found for found in from_files if found.label in sets]
     metrics: tuple[Metric, ...] = ()
+    folders: list[SetFolder] = []
     results: list[SetDistances] = []
     sources = [str(file) for file in files]
     if names:
         root = _data_folder(data)
         opened = _open_sets(root, task, sets)
         metrics = tuple(load_metrics(names, device, precision, weights, replacements))
+        folders = [items.folder for items in opened]
         results = _evaluate(metrics, opened, load, batch_size)
         sources.insert(0, str(root))
+    elif data:
+        folders = find_sets(data, [one for one in TASKS if task in (one, "both")], sets)
     results += from_files
     if not results:
         raise DatasetError(f"{', '.join(sources)}: nothing for the task {task}")
     check_same_items(results)
+    joined = judged(results, folders, asked)
+    scored = scores(results, counts_of(joined))
+    values = {Key(row.task, row.metric, row.measure, row.set): row.value for row in scored}
+    intervals, sections = evidence(joined, values, asked)
     about = tables.Circumstances(data=", ".join(sources), load=load if names else "", metrics=metrics)
     form = tables.as_json if as_json else tables.as_csv if as_csv else tables.as_text
-    click.echo(form(scores(results), about))
+    click.echo(form(scored, about, intervals=intervals, sections=sections))
     if save_distances:
         write_distances(save_distances, results)
 

@@ -44,6 +44,42 @@ def average_precision_of_ties(distance: ArrayLike, same: ArrayLike) -> float:
     return _area(means[np.sort(group)])
 
 
+def resampled_average_precision(
+    distance: ArrayLike, same: ArrayLike, weights: ArrayLike, *, ties_averaged: bool = False
+) -> Floats:
+    """Average precision of B resamples at once: pair i is one step of `weights[b, i]` answers.
+
+    With weights of 1 it is `average_precision`, or `average_precision_of_ties`.
+
+    Parameters
+    ----------
+    distance, same : arrays of shape (N,)
+    weights : array of shape (B, N), not negative
+    ties_averaged : bool
+
+    Returns
+    -------
+    array of shape (B,)
+        NaN where no pair with a weight was called the same.
+    """
+    distance = np.asarray(distance)
+    order = np.argsort(distance, kind="stable")
+    same = np.asarray(same, np.float64)[order]
+    weights = np.asarray(weights, np.float64)[:, order]
+    hits = weights * same
+    if ties_averaged:
+        starts = np.flatnonzero(np.r_[True, np.diff(distance[order]) != 0])
+        lengths = np.diff(np.r_[starts, len(same)])
+        total = np.add.reduceat(weights, starts, axis=1)
+        mean = np.add.reduceat(hits, starts, axis=1) / np.where(total > 0, total, 1)
+        hits = weights * np.repeat(mean, lengths, axis=1)
+    seen = np.cumsum(weights, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.where(seen > 0, seen, 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    found = hits.sum(1)
+    return (hits * envelope).sum(1) / np.where(found > 0, found, np.nan)
+
+
 def has_ties(distance: ArrayLike) -> bool:
     """Whether two pairs have exactly the same distance."""
     distance = np.asarray(distance)

@@ -1,9 +1,10 @@
 """From distances to scores: one row a metric, measure and set, then the paper's means, then people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from analysis import jnd, twoafc
 from analysis.distances import SetDistances
@@ -40,11 +41,14 @@ class Score:
     is_mean: bool = False
 
 
-def scores(results: Sequence[SetDistances]) -> list[Score]:
-    """Score every metric of every result, with means over sets; for 2AFC with the rows of people too."""
+def scores(results: Sequence[SetDistances], counts: Mapping[str, pd.DataFrame] | None = None) -> list[Score]:
+    """Score every metric of every result, with means over sets; for 2AFC with the rows of people too.
+
+    `counts` has k and n of the 2AFC sets whose number of votes is known, by label; they have more such rows.
+    """
     first_of_set = {(result.task, result.label): result for result in reversed(results)}
     rows = [row for result in results for row in _of_metrics(result)]
-    rows += [row for result in reversed(first_of_set.values()) for row in _of_people(result)]
+    rows += [row for result in reversed(first_of_set.values()) for row in _of_people(result, counts or {})]
     return [*rows, *_means(rows)]
 
 
@@ -66,8 +70,12 @@ def _of_metrics(result: SetDistances) -> list[Score]:
     return rows
 
 
-def _of_people(result: SetDistances) -> list[Score]:
-    rows = twoafc.human(result.labels) if result.task == "2afc" else {}
+def _of_people(result: SetDistances, counts: Mapping[str, pd.DataFrame]) -> list[Score]:
+    if result.task != "2afc":
+        return []
+    rows = twoafc.human(result.labels)
+    if (counted := counts.get(result.label)) is not None:
+        rows |= twoafc.human_of_counts(counted["k"], counted["n"])
     return [_row(result, name, "2afc", value) for name, value in rows.items()]
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -13,11 +13,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.evidence import Key
+from analysis.intervals import Estimate
 from analysis.scores import Score, set_order
+from analysis.sections import Section
+from analysis.sections import as_text as sections_as_text
 from bapps_builder.layout import TASKS, Task
 from metrics.metric import Metric
 
-DISTRIBUTIONS = ("bapps", "numpy", "opencv-python-headless", "pillow", "torch")
+_NONE: Mapping[Key, Estimate] = {}
+DISTRIBUTIONS = ("bapps", "numpy", "opencv-python-headless", "pillow", "scipy", "torch")
 _TITLE: dict[Task, str] = {
     "2afc": "2AFC: % of people who agree with the metric's choice",
     "jnd": 'JND: average precision (%) of "same", nearest pairs first',
@@ -59,33 +64,76 @@ class Circumstances:
         }
 
 
-def as_json(scores: Sequence[Score], about: Circumstances) -> str:
-    """One JSON object; values in [0, 1], null where a score is undefined."""
-    rows = [asdict(score) | {"value": None if math.isnan(score.value) else score.value} for score in scores]
-    return json.dumps({**about.as_record(), "scores": rows}, indent=2)
+def as_json(
+    scores: Sequence[Score],
+    about: Circumstances,
+    *,
+    intervals: Mapping[Key, Estimate] = _NONE,
+    sections: Sequence[Section] = (),
+) -> str:
+    """One JSON object; values in [0, 1], null where a score is undefined.
+
+    Scores that have an interval say so, and `sections` stand under their own name if there are any.
+    """
+    rows = []
+    for score in scores:
+        row = asdict(score) | {"value": None if math.isnan(score.value) else score.value}
+        if (found := intervals.get(_key(score))) is not None:
+            ends = [None if math.isnan(end) else end for end in (found.low, found.high)]
+            row |= {"interval": ends, "drawn": found.method}
+        rows.append(row)
+    more = {"sections": [section.as_record() for section in sections]} if sections else {}
+    return json.dumps({**about.as_record(), "scores": rows, **more}, indent=2)
 
 
-def as_csv(scores: Sequence[Score], about: Circumstances) -> str:
-    """One row a score, values in [0, 1], with the load mode and whether the metric's weights are verified."""
+def as_csv(
+    scores: Sequence[Score],
+    about: Circumstances,
+    *,
+    intervals: Mapping[Key, Estimate] = _NONE,
+    sections: Sequence[Section] = (),
+) -> str:
+    """One row a score, values in [0, 1], with the load mode and whether the metric's weights are verified.
+
+    With intervals there are the columns low, high and drawn. A CSV is one table, so sections are not in it.
+    """
     unverified = {metric.name for metric in about.metrics if not metric.verified}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("task", "metric", "measure", "set", "value", "items", "load", "weights"))
+    header = ("task", "metric", "measure", "set", "value", "items", "load", "weights")
+    writer.writerow((*header, "low", "high", "drawn") if intervals else header)
     for s in scores:
         state = "unverified" if s.metric in unverified else ""
-        writer.writerow((s.task, s.metric, s.measure, s.set, repr(s.value), s.items, about.load, state))
+        row = (s.task, s.metric, s.measure, s.set, repr(s.value), s.items, about.load, state)
+        found = intervals.get(_key(s))
+        ends = (repr(found.low), repr(found.high), found.method) if found else ("", "", "")
+        writer.writerow((*row, *ends) if intervals else row)
     return out.getvalue().rstrip("\n")
 
 
-def as_text(scores: Sequence[Score], about: Circumstances) -> str:
-    """A table a task, then a line a metric that says what it is."""
+def as_text(
+    scores: Sequence[Score],
+    about: Circumstances,
+    *,
+    intervals: Mapping[Key, Estimate] = _NONE,
+    sections: Sequence[Section] = (),
+) -> str:
+    """A table a task, then the sections, then a line a metric that says what it is.
+
+    Intervals are among the sections.
+    """
     parts = [_table(task, [score for score in scores if score.task == task], about) for task in TASKS]
+    parts += [f"{sections_as_text([section])}\n" for section in sections]
     lines = [f"data: {about.data}" + (f"; load mode: {about.load}" if about.load else "")]
     for metric in about.metrics:
         weights = ", ".join(f"{w.name} {w.sha256[:8]}{'' if w.verified else ' UNVERIFIED'}" for w in metric.weights)
         lines.append(f"{metric.name}: {metric.description}" + (f" [{weights}]" if weights else ""))
     lines.append(", ".join(f"{name} {number}" for name, number in about.as_record()["versions"].items()))
     return "\n".join([*filter(None, parts), *lines])
+
+
+def _key(score: Score) -> Key:
+    return Key(score.task, score.metric, score.measure, score.set)
 
 
 def _table(task: Task, scores: Sequence[Score], about: Circumstances) -> str:

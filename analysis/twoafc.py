@@ -6,10 +6,18 @@ p, the fraction of people who chose p1. Source: Zhang et al., CVPR 2018, section
 
 from collections.abc import Sequence
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from analysis import betabinomial
 from bapps_builder.layout import PAPER_GROUPS
-from bapps_builder.votes import agreement_paper, majority_share, twoafc_payoff
+from bapps_builder.votes import (
+    agreement_paper,
+    agreement_unbiased,
+    majority_left_out,
+    majority_share,
+    twoafc_payoff,
+)
 
 
 def score(d0: ArrayLike, d1: ArrayLike, p: ArrayLike) -> float:
@@ -22,6 +30,22 @@ def human(p: ArrayLike) -> dict[str, float]:
     return {
         "human p²+(1-p)²": float(agreement_paper(p).mean()),
         "human max(p,1-p)": float(majority_share(p).mean()),
+    }
+
+
+def human_of_counts(k: ArrayLike, n: ArrayLike) -> dict[str, float]:
+    """The rows that describe people without the bias of few votes; they take the number of votes.
+
+    Two different people, the majority of the others (a lower estimate of what a metric can score), and
+    the fitted ceiling (what no deterministic metric can exceed, as far as the model fits). Nothing if
+    some item has fewer than two votes.
+    """
+    if np.min(n) < 2:
+        return {}
+    return {
+        "human, two people": float(agreement_unbiased(k, n).mean()),
+        "human, others' majority": float(majority_left_out(k, n).mean()),
+        "human, best metric": betabinomial.fit(k, n).ceiling,
     }
 
 

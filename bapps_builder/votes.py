@@ -1,11 +1,13 @@
 """The arithmetic of votes that every floor needs: pure functions of arrays.
 
-Item i has n votes, and p is the fraction of them for p1. Source: Zhang et al., The Unreasonable
+Item i has n votes, k of them for p1, and p = k / n. Source: Zhang et al., The Unreasonable
 Effectiveness of Deep Features as a Perceptual Metric, CVPR 2018, arXiv 1801.03924.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from bapps_builder.errors import DatasetError
 
 Floats = NDArray[np.float64]
 
@@ -48,3 +50,63 @@ def majority_share(p: ArrayLike) -> Floats:
     """
     p = np.asarray(p, np.float64)
     return np.maximum(p, 1 - p)
+
+
+def agreement_unbiased(k: ArrayLike, n: ArrayLike) -> Floats:
+    """Agreement of two different people, per item: the share of pairs of votes that are equal.
+
+    Parameters
+    ----------
+    k, n : whole numbers of shape (N,)
+        Votes for p1 (2AFC) or "same" (JND), and all votes.
+
+    Returns
+    -------
+    array of shape (N,)
+        (k (k - 1) + (n - k) (n - k - 1)) / (n (n - 1)), the per-item term of Fleiss' kappa; NaN where
+        n < 2, since one vote agrees with nothing.
+    """
+    k, n = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    pairs = np.where(n >= 2, n * (n - 1), np.nan)
+    return (k * (k - 1) + (n - k) * (n - k - 1)) / pairs
+
+
+def majority_left_out(k: ArrayLike, n: ArrayLike) -> Floats:
+    """How often a vote is that of the majority of the other votes of its item; a tie pays 0.5.
+
+    The votes that choose are not those that pay, so unlike `majority_share` it is not biased upward: it
+    is what a majority of n - 1 people scores, which is below the best possible metric.
+
+    Returns
+    -------
+    array of shape (N,)
+        NaN where n < 2.
+    """
+    k, n = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    for_p1 = 0.5 + 0.5 * np.sign((k - 1) - (n - k))  # what each of the k voters for p1 is paid
+    for_p0 = 0.5 + 0.5 * np.sign((n - k - 1) - k)
+    return (k * for_p1 + (n - k) * for_p0) / np.where(n >= 2, n, np.nan)
+
+
+def votes_of_fractions(p: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Give k of n for fractions that n votes can produce.
+
+    Raises
+    ------
+    DatasetError
+        If some fraction is not k/n within 1e-4 (files hold float32 or few decimals), naming the first and
+        the smallest number of votes that fits them all.
+    """
+    p = np.asarray(p, np.float64)
+    if (wrong := _off_lattice(p, n)).any():
+        first = float(p[np.flatnonzero(wrong)[0]])
+        fits = next((m for m in range(1, 101) if not _off_lattice(p, m).any()), None)
+        raise DatasetError(
+            f"{int(wrong.sum())} of {len(p)} fractions cannot come from {n} votes, the first {first:g}; "
+            + (f"{fits} votes fit all of them" if fits else "no number of votes up to 100 fits all of them")
+        )
+    return np.rint(p * n).astype(np.int64)
+
+
+def _off_lattice(p: Floats, n: int) -> NDArray[np.bool_]:
+    return ~(np.abs(p - np.rint(p * n) / n) <= 1e-4)

@@ -72,3 +72,42 @@ def test_without_ties_both_are_equal() -> None:
     rng = np.random.default_rng(2)
     distance, same = rng.permutation(50), rng.integers(0, 4, 50) / 3
     assert jnd.average_precision_of_ties(distance, same) == pytest.approx(jnd.average_precision(distance, same))
+
+
+def slow_weighted(distance: list[float], same: list[float], weights: list[int]) -> float:
+    """The area point by point, a pair of weight w being one step of w answers."""
+    order = sorted(range(len(distance)), key=lambda k: distance[k])
+    points, hits, seen = [], 0.0, 0.0
+    for k in order:
+        hits += weights[k] * same[k]
+        seen += weights[k]
+        points.append((hits, hits / seen if seen else 0.0))
+    area, reached = 0.0, 0.0
+    for k, (found, _) in enumerate(points):
+        area += (found - reached) / hits * max(precision for _, precision in points[k:])
+        reached = found
+    return area
+
+
+@pytest.mark.parametrize("ties_averaged", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_resample_counts_pairs_by_weight(seed: int, ties_averaged: bool) -> None:
+    rng = np.random.default_rng(seed)
+    distance = rng.integers(0, 12, 50) / 7
+    same = rng.integers(0, 4, 50) / 3
+    weights = rng.integers(0, 4, (6, 50))
+    weights[0] = 1
+    found = jnd.resampled_average_precision(distance, same, weights, ties_averaged=ties_averaged)
+    score = jnd.average_precision_of_ties if ties_averaged else jnd.average_precision
+    assert found[0] == pytest.approx(score(distance, same), abs=1e-12)
+    for value, times in zip(found, weights, strict=True):
+        rows = np.repeat(np.arange(50), times)
+        assert value == pytest.approx(score(distance[rows], same[rows]), abs=0.02)  # its own steps are finer
+        totals = [max(1, times[distance == d].sum()) for d in distance]
+        means = [(same * times)[distance == d].sum() / n for d, n in zip(distance, totals, strict=True)]
+        paid = means if ties_averaged else same
+        assert value == pytest.approx(slow_weighted(list(distance), list(paid), list(times)), abs=1e-12)
+
+
+def test_a_resample_without_anything_the_same_is_undefined() -> None:
+    assert np.isnan(jnd.resampled_average_precision([1, 2], [0, 1], [[1, 0]])).all()

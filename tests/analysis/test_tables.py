@@ -131,7 +131,7 @@ def test_json_is_strict_and_complete() -> None:
 
     found = json.loads(as_json(SCORES, ABOUT), parse_constant=refuse)
     assert (found["data"], found["load"]) == ("folder/set", "official")
-    assert set(found["versions"]) == {"bapps", "numpy", "opencv-python-headless", "pillow", "torch"}
+    assert set(found["versions"]) == {"bapps", "numpy", "opencv-python-headless", "pillow", "scipy", "torch"}
     assert found["metrics"][1] == {
         "name": "lpips-vgg",
         "description": "what lpips-vgg is",

@@ -1,0 +1,125 @@
+"""How fast intervals are, against the loop a researcher would write, and a consistency report of 500,000 answers.
+
+    python benchmarks/intervals.py            all of it, about two minutes on two cores
+    python benchmarks/intervals.py --quick    fewer rounds, the loop on fewer draws
+
+Loop and ours take turns in one process, and the ratio is the median over rounds, because machines are noisy.
+Peak memory is that of a process of its own.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.intervals import Sample, bootstrap_means
+
+# The six validation sets of BAPPS together, and what the project asks of itself.
+ITEMS, METRICS, DRAWS = 36_344, 10, 10_000
+FLOOR_RATIO, FLOOR_SECONDS, FLOOR_MIB, FLOOR_REPORT = 8, 3, 500, 30
+ANSWERS = 500_000
+
+
+def payoffs() -> NDArray[np.float64]:
+    """What 36,344 items of five votes pay ten metrics."""
+    return np.random.default_rng(0).integers(0, 6, (METRICS, ITEMS)) / 5
+
+
+def loop(values: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
+    """The usual loop, metric by metric, which is faster than indexing all metrics at once."""
+    rng = np.random.default_rng(0)
+    found = np.empty((draws, len(values)))
+    for draw in range(draws):
+        rows = rng.integers(0, values.shape[1], values.shape[1])
+        for metric, row in enumerate(values):
+            found[draw, metric] = row[rows].mean()
+    return found
+
+
+def ours(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    sample = Sample(np.zeros(ITEMS, np.intp), np.arange(ITEMS), "items")
+    return bootstrap_means(values, sample, draws=DRAWS, rng=np.random.default_rng(0))
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def intervals(rounds: int, draws_of_loop: int) -> None:
+    values = payoffs()
+    print(f"{DRAWS} draws, {METRICS} metrics, {ITEMS} items; the loop is timed on {draws_of_loop} draws")
+    slow, fast = loop(values, draws_of_loop), ours(values)
+    print(f"standard errors: loop {slow.std(0).mean():.6f}, ours {fast.std(0).mean():.6f}")
+    times = [
+        (seconds(lambda: loop(values, draws_of_loop)) * DRAWS / draws_of_loop, seconds(lambda: ours(values)))
+        for _ in range(rounds)
+    ]
+    ratio = statistics.median(a / b for a, b in times)
+    base, mine = (statistics.median(column) for column in zip(*times, strict=True))
+    print(f"loop {base:.2f} s, ours {mine:.2f} s (floor {FLOOR_SECONDS} s), ratio {ratio:.1f} (floor {FLOOR_RATIO})")
+
+
+def memory() -> None:
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import intervals as b; b.ours(b.payoffs())"
+    print(f"peak memory of the intervals: {_peak([sys.executable, '-c', code]):.0f} MiB (floor {FLOOR_MIB})")
+
+
+def consistency(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    items, votes, people = ANSWERS // 5, 5, 3000
+    item = np.repeat(np.arange(items), votes)
+    person = (item * votes + np.tile(np.arange(votes) * 7919, items)) % people
+    chance = rng.beta(0.7, 0.7, items)[item]
+    table = pd.DataFrame(
+        {
+            "set": np.where(item % 2, "val/cnn", "val/traditional"),
+            "item": pd.Series(item).astype(str).str.zfill(6),
+            "participant": "w" + pd.Series(person).astype(str),
+            "choice": np.where(rng.random(ANSWERS) < chance, "p1", "p0"),
+            "side": np.where(rng.random(ANSWERS) < 0.5, "left", "right"),
+            "reaction_ms": rng.gamma(4, 600, ANSWERS).round(),
+        }
+    )
+    path = folder / "answers.parquet"
+    table.to_parquet(path, index=False)
+    command = [sys.executable, "-c", "from analysis.consistency_cli import consistency as c; c()", str(path)]
+    start = time.perf_counter()
+    peak = _peak(command)
+    print(
+        f"consistency of {ANSWERS} answers: {time.perf_counter() - start:.1f} s (floor {FLOOR_REPORT}), {peak:.0f} MiB"
+    )
+
+
+def _peak(command: list[str]) -> float:
+    """Run a command; the most memory it had, in MiB."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{command[0]} ended with status {child.returncode}")
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    intervals(rounds=1 if quick else 5, draws_of_loop=500 if quick else 2000)
+    memory()
+    with tempfile.TemporaryDirectory() as folder:
+        consistency(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
