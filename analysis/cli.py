@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DATA_VARIABLE = "BAPPS_DATA"
 DEFAULT_DATA = Path("dataset")
-_ADDRESS = "https://perceptual-similarity.s3.us-west-2.amazonaws.com/dataset"
 
 _EXAMPLES = """
 \b
@@ -195,9 +194,7 @@ def _say_how_to_get_data() -> int:
     note(
         f"No dataset: neither --data nor ${DATA_VARIABLE} is given, and ./{DEFAULT_DATA} does not exist.\n"
         "The official validation sets (1.3 GB), downloaded:\n"
-        f"  mkdir -p {DEFAULT_DATA}/2afc\n"
-        f"  curl -L {_ADDRESS}/twoafc_val.tar.gz | tar -xz -C {DEFAULT_DATA}/2afc\n"
-        f"  curl -L {_ADDRESS}/jnd.tar.gz | tar -xz -C {DEFAULT_DATA}\n"
+        f"  bapps-build download --split val --split jnd --out {DEFAULT_DATA}\n"
         "A small set with simulated answers, made in a checkout of this project:\n"
         "  make demo"
     )

@@ -99,6 +99,12 @@ class ItemSet:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def path(self, role: str, item_id: str) -> Path:
+        """The file of an item in the folder of a role, whatever its suffix."""
+        suffix = self._other_suffixes.get((role, item_id))
+        usual = self.folder.file(role, item_id)
+        return usual if suffix is None else usual.with_name(item_id + suffix)
+
     def batches(self, *, load: LoadMode = "official", batch_size: int = 50, threads: int = 2) -> Iterator[Batch]:
         """Yield all items in the order of their ids, at most `batch_size` at a time.
 
@@ -131,10 +137,7 @@ class ItemSet:
         return [_stack(list(group)) for _, group in groupby(items, key=lambda item: item.images[0].shape)]
 
     def _read(self, item_id: str, load: LoadMode) -> _Item:
-        paths = [
-            self.folder.path / role / f"{item_id}{self._other_suffixes.get((role, item_id), '.png')}"
-            for role in IMAGE_FOLDERS[self.task]
-        ]
+        paths = [self.path(role, item_id) for role in IMAGE_FOLDERS[self.task]]
         images = tuple(_load(path, load) for path in paths)
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(
@@ -142,9 +145,7 @@ class ItemSet:
                 for path, image in zip(paths, images, strict=True)
             )
             raise ImageError(f"{self.folder.path}: item {item_id}: images differ in size ({sizes}); they must be equal")
-        label = LABEL_FOLDER[self.task]
-        file = f"{item_id}{self._other_suffixes.get((label, item_id), '.npy')}"
-        return _Item(item_id, images, read_label(self.folder.path / label / file))
+        return _Item(item_id, images, read_label(self.path(LABEL_FOLDER[self.task], item_id)))
 
 
 def read_label(path: Path) -> float:
@@ -154,15 +155,26 @@ def read_label(path: Path) -> float:
     """
     try:
         data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: not a readable .npy array of numbers: {error}") from error
+    return float(parse_label(data, name=str(path)).reshape(()))
+
+
+def parse_label(data: bytes, *, name: str) -> NDArray[np.generic]:
+    """Parse the bytes of a label file to the array it holds, of one number in [0, 1]; see `read_label`.
+
+    `name` is what an error calls the file.
+    """
+    try:
         array = _parse_npy(data)
     except Exception as error:  # numpy raises many types on broken or hostile headers
-        raise DatasetError(f"{path}: not a readable .npy array of numbers: {error}") from error
+        raise DatasetError(f"{name}: not a readable .npy array of numbers: {error}") from error
     if array.size != 1 or array.dtype.kind not in "fiub":
-        raise DatasetError(f"{path}: must hold one number in [0, 1], got shape {array.shape} and type {array.dtype}")
+        raise DatasetError(f"{name}: must hold one number in [0, 1], got shape {array.shape} and type {array.dtype}")
     value = float(array.reshape(()))
     if not 0 <= value <= 1:
-        raise DatasetError(f"{path}: must hold a fraction in [0, 1], got {value:g}")
-    return value
+        raise DatasetError(f"{name}: must hold a fraction in [0, 1], got {value:g}")
+    return array
 
 
 def _load(path: Path, load: LoadMode) -> NDArray[np.uint8]:

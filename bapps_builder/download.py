@@ -1,6 +1,7 @@
 """Fetch one file over the web: resumed after an interruption, checked, and in place only when whole."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +23,15 @@ def fetch(
 ) -> None:
     """Download `address` to `target`.
 
-    Bytes go to `target` + ".part" first; a later call goes on where that file ends, with a Range request.
+    Bytes go to `target` + ".part" first; a later call goes on where that file ends, with a Range request,
+    on condition (If-Range) that the file at the address is still the one the part is from.
 
     Parameters
     ----------
     address : str
     target : Path
     sha256_prefix : str
-        The hexadecimal SHA-256 of the file, or its first digits.
+        The hexadecimal SHA-256 of the file, or its first digits; "" takes whatever comes.
     advance : callable
         Called with the number of bytes each time some arrive, those of an earlier attempt included.
 
@@ -48,18 +50,20 @@ def fetch(
 
 
 def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance: Callable[[int], None]) -> None:
-    part = target.with_name(target.name + ".part")
-    done = part.stat().st_size if part.exists() else 0
+    part, origin = (target.with_name(f"{target.name}.part{suffix}") for suffix in ("", ".origin"))
+    validator = _validator_of_part(origin, address)
+    # A part of unknown origin is gone on with only where the hash will tell whether that was right.
+    done = part.stat().st_size if part.exists() and (validator or sha256_prefix) else 0
     http = urllib3.PoolManager(
         retries=urllib3.Retry(total=retries, backoff_factor=0.5),
         timeout=urllib3.Timeout(connect=10, read=60),
     )
-    response = _get(http, address, done)
+    response = _get(http, address, done, validator)
     if done and response.status == 206 and _first_byte(response) != done:
         # The server sends another piece than the one asked for: start again with the whole.
         response.close()
         done = 0
-        response = _get(http, address, done)
+        response = _get(http, address, done, validator)
     if response.status == 416 and done:  # nothing is left to send
         response.release_conn()
     else:
@@ -71,11 +75,14 @@ def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance
             answered = response.headers.get("Content-Range")
             raise DownloadError(f"{address}: answered with a piece ({answered}), wanted the whole file")
         advance(done)
+        if not done:
+            _note_origin(origin, address, response)
         with part.open("ab" if done else "wb") as out:
             for chunk in response.stream(_CHUNK):
                 out.write(chunk)
                 advance(len(chunk))
     found = sha256_of(part)
+    origin.unlink(missing_ok=True)
     if not found.startswith(sha256_prefix):
         part.unlink()
         raise DownloadError(
@@ -84,9 +91,30 @@ def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance
     part.replace(target)
 
 
-def _get(http: urllib3.PoolManager, address: str, start: int) -> urllib3.BaseHTTPResponse:
+def _get(http: urllib3.PoolManager, address: str, start: int, validator: str) -> urllib3.BaseHTTPResponse:
     headers = {"Range": f"bytes={start}-"} if start else {}
+    if start and validator:
+        headers["If-Range"] = validator
     return http.request("GET", address, headers=headers, preload_content=False)
+
+
+def _note_origin(origin: Path, address: str, response: urllib3.BaseHTTPResponse) -> None:
+    """Write down which version of which file a part begins, if the server says."""
+    etag = response.headers.get("ETag", "")
+    validator = response.headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
+    if validator:
+        origin.write_text(json.dumps({"address": address, "validator": validator}))
+    else:
+        origin.unlink(missing_ok=True)
+
+
+def _validator_of_part(origin: Path, address: str) -> str:
+    """What `_note_origin` wrote about this address, or ""."""
+    try:
+        noted = json.loads(origin.read_text())
+        return str(noted["validator"]) if noted["address"] == address else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _first_byte(response: urllib3.BaseHTTPResponse) -> int | None:

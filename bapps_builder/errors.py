@@ -6,6 +6,7 @@ BappsError
 ├── MetricError     an unknown metric, or one that failed or returned what is no distance
 ├── WeightsError    weights that cannot be had, or are not the ones they should be
 ├── DistortionError an unknown distortion, a recipe that does not parse, or a value out of range
+├── TrainingError   a training that cannot begin, or be continued (defined in metrics.training.recipe)
 ├── PatchSetError   a patch set that is missing, incomplete, or was made with other settings
 └── DownloadError   a file that could not be fetched, or is not the one announced
 

@@ -2,12 +2,15 @@
 
 ROOT/2afc/{train,val}/SET/{ref,p0,p1}/NNNNNN.png   judge/NNNNNN.npy   fraction for p1
 ROOT/jnd/val/SET/{p0,p1}/NNNNNN.png                same/NNNNNN.npy    fraction of "same"
+
+Datasets built here also hold ROOT/{dataset.json,README.md,other_answers.parquet}, and items.parquet and
+answers.parquet in the folder of each set.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from bapps_builder.errors import DatasetError
 
@@ -17,6 +20,10 @@ TASKS: tuple[Task, ...] = ("2afc", "jnd")
 SPLITS = ("train", "val")
 IMAGE_FOLDERS: dict[Task, tuple[str, ...]] = {"2afc": ("ref", "p0", "p1"), "jnd": ("p0", "p1")}
 LABEL_FOLDER: dict[Task, str] = {"2afc": "judge", "jnd": "same"}
+
+# What a dataset built here holds besides: of the whole, and of each set.
+DESCRIPTION, CARD, OTHER_ANSWERS = "dataset.json", "README.md", "other_answers.parquet"
+ITEMS, ANSWERS = "items.parquet", "answers.parquet"
 
 # The paper's validation sets in the order of its tables, and the two groups it averages.
 PAPER_SETS = ("traditional", "cnn", "superres", "deblur", "color", "frameinterp")
@@ -44,6 +51,31 @@ class SetFolder:
     def path(self) -> Path:
         """The folder that holds the image and label folders."""
         return self.root / self.task / self.split / self.name
+
+    @property
+    def key(self) -> str:
+        """The name in `dataset.json`, unique in a dataset: `task/split/name`."""
+        return f"{self.task}/{self.label}"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The folders of images and, last, the one of labels."""
+        return (*IMAGE_FOLDERS[self.task], LABEL_FOLDER[self.task])
+
+    def file(self, role: str, item_id: str) -> Path:
+        """Where a file of an item belongs."""
+        return self.path / role / f"{item_id}{'.npy' if role == LABEL_FOLDER[self.task] else '.png'}"
+
+
+def set_of_key(root: Path, key: str) -> SetFolder:
+    """Give the set of a key `task/split/name` (see `SetFolder.key`)."""
+    task, split, name = key.split("/", 2)
+    return SetFolder(root, cast(Task, task), split, name)
+
+
+def every_set(root: Path) -> list[SetFolder]:
+    """All sets of a dataset, 2AFC before JND, training before validation."""
+    return [found for task in TASKS for split in SPLITS for found in _sets_of_split(root, task, split)]
 
 
 def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> list[SetFolder]:

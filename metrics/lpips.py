@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from bapps_builder.errors import MetricError, WeightsError
 from metrics.trunks import Trunk, TrunkSpec, trunk_specs
+from metrics.weight_readers import read_safetensors
 from metrics.weights import RECORDS, Weights, WeightStore, read_torch, tensors_digest
 
 Version = Literal["0.1", "0.0"]
@@ -25,6 +27,9 @@ VERSIONS: tuple[Version, ...] = ("0.1", "0.0")
 INPUT_RANGES = ((-1.0, 1.0), (0.0, 1.0))
 # How far outside its range an input may lie: resampling and half precision overshoot by a little.
 RANGE_TOLERANCE = 1e-2
+
+# The weights in the folder of a training run.
+RUN_WEIGHTS = "lpips.safetensors"
 
 # Subtracted and divided by on [-1, 1] input: ImageNet's mean and standard deviation on [0, 1], rounded.
 SHIFT = (-0.030, -0.088, -0.188)
@@ -93,7 +98,7 @@ class LPIPS(nn.Module):
         if trunk_seed is None:
             loaded.append(store.load(spec.weights))
             with fitting(loaded[-1], net):
-                self.net.load_features(_as_tensors(loaded[-1]))
+                self.net.load_features(_features(loaded[-1]))
         else:
             self.net.randomise(trunk_seed)
         if version is not None:
@@ -129,9 +134,10 @@ class LPIPS(nn.Module):
         Parameters
         ----------
         path : Path
+            A .pth or .safetensors file, or the folder of a training run.
         version : "0.1", "0.0" or None
-            Whether the heads were trained on scaled input (0.1) or not (0.0), which no such file says.
-            None: 0.0 for the released heads of that version, else 0.1.
+            Whether the heads were trained on scaled input (0.1) or not (0.0). None: what the file says, as
+            those of our own runs do; else 0.0 for the released heads of that version, and 0.1 for all others.
         input_range, check_range, weights
             As for the class.
 
@@ -141,16 +147,17 @@ class LPIPS(nn.Module):
             If the file is not such a file, or holds anything but tensors.
         """
         try:
-            state = _canonical(read_torch(Path(path).read_bytes()))
+            tensors, said = _read_state(weight_file(path))
+            state = _canonical(tensors)
             spec = _spec_of_heads(state)
-            module = cls.blank(spec.net, version=version or released_version(spec.net, state) or "0.1")
+            module = cls.blank(spec.net, version=version or said or released_version(spec.net, state) or "0.1")
             module.input_range, module.check_range = _known_range(input_range), check_range
             if _is_heads_only(state):
                 loaded = (weights or WeightStore()).load(spec.weights)
-                module.net.load_features(_as_tensors(loaded))
+                module.net.load_features(_features(loaded))
                 module.weights = (loaded.without_tensors(),)
             module.load_state_dict(state)
-        except (OSError, RuntimeError, WeightsError) as error:
+        except (OSError, RuntimeError, SafetensorError, WeightsError) as error:
             raise WeightsError(f"{path}: no LPIPS weights: {error}") from error
         return module
 
@@ -308,6 +315,25 @@ def fitting(weights: Weights, net: str) -> Iterator[None]:
 
 def _as_tensors(weights: Weights) -> dict[str, Tensor]:
     return {name: torch.from_numpy(value) for name, value in weights.tensors.items()}
+
+
+def _features(weights: Weights) -> dict[str, Tensor]:
+    """The tensors of a trunk; a classifier behind it, as in torchvision's files, is left out."""
+    return {name: value for name, value in _as_tensors(weights).items() if not name.startswith("classifier.")}
+
+
+def weight_file(path: Path) -> Path:
+    """The file that holds weights: `path` itself, or the one in it if it is the folder of a training run."""
+    return Path(path) / RUN_WEIGHTS if Path(path).is_dir() else Path(path)
+
+
+def _read_state(file: Path) -> tuple[dict[str, Tensor], Version | None]:
+    """The named tensors of a file, and the version it says it is, if it does."""
+    if file.suffix != ".safetensors":
+        return read_torch(file.read_bytes()), None
+    tensors, about = read_safetensors(file)
+    said: Version | None = next((version for version in VERSIONS if version == about.get("version")), None)
+    return {name: torch.from_numpy(value) for name, value in tensors.items()}, said
 
 
 def _spec(net: str) -> TrunkSpec:

@@ -6,6 +6,7 @@ sum. So `alex` and `lpips-alex` share everything but the last step, which costs 
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,15 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bapps_builder.errors import MetricError
-from metrics.lpips import LPIPS, Version, fitting, released_version
+from metrics.kmeans import kmeans_file
+from metrics.lpips import LPIPS, Version, fitting, released_version, weight_file
 from metrics.metric import Images, Metric, Setup
 from metrics.registry import Entry, register, register_scheme
 from metrics.trunks import trunk_specs
-from metrics.weights import Weights
+from metrics.weights import Weights, WeightStore
 
 Floats = NDArray[np.float64]
 
 _RANDOM = "random"
+_KMEANS = "kmeans"
+_TRUNK_SUFFIXES = (".npz", ".pth", ".safetensors")
 
 
 class _Features:
@@ -112,8 +116,13 @@ def _describe(net: str, what: str, setup: Setup) -> str:
 def _register_uncalibrated(net: str, smallest_side: int) -> None:
     def make(variant: str, setup: Setup) -> Metric:
         seed = _seed_of(variant)
-        trunk = _trunk(net, True, seed, setup)
-        weights = "ImageNet weights" if seed is None else f"Gaussian weights, seed {seed}"
+        file = _file_of(net, variant, setup.weights)
+        if file:
+            own = setup.weights.with_unverified(trunk_specs()[net].weights, file)
+            trunk, weights = _trunk(net, True, None, replace(setup, weights=own)), f"weights of {file}"
+        else:
+            trunk = _trunk(net, True, seed, setup)
+            weights = "ImageNet weights" if seed is None else f"Gaussian weights, seed {seed}"
         return Metric(
             name=f"{net}@{variant}" if variant else net,
             description=_describe(net, f"uncalibrated LPIPS (all heads 1), {weights},", setup),
@@ -129,10 +138,13 @@ def _register_uncalibrated(net: str, smallest_side: int) -> None:
     register(
         Entry(
             name=net,
-            summary=f"uncalibrated features of {net}; @{_RANDOM} and @{_RANDOM}-SEED: Gaussian weights",
+            summary=(
+                f"uncalibrated features of {net}; @{_RANDOM} and @{_RANDOM}-SEED: Gaussian weights; @{_KMEANS}: "
+                "k-means of your photos; @FILE: a state dict with torchvision's key names"
+            ),
             make=make,
-            variants=(_RANDOM,),
-            open_ended=lambda variant: _seed_of(variant) is not None,
+            variants=(_RANDOM, _KMEANS),
+            open_ended=lambda variant: _seed_of(variant) is not None or variant.endswith(_TRUNK_SUFFIXES),
         )
     )
 
@@ -168,8 +180,8 @@ def _register_lpips(net: str, smallest_side: int) -> None:
 
 
 def _lpips_from_file(path: str, setup: Setup) -> Metric:
-    """`lpips:PATH`: heads alone share the ImageNet trunk, a checkpoint runs the trunk it brings."""
-    file = Path(path).expanduser()
+    """`lpips:PATH`: heads alone share the ImageNet trunk, a checkpoint or run may bring its own."""
+    file = weight_file(Path(path).expanduser())
     module = LPIPS.from_file(file, weights=setup.weights)
     own = _Features(module, setup)
     trunk = _trunk(module.spec.net, module.version == "0.1", None, setup) if module.weights else own
@@ -192,6 +204,13 @@ def _lpips_from_file(path: str, setup: Setup) -> Metric:
         smallest_side=module.spec.smallest_side,
         concurrent=own.on_cpu,
     )
+
+
+def _file_of(net: str, variant: str, store: WeightStore) -> Path | None:
+    """The file of a trunk that is neither published nor random."""
+    if variant == _KMEANS:
+        return kmeans_file(net, store)
+    return Path(variant).expanduser() if variant.endswith(_TRUNK_SUFFIXES) else None
 
 
 def _seed_of(variant: str) -> int | None:

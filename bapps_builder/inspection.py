@@ -1,0 +1,120 @@
+"""Read every file of some items, and say what is wrong with them and what they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bapps_builder.dataset import parse_label
+from bapps_builder.enlargement import patch_of
+from bapps_builder.errors import BappsError
+from bapps_builder.images import read_image
+from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
+from bapps_builder.near_duplicates import perceptual_hash
+from bapps_builder.official import FILE_SIDE, SMALLER_FILE_SIDE
+from bapps_builder.patchset import pixel_digest
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some items of one set to be inspected.
+
+    Attributes
+    ----------
+    folder : SetFolder
+    files : mapping of role to paths
+        Of the images and, last, the labels; equally long.
+    digests : mapping of role to hashes
+        What pixels must be; empty if nobody said.
+    enlarged : bool
+        Whether files of the official sizes must be enlarged patches.
+    """
+
+    folder: SetFolder
+    files: Mapping[str, Sequence[Path]]
+    digests: Mapping[str, Sequence[str]]
+    enlarged: bool
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What N items are.
+
+    Attributes
+    ----------
+    problems : tuple of (check, message)
+    sides : array of shape (N, 2)
+        Height and width; 0 where an image cannot be decoded.
+    labels : array of shape (N,)
+        NaN where it cannot be read.
+    identical : array of shape (N,)
+        Whether p0 and p1 have the same pixels.
+    hashes : array of shape (N,)
+        Perceptual hash of the original.
+    detailed : array of shape (N,)
+        Whether that hash means something.
+    """
+
+    problems: tuple[tuple[str, str], ...]
+    sides: NDArray[np.int32]
+    labels: NDArray[np.float64]
+    identical: NDArray[np.bool_]
+    hashes: NDArray[np.uint64]
+    detailed: NDArray[np.bool_]
+
+
+def inspect_items(job: Job) -> Inspection:
+    """Read the files of some items."""
+    roles = IMAGE_FOLDERS[job.folder.task]
+    labels = job.files[job.folder.roles[-1]]
+    size = len(labels)
+    problems: list[tuple[str, str]] = []
+    sides = np.zeros((size, 2), np.int32)
+    fractions = np.full(size, np.nan)
+    identical, detailed = np.zeros(size, bool), np.zeros(size, bool)
+    hashes = np.zeros(size, np.uint64)
+    for index in range(size):
+        fractions[index] = _label(labels[index], problems)
+        images = {role: _image(job, role, index, problems) for role in roles}
+        decoded = {role: image for role, image in images.items() if image is not None}
+        if len(decoded) < len(roles):
+            continue
+        if len({image.shape for image in decoded.values()}) > 1:
+            shapes = ", ".join(f"{role} {image.shape[1]}x{image.shape[0]}" for role, image in decoded.items())
+            problems.append(("size", f"{labels[index].stem} ({shapes})"))
+            continue
+        original = decoded[roles[0]]
+        sides[index] = original.shape[:2]
+        identical[index] = np.array_equal(decoded["p0"], decoded["p1"])
+        hashes[index], detailed[index] = perceptual_hash(original)
+    return Inspection(tuple(problems), sides, fractions, identical, hashes, detailed)
+
+
+def _label(path: Path, problems: list[tuple[str, str]]) -> float:
+    try:
+        array = parse_label(path.read_bytes(), name=str(path))
+    except (BappsError, OSError) as error:
+        problems.append(("label", f"{path.stem} ({error})"))
+        return np.nan
+    if array.dtype.str != "<f4" or array.shape != (1,):
+        problems.append(("label", f"{path.stem} (not float32 of shape (1,))"))
+    return float(array.reshape(()))
+
+
+def _image(job: Job, role: str, index: int, problems: list[tuple[str, str]]) -> Pixels | None:
+    path = job.files[role][index]
+    try:
+        image = read_image(path)
+    except BappsError as error:
+        problems.append(("decodable", str(error)))
+        return None
+    if job.digests and pixel_digest(image) != job.digests[role][index]:
+        problems.append(("hash", f"{role}/{path.stem}"))
+    official = image.shape[0] == image.shape[1] and len(image) in (FILE_SIDE, SMALLER_FILE_SIDE)
+    if job.enlarged and official and patch_of(image) is None:
+        problems.append(("enlargement", f"{role}/{path.stem}"))
+    return image

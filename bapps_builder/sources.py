@@ -1,0 +1,192 @@
+"""Where the items of a dataset come from: a patch set, or images of other people's studies.
+
+Other people's images are named by a table (CSV or Parquet, one row an item):
+
+    item                  the name that the answers use
+    ref, p0, p1           files, relative to the table's folder; JND has no ref
+    set, split            optional; else those given for the whole table
+    photo                 optional: the photograph the patch comes from, for splits without leaks
+    p0_recipe, p1_recipe  optional: what was done to the patches
+
+or lie in a folder with ref/, p0/ and p1/ (JND: p0/ and p1/), paired by stem.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from bapps_builder.download import sha256_of
+from bapps_builder.errors import DatasetError
+from bapps_builder.images import SUFFIXES
+from bapps_builder.layout import IMAGE_FOLDERS, SPLITS
+from bapps_builder.manifest import SCHEMA
+from bapps_builder.patchset import MANIFEST, patch_path, read_patch_set
+
+ROLES = IMAGE_FOLDERS["2afc"]
+# What is known of an item before people are asked: its name in the study, then a manifest's columns.
+SOURCE_SCHEMA = pa.schema(
+    [("source_set", pa.string()), ("source_id", pa.string()), *(field for field in SCHEMA if field.name != "id")]
+)
+_TABLE_COLUMNS = ("item", "ref", "p0", "p1", "set", "split", "photo", "p0_recipe", "p1_recipe")
+_SET_NAME = re.compile(r"[^\W_][\w+@,~ -]*(\.[\w+@,~ -]+)*")
+
+
+@dataclass(frozen=True)
+class Source:
+    """N items and where their images are.
+
+    Attributes
+    ----------
+    name : str
+        Folder or file, without the path to it.
+    sha256 : str
+        Of the patch set's manifest or of the table; "" for folders.
+    origin : mapping
+        What `patchset.json` says; empty for others.
+    items : table of SOURCE_SCHEMA, N rows
+    files : table of N rows and the columns ref, p0, p1
+        Paths; ref is null for JND.
+    """
+
+    name: str
+    sha256: str
+    origin: Mapping[str, Any]
+    items: pa.Table
+    files: pa.Table
+
+
+def read_source(path: Path, *, default_set: str = "") -> Source:
+    """Read a patch set, a table of items or a folder of images, whichever is at `path`.
+
+    Parameters
+    ----------
+    path : Path
+    default_set : "split/name"
+        For items that do not say theirs; default: val, and the name of `path`.
+
+    Raises
+    ------
+    DatasetError, PatchSetError
+        If it is none of these, or incomplete.
+    """
+    if path.is_file():
+        return _from_table(path, default_set)
+    if path.is_dir() and not (path / MANIFEST).exists() and (path / "p0").is_dir():
+        return _from_folders(path, default_set)
+    return _from_patch_set(path)
+
+
+def _from_patch_set(folder: Path) -> Source:
+    found = read_patch_set(folder)
+    manifest = found.manifest
+    _check_set_names(manifest["set"].unique().to_pylist(), str(folder))
+    ids = manifest["id"].to_pylist()
+    files = {
+        role: [str(patch_path(folder, role, item)) if role in found.roles else None for item in ids] for role in ROLES
+    }
+    labels = [f"{split}/{name}" for split, name in _pairs(manifest, "split", "set")]
+    columns: dict[str, Any] = {"source_set": labels, "source_id": ids}
+    columns |= {field.name: manifest[field.name] for field in SCHEMA if field.name != "id"}
+    return Source(
+        name=folder.resolve().name,
+        sha256=sha256_of(folder / MANIFEST),
+        origin=asdict(found.description),
+        items=pa.table(columns, schema=SOURCE_SCHEMA),
+        files=_files(files),
+    )
+
+
+def _from_table(path: Path, default_set: str) -> Source:
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, skipinitialspace=True)
+    except (OSError, ValueError, EOFError, pa.ArrowException) as error:
+        raise DatasetError(f"{path}: not a readable table of items: {error}") from error
+    if unknown := [str(name) for name in table if name not in _TABLE_COLUMNS]:
+        raise DatasetError(f"{path}: unknown columns {', '.join(unknown)}; known are {', '.join(_TABLE_COLUMNS)}")
+    if missing := [name for name in ("item", "p0", "p1") if name not in table]:
+        raise DatasetError(f"{path}: lacks the columns {', '.join(missing)}")
+    if not len(table):
+        raise DatasetError(f"{path}: holds no items")
+    table = table.fillna("").astype(str)
+    for name in ("item", "p0", "p1"):
+        if (empty := table[name] == "").any():
+            raise DatasetError(f"{path}: {int(empty.sum())} rows have no {name}, the first is row {empty.argmax() + 1}")
+    return _other_source(path.name, sha256_of(path), table, base=path.parent, default=default_set or f"val/{path.stem}")
+
+
+def _from_folders(folder: Path, default_set: str) -> Source:
+    found: dict[str, dict[str, str]] = {}
+    for role in ROLES:
+        if (folder / role).is_dir():
+            entries = sorted(entry for entry in (folder / role).iterdir() if not entry.name.startswith("."))
+            found[role] = {entry.stem: str(entry) for entry in entries if entry.suffix.lower() in SUFFIXES}
+    for role, files in found.items():
+        if missing := sorted(set().union(*found.values()) - files.keys()):
+            raise DatasetError(
+                f"{folder}: {len(missing)} items have no file in {role}/, the first {missing[0]}; add or remove them"
+            )
+    if "p1" not in found or not found["p0"]:
+        raise DatasetError(f"{folder}: wants images in p0/ and p1/, and for 2AFC in ref/")
+    table = pd.DataFrame({"item": list(found["p0"]), **{role: list(files.values()) for role, files in found.items()}})
+    name = folder.resolve().name
+    return _other_source(name, "", table, base=Path(), default=default_set or f"val/{name}")
+
+
+def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, default: str) -> Source:
+    """Make a source of a table of texts with at least item, p0 and p1; paths are relative to `base`."""
+    split, _, set_name = default.partition("/")
+    table = table.assign(
+        set=table["set"].replace("", set_name) if "set" in table else set_name,
+        split=table["split"].replace("", split) if "split" in table else split,
+        ref=table.get("ref", ""),
+    )
+    _check_set_names(list(table["set"].unique()), name)
+    if wrong := [one for one in table["split"].unique() if one not in SPLITS]:
+        raise DatasetError(f"{name}: the split must be {' or '.join(SPLITS)}, got {wrong[0]!r}")
+    if (twice := table.duplicated(["split", "set", "item"])).any():
+        raise DatasetError(
+            f"{name}: {int(twice.sum())} items are listed twice, the first {table['item'][twice].iloc[0]!r}"
+        )
+    columns: dict[str, Any] = {
+        "source_set": table["split"] + "/" + table["set"],
+        "source_id": table["item"],
+        "task": (table["ref"] == "").map({True: "jnd", False: "2afc"}),
+    }
+    for column in ("set", "split", "photo", "p0_recipe", "p1_recipe"):
+        if column in table:
+            columns[column] = table[column].astype(object).where(table[column] != "", None)
+    rows = len(table)
+    items = {
+        field.name: pa.array(list(columns[field.name]), field.type)
+        if field.name in columns
+        else pa.nulls(rows, field.type)
+        for field in SOURCE_SCHEMA
+    }
+    files = {role: [str(base / file) if file else None for file in table[role]] for role in ROLES}
+    return Source(name, sha256, {}, pa.table(items, schema=SOURCE_SCHEMA), _files(files))
+
+
+def _files(files: Mapping[str, list[str | None]]) -> pa.Table:
+    return pa.table({role: pa.array(files[role], pa.string()) for role in ROLES})
+
+
+def _pairs(table: pa.Table, *names: str) -> zip:
+    return zip(*(table[name].to_pylist() for name in names), strict=True)
+
+
+def _check_set_names(names: list[Any], source: str) -> None:
+    """A set's name becomes a folder's, so it must not lead out of the dataset."""
+    for name in names:
+        if not isinstance(name, str) or not _SET_NAME.fullmatch(name) or len(name) > 100:
+            raise DatasetError(
+                f"{source}: {name!r} cannot name a set; wanted letters, digits and some of . _ - + , @ ~ and spaces, "
+                "beginning with a letter or digit"
+            )

@@ -1,0 +1,67 @@
+"""Folders appear whole or not at all: write beside the target, then rename or exchange."""
+
+import ctypes
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def folder_made_whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give an empty folder beside `target`, and rename it to `target` when the block succeeds.
+
+    If the block raises, the folder is removed and an older `target` stays as it was. On Linux an older
+    target is exchanged in one step, so that whoever is killed at any moment leaves the old or the new.
+
+    Parameters
+    ----------
+    target : Path
+    replace : bool
+        Whether there is an older `target` to take the place of.
+
+    Raises
+    ------
+    FileExistsError
+        If `target` exists and is not to be replaced.
+    FileNotFoundError
+        If the folder it should be in does not exist.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - a target that is a symbolic link stays one
+    if not replace and (target.exists() or target.is_symlink()):
+        raise FileExistsError(errno.EEXIST, "is there already; name another folder or remove it", str(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(target.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-writing-", dir=target.parent))
+    try:
+        made = aside / "made"
+        made.mkdir()
+        yield made
+        if replace:
+            _exchange(made, target)
+        else:
+            made.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(made: Path, target: Path) -> None:
+    if not _exchanged_at_once(made, target):
+        old = made.with_name("old")
+        target.rename(old)
+        made.rename(target)
+
+
+def _exchanged_at_once(made: Path, target: Path) -> bool:
+    """Exchange two folders by Linux's renameat2, or tell that this cannot be done here."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    return renameat2(_AT_FDCWD, os.fsencode(made), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0
