@@ -1,1 +1,82 @@
-"""The web app that collects 2AFC and JND judgments from people. Still empty: `bapps-collect` comes later."""
+"""The web app that collects 2AFC and JND judgments from people. `create_app` only wires the parts together."""
+
+import secrets
+from collections.abc import Callable
+
+from flask import Flask, Response
+from sqlalchemy import Engine
+
+from collection_app.api import blueprint as api
+from collection_app.database import write
+from collection_app.health import blueprint as health
+from collection_app.images import blueprint as images
+from collection_app.installation import freeze
+from collection_app.keys import Entropy, Tokens
+from collection_app.limits import ArrivalLimit
+from collection_app.logs import log_requests
+from collection_app.openapi import blueprint as openapi
+from collection_app.platforms import platform
+from collection_app.problems import answer_problems
+from collection_app.running import Running, set_running, wall_clock
+from collection_app.settings import Settings
+from collection_app.study import Study
+
+
+def create_app(
+    study: Study,
+    engine: Engine,
+    *,
+    key: str,
+    settings: Settings | None = None,
+    clock: Callable[[], int] = wall_clock,
+    entropy: Entropy = secrets.token_bytes,
+    simulated: bool = False,
+) -> Flask:
+    """Make the app that serves an installed study, which is frozen by it.
+
+    Parameters
+    ----------
+    study : Study
+    engine : Engine
+        See `database.open_database`.
+    key : str
+        Signs the session tokens; see `keys.signing_key`.
+    settings : Settings, optional
+    clock, entropy, simulated
+        See `running.Running`.
+
+    Raises
+    ------
+    StudyError
+        If the study is not in the database, or is there with other settings.
+    """
+    settings = settings or Settings()
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = settings.largest_request
+    now = clock()
+    running = Running(
+        study=study,
+        study_id=write(engine, lambda connection: freeze(connection, study, now)),
+        engine=engine,
+        platform=platform(study.platform),
+        tokens=Tokens(key),
+        limit=ArrivalLimit(settings.arrivals_per_minute, clock),
+        clock=clock,
+        entropy=entropy,
+        simulated=simulated,
+    )
+    set_running(app.extensions, running)
+    answer_problems(app)
+    log_requests(app)
+    for part in (api, images, health, openapi):
+        app.register_blueprint(part)
+    app.after_request(_guard)
+    return app
+
+
+def _guard(response: Response) -> Response:
+    """Headers that keep a reply from being more than it is."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    return response

@@ -1,0 +1,268 @@
+"""The command `bapps-collect`."""
+
+import json
+import secrets
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import click
+from sqlalchemy import Engine
+
+from bapps_builder.console import Command, note, progress
+from bapps_builder.patchset import read_patch_set
+from collection_app import create_app, installation
+from collection_app.database import migrate, open_database, read, write
+from collection_app.erasure import close as close_study
+from collection_app.erasure import empty_log
+from collection_app.erasure import erase as erase_person
+from collection_app.export import dictionary_path
+from collection_app.export import export as export_answers
+from collection_app.keys import signing_key
+from collection_app.logs import log, write_logs
+from collection_app.observers import KINDS, Kind
+from collection_app.passing import pass_rates
+from collection_app.presets import PRESETS, as_toml, preset
+from collection_app.rehearsal import rehearse
+from collection_app.running import wall_clock
+from collection_app.sentinels import check_items
+from collection_app.serving import listen
+from collection_app.sessions import Step
+from collection_app.settings import database_url, settings_from
+from collection_app.status import Status
+from collection_app.status import status as study_status
+from collection_app.study import Study, StudyError, read_study
+
+_EXAMPLES = """
+\b
+Examples:
+  bapps-collect init study.toml --patches patches/ --preset paper-2afc
+  bapps-collect serve study.toml
+  bapps-collect status study.toml
+  bapps-collect export study.toml answers.parquet
+  bapps-collect simulate study.toml --patches patches/ --people 20
+"""
+
+
+class _Group(click.Group):
+    command_class = Command
+
+
+@click.group(cls=_Group, epilog=_EXAMPLES)
+def collect() -> None:
+    """Ask people which of two patches is closer to an original, or whether two are the same."""
+
+
+_study_file = click.argument("file", metavar="STUDY.toml", type=click.Path(path_type=Path))
+_database = click.option(
+    "--database", metavar="URL", help="Database. [default: $BAPPS_COLLECT_DATABASE, then STUDY.sqlite beside the file]"
+)
+_patches = click.option(
+    "--patches",
+    "folders",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Patch set made by `bapps-distort`; may be repeated.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@collect.command(cls=Command)
+@_study_file
+@_patches
+@click.option("--preset", "name", type=click.Choice(list(PRESETS)), help="Write STUDY.toml first, from this preset.")
+@_database
+def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str | None) -> None:
+    """Put a study into its database: items, sentinels, training items.
+
+    Without a STUDY.toml, one is written from --preset, with the meaning of every setting; edit it and run
+    `init` again, as often as you like until the first person arrives. Prints how likely a careful person
+    passes each rule.
+    """
+    sets = [read_patch_set(folder) for folder in folders]
+    if name and file.exists():
+        raise StudyError(f"{file}: is there already; leave --preset out, or name another file")
+    if name:
+        file.write_text(as_toml(preset(name)), encoding="utf-8")
+        note(f"wrote {file}: edit title, contact and consent, then run init again")
+    study = read_study(file)
+    engine = _engine(file, database, made=True)
+    made = sum(len(found) for found in sets) + sum(1 for _ in check_items(study, sets))
+    with progress(made, "storing items") as advance:
+        found = write(
+            engine,
+            lambda c: installation.install(c, study, sets, folder=_image_folder(file), advance=advance),
+        )
+    click.echo(
+        f"{found.items} items, {found.answers} answers wanted, {made - found.items} sentinels and training items"
+    )
+    for rule, rate in pass_rates(study, check_items(study, sets)):
+        click.echo(f"sentinels {rule.check}: a careful person passes {rule.at_least} of {rule.count} in {rate:.1%}")
+
+
+@collect.command(cls=Command)
+@_study_file
+@_database
+@click.option("--host", help="Address to listen on. [default: $BAPPS_COLLECT_HOST, then 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on. [default: $BAPPS_COLLECT_PORT, then 8080]")
+def serve(file: Path, database: str | None, host: str | None, port: int | None) -> None:
+    """Serve a study. From now on its settings and items are frozen; logs go to standard error."""
+    study = read_study(file)
+    settings = settings_from(database=database, host=host, port=port)
+    engine = _engine(file, database, connections=settings.threads)
+    write_logs()
+    app = create_app(study, engine, key=signing_key(file.with_suffix(".key")), settings=settings)
+    server = listen(app, settings)
+    note(f"serving {study.name} version {study.version} at {server.address}; stop with Ctrl-C")
+    log("serving", study=study.name, version=study.version, settings=study.digest())
+    server.run()
+
+
+@collect.command(cls=Command)
+@_study_file
+@_database
+@_json
+def status(file: Path, database: str | None, as_json: bool) -> None:
+    """Say how far a study is."""
+    study, engine = read_study(file), _engine(file, database)
+    found = read(engine, lambda c: study_status(c, installation.find(c, study).id))
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "filled": found.filled, "wanted": found.wanted}, indent=2))
+    else:
+        click.echo(_status_text(study, found))
+
+
+@collect.command(cls=Command)
+@_study_file
+@click.argument("out", type=click.Path(path_type=Path))
+@_database
+def export(file: Path, out: Path, database: str | None) -> None:
+    """Write all answers to OUT (.parquet, .csv, .csv.gz), with a data dictionary beside it."""
+    study, engine = read_study(file), _engine(file, database)
+    with progress(None, "writing answers") as advance:
+        count = read(
+            engine,
+            lambda c: export_answers(c, study, installation.find(c, study).id, path=out, advance=advance),
+        )
+    note(f"{count} answers in {out}, columns explained in {dictionary_path(out)}")
+
+
+@collect.command(cls=Command)
+@_study_file
+@click.argument("participant")
+@click.option("--with-answers", is_flag=True, help="Delete the answers too, not only whose they are.")
+@_database
+def erase(file: Path, participant: str, with_answers: bool, database: str | None) -> None:
+    """Forget PARTICIPANT, named by platform id or pseudonym. Backups and exports keep what they have."""
+    study, engine = read_study(file), _engine(file, database)
+    sessions = write(
+        engine,
+        lambda c: erase_person(
+            c, _step(study, installation.find(c, study).id), person=participant, with_answers=with_answers
+        ),
+    )
+    empty_log(engine)
+    note(f"forgotten, with {sessions} sessions; earlier backups and exports still hold what they held")
+
+
+@collect.command(cls=Command)
+@_study_file
+@_database
+def close(file: Path, database: str | None) -> None:
+    """Let nobody arrive any more; again after the erasure deadline, delete all ids and the salt."""
+    study, engine = read_study(file), _engine(file, database)
+    done = write(engine, lambda c: close_study(c, _step(study, installation.find(c, study).id)))
+    empty_log(engine)
+    until = datetime.fromtimestamp(done.erasable_until / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if done.state == "closed":
+        note(f"closed; people can be erased until {until}; run close again then, to delete all ids")
+    else:
+        note(f"closed; all ids and the salt are deleted (the erasure deadline was {until})")
+
+
+@collect.command(cls=Command)
+@_study_file
+@_patches
+@click.option("--people", type=click.IntRange(min=1), help="How many come. [default: until the study is full]")
+@click.option("--mix", default="careful=1", show_default=True, help=f"Shares, of {', '.join(KINDS)}, with commas.")
+@click.option("--dropout", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share who leave midway.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--database", metavar="URL", help="An empty database. [default: STUDY.simulated.sqlite beside the file]")
+@_json
+def simulate(
+    file: Path,
+    folders: tuple[Path, ...],
+    people: int | None,
+    mix: str,
+    dropout: float,
+    seed: int,
+    database: str | None,
+    as_json: bool,
+) -> None:
+    """Let simulated people play the study through the HTTP interface, in virtual time, in a database of its own."""
+    study, sets = read_study(file), [read_patch_set(folder) for folder in folders]
+    own = file.resolve().with_suffix(".simulated.sqlite")
+    if database is None and own.exists():
+        raise StudyError(f"{own}: is there already; remove it to simulate again")
+    engine = open_database(database or f"sqlite:///{own}")
+    wanted = sum(study.quota(item.split) for found in sets for item in found)
+    with progress(wanted, "simulating") as advance:
+        found = rehearse(
+            study,
+            sets,
+            engine,
+            folder=_image_folder(file),
+            mix=_shares(mix),
+            seed=seed,
+            people=people,
+            dropout=dropout,
+            advance=advance,
+        )
+    if as_json:
+        click.echo(json.dumps({**asdict(found), "database": engine.url.render_as_string()}, indent=2))
+        return
+    click.echo(_status_text(study, found.status))
+    click.echo("people: " + ", ".join(f"{count} {outcome}" for outcome, count in found.outcomes.items()))
+    click.echo(f"{found.hours:.1f} hours of one person after another; answers in {engine.url.render_as_string()}")
+
+
+def _shares(text: str) -> dict[Kind, float]:
+    shares: dict[Kind, float] = {}
+    for part in text.split(","):
+        kind, _, share = part.partition("=")
+        if kind.strip() not in KINDS or not share.strip().replace(".", "", 1).isdigit():
+            raise click.BadParameter(f"{part!r}: wanted KIND=SHARE with one of {', '.join(KINDS)}", param_hint="--mix")
+        shares[cast(Kind, kind.strip())] = float(share)
+    if not sum(shares.values()):
+        raise click.BadParameter("the shares add up to nothing", param_hint="--mix")
+    return shares
+
+
+def _engine(file: Path, database: str | None, *, made: bool = False, connections: int = 10) -> Engine:
+    """Open a study's database and bring it up to date; only `init` makes one."""
+    url = database_url(settings_from(database=database), file)
+    engine = open_database(url, connections=connections)
+    path = engine.url.database
+    if not made and engine.dialect.name == "sqlite" and path and not Path(path).exists():
+        raise StudyError(f"{path}: no such database; run `bapps-collect init` first")
+    migrate(engine)
+    return engine
+
+
+def _image_folder(file: Path) -> Path:
+    return file.resolve().with_suffix(".images")
+
+
+def _step(study: Study, study_id: int) -> Step:
+    return Step(study, study_id, wall_clock(), secrets.token_bytes)
+
+
+def _status_text(study: Study, found: Status) -> str:
+    said = " - SIMULATED" if found.simulated else ""
+    lines = [f"{study.name} version {study.version}{said}: {found.filled} of {found.wanted} answers given or under way"]
+    for part in found.sets:
+        lines.append(f"  {part.name}: {part.done} of {part.items} items full, {part.filled} of {part.wanted} answers")
+    sessions = ", ".join(f"{count} {state}" for state, count in found.sessions.items()) or "none yet"
+    return "\n".join([*lines, f"sessions: {sessions}; {found.excluded} of them not used"])

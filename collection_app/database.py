@@ -1,0 +1,177 @@
+"""Opening a database so that what it says is committed stays committed.
+
+SQLite by default, PostgreSQL by its address. Every connection is set up here and nowhere else; `durability`
+says what a connection really has.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from bapps_builder.errors import BappsError
+
+T = TypeVar("T")
+
+# What each connection must answer for commits to outlive a power cut.
+REQUIRED: dict[str, dict[str, str]] = {
+    # NORMAL would lose commits that were acknowledged.
+    "sqlite": {"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1"},
+    "postgresql": {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "on"},
+}
+_BUSY_SECONDS = 30
+_TRIES = 6
+# Deadlock, serialization failure.
+_RETRIED_STATES = frozenset({"40P01", "40001"})
+_READING = "reading"
+
+
+class DatabaseError(BappsError):
+    """A database that cannot be opened, or is not set up for this version."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One durability setting: what a connection has, and what it must have."""
+
+    name: str
+    found: str
+    wanted: str
+
+    @property
+    def right(self) -> bool:
+        """Whether they agree."""
+        return self.found == self.wanted
+
+
+def open_database(url: str, *, connections: int = 10) -> Engine:
+    """Open a database by its SQLAlchemy address; `postgresql://` means psycopg 3.
+
+    Raises
+    ------
+    DatabaseError
+        If the address is none, names another kind of database, or the driver is not installed.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseError(f"no database address: {url!r}; it is like sqlite:///study.sqlite") from error
+    kind = address.get_backend_name()
+    if kind not in REQUIRED:
+        raise DatabaseError(f"databases of the kind {kind!r} are not supported; use {' or '.join(REQUIRED)}")
+    if kind == "sqlite":
+        if not address.database or address.database == ":memory:":
+            raise DatabaseError("a study cannot live in memory; name a file, such as sqlite:///study.sqlite")
+        engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, pool_size=connections)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        # Connections are checked before use, so that a restart of the server costs nobody an answer.
+        engine = create_engine(
+            address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=connections, max_overflow=0
+        )
+    except ModuleNotFoundError as error:
+        raise DatabaseError("PostgreSQL needs psycopg: pip install 'bapps[postgres]'") from error
+    event.listen(engine, "connect", _set_up_postgresql)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours to say, below
+    with closing(connection.cursor()) as cursor:
+        for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")):
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.execute("PRAGMA secure_delete = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer that started as a reader could fail in the middle instead of waiting for its turn.
+    reading = connection.get_execution_options().get(_READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _set_up_postgresql(connection: Any, _record: Any) -> None:
+    connection.execute("SET synchronous_commit = on")
+    connection.commit()
+
+
+def durability(connection: Connection) -> list[Finding]:
+    """Ask a connection for its durability settings."""
+    kind = connection.dialect.name
+    ask = "PRAGMA" if kind == "sqlite" else "SHOW"
+    return [
+        Finding(name, str(connection.exec_driver_sql(f"{ask} {name}").scalar()), wanted)
+        for name, wanted in REQUIRED[kind].items()
+    ]
+
+
+def write(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Run `work` in one transaction and commit it; on a deadlock or a lost connection, run it again.
+
+    A commit whose answer was lost may have happened, so `work` must be harmless to repeat.
+    """
+    for attempt in range(_TRIES):
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if attempt == _TRIES - 1 or not _worth_repeating(error):
+                raise
+            time.sleep(0.02 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def read(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Run `work` on one unchanging view of the database."""
+    with engine.connect() as plain:
+        if plain.dialect.name == "sqlite":
+            connection = plain.execution_options(**{_READING: True})
+        else:
+            connection = plain.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            return work(connection)
+
+
+def _worth_repeating(error: DBAPIError) -> bool:
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_STATES
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables to a revision, from nothing or from any older one.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be reached, or is of a newer version than this program.
+    """
+    # A pool's connections would hold old statements; and only one process migrates at a time.
+    alone = create_engine(engine.url, poolclass=NullPool)
+    set_up, begin = (_set_up_sqlite, _begin_sqlite) if engine.dialect.name == "sqlite" else (_set_up_postgresql, None)
+    event.listen(alone, "connect", set_up)
+    if begin:
+        event.listen(alone, "begin", begin)
+    try:
+        with alone.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
+            command.upgrade(alembic_config(connection), revision)
+    except OperationalError as error:
+        raise DatabaseError(f"{engine.url.render_as_string()}: cannot be opened: {error.orig}") from error
+    except command.util.CommandError as error:
+        raise DatabaseError(f"{engine.url.render_as_string()}: {error}; was it made by a newer version?") from error
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Give Alembic's configuration for the migrations of this package on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", "collection_app:migrations")
+    config.attributes["connection"] = connection
+    return config

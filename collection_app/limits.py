@@ -1,0 +1,39 @@
+"""How often one address may arrive. No address is kept: only its HMAC, under a key that lives in memory for a day."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from threading import Lock
+
+_DAY_MS = 86_400_000
+_MINUTE_MS = 60_000
+# With more addresses than this in a minute, the oldest are forgotten: memory stays bounded.
+_MOST = 100_000
+
+
+class ArrivalLimit:
+    """A bucket of arrivals for each address, refilled at a steady rate; one for each process."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], int]) -> None:
+        self._per_minute, self._clock = per_minute, clock
+        self._lock = Lock()
+        self._key, self._day = secrets.token_bytes(32), -1
+        self._buckets: dict[bytes, tuple[float, int]] = {}
+
+    def allows(self, address: str) -> bool:
+        """Count an arrival from an address; tell whether it is within the limit. 0 a minute is no limit."""
+        if not self._per_minute:
+            return True
+        now = self._clock()
+        with self._lock:
+            if now // _DAY_MS != self._day:
+                self._key, self._day = secrets.token_bytes(32), now // _DAY_MS
+                self._buckets.clear()
+            name = hmac.new(self._key, address.encode(), hashlib.sha256).digest()[:16]
+            left, before = self._buckets.pop(name, (float(self._per_minute), now))
+            left = min(self._per_minute, left + (now - before) * self._per_minute / _MINUTE_MS)
+            self._buckets[name] = (max(left - 1, 0.0), now)  # put last: the first is the oldest
+            if len(self._buckets) > _MOST:
+                del self._buckets[next(iter(self._buckets))]
+            return left >= 1

@@ -1,0 +1,155 @@
+"""What goes over the wire, as models: they check requests, make replies, and describe both in OpenAPI."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 2.0 is the whole number 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Text = Annotated[str, StringConstraints(max_length=500)]
+Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+Milliseconds = Annotated[float, Field(ge=0, le=86_400_000)]
+Whole = BeforeValidator(_whole)  # comes after the bounds, which would else be missing in the description
+Count = Annotated[int, Field(ge=0, le=1_000_000), Whole]
+Slot = Annotated[int, Field(ge=0, le=100_000), Whole]
+Attempt = Annotated[int, Field(ge=1, le=2), Whole]
+Scale = Annotated[int, Field(ge=1, le=1000), Whole]
+Clock = Annotated[int, Field(ge=0, le=2**53), Whole]
+Choice = Literal["left", "right", "same", "different"]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+
+
+class Arrival(_Message):
+    """Somebody opens the study's address."""
+
+    key: Key = Field(description="made at random by the browser and kept there; the same key is the same arrival")
+    parameters: dict[Annotated[str, StringConstraints(max_length=64)], Text] = Field(
+        default={}, max_length=32, description="of the address, such as the platform's ids"
+    )
+
+
+class ExposureTimes(_Message):
+    """JND: how long to show what, in milliseconds."""
+
+    first_ms: float
+    gap_ms: float
+    second_ms: float
+    tolerance_frames: float
+
+
+class SessionState(_Message):
+    """A session, and what its pages need to know of the study."""
+
+    token: str = Field(description="speaks for the session: send it as `Authorization: Bearer TOKEN`")
+    state: Literal["arrived", "started", "lapsed", "complete", "withdrawn", "turned away"]
+    outcome: str | None
+    code: str | None = Field(description="completion code, once there is an outcome")
+    redirect: str | None = Field(description="where the platform wants its people to go then")
+    title: str
+    contact: str
+    consent: str = Field(description="Markdown without HTML")
+    consent_sha256: str
+    task: Literal["2afc", "jnd"]
+    trials: int = Field(description="of the session, once it has started")
+    answered: int = Field(description="trials that are done")
+    exposure: ExposureTimes
+
+
+class Start(_Message):
+    """Consent, and what the browser is."""
+
+    consent_sha256: Sha256
+    device: dict[Annotated[str, StringConstraints(max_length=64)], bool | int | float | Text] = Field(
+        default={}, max_length=32, description="what the device check found, such as refresh_hz"
+    )
+
+
+class Trial(_Message):
+    """One trial; images are addresses below /images/."""
+
+    slot: int
+    attempt: Attempt
+    training: bool
+    reference: str | None = Field(description="2AFC: in the middle")
+    left: str = Field(description="2AFC: on the left; JND: shown first")
+    right: str = Field(description="2AFC: on the right; JND: shown second")
+
+
+class Trials(_Message):
+    """The next trials in their order: new ones, then those to repeat."""
+
+    trials: list[Trial]
+
+
+class Answer(_Message):
+    """An answer, with what the browser measured."""
+
+    id: AnswerId = Field(description="made at random by the browser; the same id is the same answer")
+    slot: Slot
+    attempt: Attempt = 1
+    choice: Choice
+    reaction_ms: Milliseconds = Field(description="from the question to the answer")
+    answered_at: Clock = Field(description="the browser's clock, milliseconds since 1970")
+    input: Literal["mouse", "touch", "pen", "keyboard"]
+    focus_lost: bool = False
+    first_ms: Milliseconds | None = Field(default=None, description="measured exposure of the first patch")
+    gap_ms: Milliseconds | None = None
+    second_ms: Milliseconds | None = None
+    frame_ms: Milliseconds | None = Field(default=None, description="measured time between frames")
+    frames: Count | None = None
+    dropped_frames: Count | None = None
+    device_pixel_ratio: Annotated[float, Field(gt=0, le=100)] | None = None
+    scale: Scale | None = Field(default=None, description="device pixels per patch pixel")
+
+
+class Answers(_Message):
+    """Some answers, stored together."""
+
+    answers: list[Answer] = Field(min_length=1, max_length=100)
+
+
+class AnswerReceipt(_Message):
+    """What became of an answer; sent after it was committed."""
+
+    id: str
+    status: Literal["stored", "known", "refused"]
+    problem: str
+    repeat: bool = Field(description="the exposure was bad: show the item once more, as attempt 2")
+    expected: str = Field(description="the right choice of a training item")
+
+
+class Receipts(_Message):
+    """A receipt for each answer, in their order."""
+
+    receipts: list[AnswerReceipt]
+
+
+class Withdrawal(_Message):
+    """Why a session ends without its answers."""
+
+    reason: Literal["withdrawn", "no_consent", "failed_checks", "unsuitable_device"] = "withdrawn"
+
+
+class Problem(_Message):
+    """Why a request was not done."""
+
+    error: str = Field(description="for programs")
+    message: str = Field(description="for people")
+    contact: str = Field(description="whom to ask")
+    slots: list[int] = Field(default=[], description="the trials that lack an answer")
+
+
+class Health(_Message):
+    """Whether the server can keep what it is given."""
+
+    status: Literal["ok", "failing"]
+    problems: list[str]

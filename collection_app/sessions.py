@@ -1,0 +1,321 @@
+"""The life of a session: arrive, start, finish or withdraw. Each step is one transaction and harmless to repeat.
+
+arrived ── start ──> started ── finish ──> complete
+   │                    │  └─ silent too long ─> lapsed ─ (goes on as started)
+   └── turned away      └── withdraw ──> withdrawn
+
+Nothing is taken from the quotas before consent is given.
+"""
+
+import base64
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from collection_app.allocation import (
+    Place,
+    give_up_expired,
+    take_checks,
+    take_items,
+    wait_for_turn,
+)
+from collection_app.answering import OPEN_STATES, lock_session, touch
+from collection_app.judging import exclude_session, judge_session
+from collection_app.keys import Entropy, digest, pseudonym
+from collection_app.models import Answer, Assignment, Decision, Event, Identity, Item, Participant, Session
+from collection_app.models import Study as StudyRow
+from collection_app.platforms.visitor import Visitor
+from collection_app.study import Study
+
+# Outcomes that a browser may report before it starts.
+TURNED_AWAY = ("no_consent", "failed_checks", "unsuitable_device")
+WITHDRAWN = "withdrawn"
+
+
+class AlreadyStarted(Exception):
+    """Someone arrives under an id that is known, without the key or submission of its session."""
+
+
+class Refused(Exception):
+    """A step that cannot be taken now; `code` is for programs, the message for people."""
+
+    def __init__(self, code: str, message: str, slots: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.slots = tuple(slots)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What every step of a session is given.
+
+    Attributes
+    ----------
+    study : Study
+    study_id : int
+        Of its row.
+    now : int
+        Milliseconds since 1970.
+    entropy : callable
+    """
+
+    study: Study
+    study_id: int
+    now: int
+    entropy: Entropy
+
+
+def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, simulated: bool) -> Row:
+    """Give the session of a visitor: a new one, or theirs if they come with the same key or submission.
+
+    Parameters
+    ----------
+    key : str
+        Made at random in the browser; arriving twice with it, because the first answer was lost, is one arrival.
+
+    Raises
+    ------
+    Refused
+        If the study is closed, or the person has had all their sessions.
+    AlreadyStarted
+        If the visitor's id is known, but neither key nor submission.
+    """
+    wait_for_turn(connection, step.study_id)
+    study_row = connection.execute(select(StudyRow).where(StudyRow.id == step.study_id)).one()
+    if study_row.closed_at is not None or study_row.salt is None:
+        raise Refused("closed", "this study is closed")
+    name = pseudonym(study_row.salt, step.study.platform, visitor.external_id)
+    participant_id = _participant(connection, step, name=name, external_id=visitor.external_id)
+    earlier = connection.execute(
+        select(Session).where(Session.participant_id == participant_id).order_by(Session.number)
+    ).all()
+    for session in earlier:
+        of_submission = visitor.submission_id is not None and session.submission_id == visitor.submission_id
+        if of_submission or hmac.compare_digest(session.arrival_sha256, digest(key)):
+            return session
+    if connection.scalar(select(Session.id).where(Session.arrival_sha256 == digest(key))):
+        raise AlreadyStarted  # a key under another id: a browser that somebody else has used
+    if any(session.state in ("arrived", *OPEN_STATES) for session in earlier):
+        raise AlreadyStarted
+    if len(earlier) >= step.study.sessions_per_person:
+        raise Refused("done", "you have taken part in this study already")
+    session_id = connection.execute(
+        insert(Session)
+        .values(
+            public_id=step.entropy(16).hex(),
+            participant_id=participant_id,
+            number=len(earlier),
+            platform=step.study.platform,
+            submission_id=visitor.submission_id,
+            arrival_sha256=digest(key),
+            state="arrived",
+            seed=int.from_bytes(step.entropy(7)),
+            simulated=simulated,
+            arrived_at=step.now,
+            seen_at=step.now,
+        )
+        .returning(Session.id)
+    ).scalar_one()
+    _note(connection, step, session_id=session_id, kind="arrived")
+    return connection.execute(select(Session).where(Session.id == session_id)).one()
+
+
+def _participant(connection: Connection, step: Step, *, name: str, external_id: str) -> int:
+    of_dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(of_dialect(Participant).values(study_id=step.study_id, pseudonym=name).on_conflict_do_nothing())
+    found = connection.scalars(
+        select(Participant.id)
+        .where(Participant.study_id == step.study_id, Participant.pseudonym == name)
+        .with_for_update()
+    ).one()
+    connection.execute(
+        of_dialect(Identity)
+        .values(participant_id=found, platform=step.study.platform, external_id=external_id)
+        .on_conflict_do_nothing()
+    )
+    return found
+
+
+def start(connection: Connection, step: Step, *, public_id: str, consent_sha256: str, device: str) -> Row:
+    """Note consent and give the session its trials: training first, then test items and sentinels shuffled.
+
+    Raises
+    ------
+    Refused
+        If the consent is to another text, the session is over, or too few items are left ("no_work": the
+        session then ends with that outcome, which the caller must commit).
+    """
+    wait_for_turn(connection, step.study_id)
+    session = _session(connection, public_id)
+    if session.state in OPEN_STATES:
+        return session
+    if session.state != "arrived":
+        raise Refused("over", f"the session is {session.state}")
+    if consent_sha256 != step.study.consent_digest:
+        raise Refused("consent", "the consent text has changed; read it again")
+    connection.execute(
+        update(Session).where(Session.id == session.id).values(consent_sha256=consent_sha256, device=device)
+    )
+    _note(connection, step, session_id=session.id, kind="consent", detail=consent_sha256)
+    tidy(connection, step)
+    trials = _trials(connection, step, session)
+    if not trials:
+        return _end(connection, step, session=session, state="turned away", outcome="no_work")
+    connection.execute(
+        insert(Assignment),
+        [
+            {
+                "session_id": session.id,
+                "participant_id": session.participant_id,
+                "item_id": place.item_id,
+                "slot": slot,
+                "side": place.side,
+                "state": "open",
+                "holds": holds,
+            }
+            for slot, (place, holds) in enumerate(trials)
+        ],
+    )
+    connection.execute(update(Session).where(Session.id == session.id).values(state="started", started_at=step.now))
+    touch(connection, step.study, session=session, now=step.now)
+    _note(connection, step, session_id=session.id, kind="started", detail=f"{len(trials)} trials")
+    return _session(connection, public_id)
+
+
+def _trials(connection: Connection, step: Step, session: Row) -> list[tuple[Place, bool]]:
+    """The trials of a session in their order, each with whether it holds a place; none if too few are left."""
+    rng = np.random.default_rng(session.seed)
+    study, person = step.study, session.participant_id
+    items = take_items(
+        connection,
+        step.study_id,
+        participant_id=person,
+        wanted=study.items_per_session,
+        fewest=study.fewest_items,
+        rng=rng,
+    )
+    if not items:
+        return []
+    checks = [
+        place
+        for rule in study.sentinels.rules
+        for place in take_checks(
+            connection, step.study_id, participant_id=person, check=rule.check, wanted=rule.count, rng=rng
+        )
+    ]
+    mixed = [(place, True) for place in items] + [(place, False) for place in checks]
+    shuffled = [mixed[i] for i in rng.permutation(len(mixed))]
+    # The pool of training items is one session's, so a person who comes again gets none.
+    training = take_checks(connection, step.study_id, participant_id=person, check="training", wanted=None, rng=rng)
+    return [*((place, False) for place in training), *shuffled]
+
+
+def finish(connection: Connection, step: Step, *, public_id: str) -> Row:
+    """End a session whose every trial is answered: judge it and make its completion code.
+
+    Raises
+    ------
+    Refused
+        If an answer is missing ("missing", with the slots), or the session was never started or withdrawn.
+    """
+    session = _session(connection, public_id)
+    if session.state in ("complete", "turned away"):
+        return session
+    if session.state not in OPEN_STATES:
+        raise Refused("over", f"the session is {session.state}")
+    missing = connection.scalars(
+        select(Assignment.slot)
+        .where(Assignment.session_id == session.id, Assignment.state == "open")
+        .order_by(Assignment.slot)
+    ).all()
+    if missing:
+        raise Refused("missing", f"{len(missing)} answers are missing", missing)
+    judge_session(connection, step.study, session_id=session.id, finished=True, now=step.now)
+    return _end(connection, step, session=session, state="complete", outcome="complete")
+
+
+def withdraw(connection: Connection, step: Step, *, public_id: str, reason: str) -> Row:
+    """End a session at the person's wish, or because they may not start; its answers are kept and not used.
+
+    `reason` is "withdrawn" or one of TURNED_AWAY, which are for sessions that have not started.
+    """
+    session = _session(connection, public_id)
+    if session.state not in ("arrived", *OPEN_STATES):
+        return session
+    if session.state == "arrived":
+        return _end(connection, step, session=session, state="turned away", outcome=reason)
+    exclude_session(connection, session_id=session.id, reason=WITHDRAWN)
+    answered = connection.scalars(
+        select(Assignment.id).where(Assignment.session_id == session.id, Assignment.state != "open")
+    ).all()
+    connection.execute(
+        insert(Decision).values(
+            session_id=session.id,
+            tier="pay",
+            rule="part taken",
+            verdict="pro rata",
+            reason=f"withdrew after {len(answered)} answers",
+            at=step.now,
+        )
+    )
+    return _end(connection, step, session=session, state="withdrawn", outcome=WITHDRAWN)
+
+
+def tidy(connection: Connection, step: Step) -> None:
+    """Give back the places of expired leases, and judge the sessions that have been silent too long."""
+    give_up_expired(connection, step.study_id, step.now)
+    lapse(connection, step, silent_since=step.now - round(step.study.lapse_hours * 3_600_000))
+
+
+def lapse(connection: Connection, step: Step, *, silent_since: int) -> None:
+    """Judge the sessions under way that have been silent since a time; they may still go on."""
+    lapsed = connection.scalars(
+        select(Session.id)
+        .join(Participant)
+        .where(Participant.study_id == step.study_id, Session.state == "started", Session.seen_at < silent_since)
+        .with_for_update(skip_locked=True, of=Session)
+    ).all()
+    for session_id in lapsed:
+        connection.execute(update(Session).where(Session.id == session_id).values(state="lapsed"))
+        judge_session(connection, step.study, session_id=session_id, finished=False, now=step.now)
+        _note(connection, step, session_id=session_id, kind="lapsed")
+
+
+def open_trials(connection: Connection, *, session_id: int, limit: int) -> list[Row]:
+    """The next trials of a session with their images: those never shown in their order, then repeats."""
+    tried = select(Answer.assignment_id).where(Answer.assignment_id == Assignment.id).exists()
+    return list(
+        connection.execute(
+            select(Assignment.slot, Assignment.side, Item.role, Item.ref, Item.p0, Item.p1, tried.label("repeat"))
+            .join(Item)
+            .where(Assignment.session_id == session_id, Assignment.state == "open")
+            .order_by("repeat", Assignment.slot)
+            .limit(limit)
+        )
+    )
+
+
+def _session(connection: Connection, public_id: str) -> Row:
+    session = lock_session(connection, public_id)
+    if session is None:  # a signed token of a session that is not in this database
+        raise Refused("unknown", "this session is not known here")
+    return session
+
+
+def _end(connection: Connection, step: Step, *, session: Row, state: str, outcome: str) -> Row:
+    code = getattr(step.study.outcomes, outcome) or base64.b32encode(step.entropy(5)).decode()
+    connection.execute(
+        update(Session)
+        .where(Session.id == session.id)
+        .values(state=state, outcome=outcome, code=code, finished_at=step.now, seen_at=step.now, lease_until=None)
+    )
+    _note(connection, step, session_id=session.id, kind=outcome)
+    return _session(connection, session.public_id)
+
+
+def _note(connection: Connection, step: Step, *, session_id: int, kind: str, detail: str = "") -> None:
+    connection.execute(insert(Event).values(session_id=session_id, kind=kind, detail=detail, at=step.now))

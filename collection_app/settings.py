@@ -1,0 +1,51 @@
+"""How a server runs, from environment variables BAPPS_COLLECT_...: nothing here changes what people are asked."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from collection_app.study import StudyError
+
+PREFIX = "BAPPS_COLLECT_"
+
+
+class Settings(BaseModel):
+    """Settings of a server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database: str = Field(default="", description="address of the database; empty: an SQLite file beside the study")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on; 0: any free one")
+    threads: int = Field(default=8, ge=1, le=256, description="requests handled at once by a process")
+    arrivals_per_minute: int = Field(default=60, ge=0, description="from one address, to each process; 0: no limit")
+    largest_request: int = Field(default=262_144, ge=1024, description="bytes of a request's body")
+
+
+def settings_from(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
+    """Read settings from the environment; those given (and not None) take precedence.
+
+    Raises
+    ------
+    StudyError
+        If one is out of range.
+    """
+    found: dict[str, object] = {
+        name: environment[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if PREFIX + name.upper() in environment
+    }
+    found |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        raise StudyError(f"{PREFIX}{name.upper()}: {first['msg']}, got {first['input']!r}") from error
+
+
+def database_url(settings: Settings, study_file: Path) -> str:
+    """The address of a study's database."""
+    return settings.database or f"sqlite:///{study_file.resolve().with_suffix('.sqlite')}"
