@@ -143,18 +143,17 @@ def _participant(connection: Connection, step: Step, *, name: str, external_id: 
 def start(connection: Connection, step: Step, *, public_id: str, consent_sha256: str, device: str) -> Row:
     """Note consent and give the session its trials: training first, then test items and sentinels shuffled.
 
+    With too few items left, the session ends here with the outcome "no_work".
+
     Raises
     ------
     Refused
-        If the consent is to another text, the session is over, or too few items are left ("no_work": the
-        session then ends with that outcome, which the caller must commit).
+        If the consent is to another text than the study's.
     """
     wait_for_turn(connection, step.study_id)
     session = _session(connection, public_id)
-    if session.state in OPEN_STATES:
+    if session.state != "arrived":  # asked again, because the first answer was lost
         return session
-    if session.state != "arrived":
-        raise Refused("over", f"the session is {session.state}")
     if consent_sha256 != step.study.consent_digest:
         raise Refused("consent", "the consent text has changed; read it again")
     connection.execute(

