@@ -32,7 +32,8 @@ from collection_app.models import Assignment, Session
 from collection_app.platforms.visitor import ArrivalError
 from collection_app.problems import Stop
 from collection_app.running import Running, running
-from collection_app.sessions import OPEN_STATES, Refused, arrive, finish, open_trials, start, withdraw
+from collection_app.sessions import OPEN_STATES, Refused, arrive, finish, start, withdraw
+from collection_app.trials import open_trials
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 

@@ -163,7 +163,7 @@ def erase(file: Path, participant: str, with_answers: bool, database: str | None
             c, _step(study, installation.find(c, study).id), person=participant, with_answers=with_answers
         ),
     )
-    empty_log(engine)
+    _empty_log(engine)
     note(f"forgotten, with {sessions} sessions; earlier backups and exports still hold what they held")
 
 
@@ -174,7 +174,7 @@ def close(file: Path, database: str | None) -> None:
     """Let nobody arrive any more; again after the erasure deadline, delete all ids and the salt."""
     study, engine = read_study(file), _engine(file, database)
     done = write(engine, lambda c: close_study(c, _step(study, installation.find(c, study).id)))
-    empty_log(engine)
+    _empty_log(engine)
     until = datetime.fromtimestamp(done.erasable_until / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     if done.state == "closed":
         note(f"closed; people can be erased until {until}; run close again then, to delete all ids")
@@ -249,6 +249,11 @@ def _engine(file: Path, database: str | None, *, made: bool = False, connections
         raise StudyError(f"{path}: no such database; run `bapps-collect init` first")
     migrate(engine)
     return engine
+
+
+def _empty_log(engine: Engine) -> None:
+    if not empty_log(engine):
+        note("a server is reading the database, so its log still holds what was deleted; stop the server once")
 
 
 def _image_folder(file: Path) -> Path:

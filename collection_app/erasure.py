@@ -5,6 +5,7 @@ bodies; the pseudonym, which anybody with the salt could make again, becomes a r
 before - backups, exports, published releases - is out of reach.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,11 +76,16 @@ def close(connection: Connection, step: Step) -> Closing:
     return Closing("forgotten", until)
 
 
-def empty_log(engine: Engine) -> None:
-    """Make SQLite overwrite what was deleted: it stays readable in the write-ahead log until then."""
-    if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+def empty_log(engine: Engine) -> bool:
+    """Make SQLite overwrite what was deleted, which its write-ahead log still holds; False if somebody reads it now."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with closing(engine.raw_connection()) as connection:  # not within a transaction
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        found = cursor.fetchone()
+        cursor.close()
+    return found is not None and found[0] == 0  # the first number says whether somebody was in the way
 
 
 def _forget(connection: Connection, step: Step, people: Select[int]) -> None:

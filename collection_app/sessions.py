@@ -16,20 +16,15 @@ import numpy as np
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from collection_app.allocation import (
-    Place,
-    give_up_expired,
-    take_checks,
-    take_items,
-    wait_for_turn,
-)
+from collection_app.allocation import give_up_expired, wait_for_turn
 from collection_app.answering import OPEN_STATES, lock_session, touch
 from collection_app.judging import exclude_session, judge_session
 from collection_app.keys import Entropy, digest, pseudonym
-from collection_app.models import Answer, Assignment, Decision, Event, Identity, Item, Participant, Session
+from collection_app.models import Assignment, Decision, Event, Identity, Participant, Session
 from collection_app.models import Study as StudyRow
 from collection_app.platforms.visitor import Visitor
 from collection_app.study import Study
+from collection_app.trials import draw_trials
 
 # Outcomes that a browser may report before it starts.
 TURNED_AWAY = ("no_consent", "failed_checks", "unsuitable_device")
@@ -161,7 +156,13 @@ def start(connection: Connection, step: Step, *, public_id: str, consent_sha256:
     )
     _note(connection, step, session_id=session.id, kind="consent", detail=consent_sha256)
     tidy(connection, step)
-    trials = _trials(connection, step, session)
+    trials = draw_trials(
+        connection,
+        step.study,
+        step.study_id,
+        participant_id=session.participant_id,
+        rng=np.random.default_rng(session.seed),
+    )
     if not trials:
         return _end(connection, step, session=session, state="turned away", outcome="no_work")
     connection.execute(
@@ -183,34 +184,6 @@ def start(connection: Connection, step: Step, *, public_id: str, consent_sha256:
     touch(connection, step.study, session=session, now=step.now)
     _note(connection, step, session_id=session.id, kind="started", detail=f"{len(trials)} trials")
     return _session(connection, public_id)
-
-
-def _trials(connection: Connection, step: Step, session: Row) -> list[tuple[Place, bool]]:
-    """The trials of a session in their order, each with whether it holds a place; none if too few are left."""
-    rng = np.random.default_rng(session.seed)
-    study, person = step.study, session.participant_id
-    items = take_items(
-        connection,
-        step.study_id,
-        participant_id=person,
-        wanted=study.items_per_session,
-        fewest=study.fewest_items,
-        rng=rng,
-    )
-    if not items:
-        return []
-    checks = [
-        place
-        for rule in study.sentinels.rules
-        for place in take_checks(
-            connection, step.study_id, participant_id=person, check=rule.check, wanted=rule.count, rng=rng
-        )
-    ]
-    mixed = [(place, True) for place in items] + [(place, False) for place in checks]
-    shuffled = [mixed[i] for i in rng.permutation(len(mixed))]
-    # The pool of training items is one session's, so a person who comes again gets none.
-    training = take_checks(connection, step.study_id, participant_id=person, check="training", wanted=None, rng=rng)
-    return [*((place, False) for place in training), *shuffled]
 
 
 def finish(connection: Connection, step: Step, *, public_id: str) -> Row:
@@ -282,20 +255,6 @@ def lapse(connection: Connection, step: Step, *, silent_since: int) -> None:
         connection.execute(update(Session).where(Session.id == session_id).values(state="lapsed"))
         judge_session(connection, step.study, session_id=session_id, finished=False, now=step.now)
         _note(connection, step, session_id=session_id, kind="lapsed")
-
-
-def open_trials(connection: Connection, *, session_id: int, limit: int) -> list[Row]:
-    """The next trials of a session with their images: those never shown in their order, then repeats."""
-    tried = select(Answer.assignment_id).where(Answer.assignment_id == Assignment.id).exists()
-    return list(
-        connection.execute(
-            select(Assignment.slot, Assignment.side, Item.role, Item.ref, Item.p0, Item.p1, tried.label("repeat"))
-            .join(Item)
-            .where(Assignment.session_id == session_id, Assignment.state == "open")
-            .order_by("repeat", Assignment.slot)
-            .limit(limit)
-        )
-    )
 
 
 def _session(connection: Connection, public_id: str) -> Row:

@@ -16,8 +16,9 @@ from collection_app.database import read, write
 from collection_app.models import Answer, Assignment, Decision, Item, Session
 from collection_app.platforms.visitor import Visitor
 from collection_app.presets import preset
-from collection_app.sessions import AlreadyStarted, Refused, arrive, finish, open_trials, start, withdraw
+from collection_app.sessions import AlreadyStarted, Refused, arrive, finish, start, withdraw
 from collection_app.study import Study
+from collection_app.trials import open_trials
 
 MINUTE = 60_000
 GOOD = Shown(1000, 250, 1000, 1000 / 60, False)

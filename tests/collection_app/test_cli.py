@@ -1,0 +1,166 @@
+"""The commands as they are run, and the documentation kept in step with the settings."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import BaseModel
+
+from bapps_builder.answers import read_answers
+from bapps_builder.patchset import PatchSet
+from collection_app.cli import collect
+from collection_app.keys import Tokens, pseudonym, signing_key
+from collection_app.presets import PRESETS
+from collection_app.settings import Settings, settings_from
+from collection_app.study import Study, StudyError
+
+
+def run(*arguments: object, status: int = 0) -> Result:
+    result = CliRunner().invoke(collect, [str(argument) for argument in arguments])
+    assert result.exit_code == status, result.output
+    return result
+
+
+@pytest.fixture
+def study(tmp_path: Path, small_set: PatchSet) -> Path:
+    file = tmp_path / "study.toml"
+    run("init", file, "--patches", small_set.folder, "--preset", "paper-2afc")
+    return file
+
+
+def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, small_set: PatchSet) -> None:
+    file = tmp_path / "study.toml"
+    said = run("init", file, "--patches", small_set.folder, "--preset", "paper-2afc").output
+    assert "12 items, 60 answers wanted, 65 sentinels and training items" in said
+    assert "a careful person passes 14 of 15 in 9" in said
+    again = run("init", file, "--patches", small_set.folder)
+    assert "12 items, 60 answers wanted" in again.output
+    assert (
+        "is there already" in run("init", file, "--patches", small_set.folder, "--preset", "paper-jnd", status=2).output
+    )
+
+
+def test_simulate_export_status(study: Path, small_set: PatchSet, tmp_path: Path) -> None:
+    done = json.loads(run("simulate", study, "--patches", small_set.folder, "--json", "--seed", 3).stdout)
+    assert done["outcomes"]["complete"] >= 5
+    database = f"sqlite:///{tmp_path}/study.simulated.sqlite"
+    run("export", study, tmp_path / "answers.csv", "--database", database)
+    assert read_answers(tmp_path / "answers.csv")["simulated"].all()
+    found = json.loads(run("status", study, "--database", database, "--json").stdout)
+    assert (found["filled"], found["wanted"]) == (60, 60)
+    said = run("status", study, "--database", database).output
+    assert "SIMULATED: 60 of 60 answers" in said
+    assert "val/traditional: 12 of 12 items full" in said
+    assert "remove it to simulate again" in run("simulate", study, "--patches", small_set.folder, status=2).output
+    # The study's own database has nobody in it.
+    assert json.loads(run("status", study, "--json").stdout)["sessions"] == {}
+
+
+def test_erase_and_close(study: Path, small_set: PatchSet, tmp_path: Path) -> None:
+    run("simulate", study, "--patches", small_set.folder, "--people", 1)
+    database = f"sqlite:///{tmp_path}/study.simulated.sqlite"
+    assert "forgotten, with 1 sessions" in run("erase", study, "simulated-000000", "--database", database).output
+    assert "no participant 'x'" in run("erase", study, "x", "--database", database, status=2).output
+    assert "people can be erased until" in run("close", study, "--database", database).output
+    rows = sqlite3.connect(tmp_path / "study.simulated.sqlite").execute("SELECT count(*) FROM identity")
+    assert rows.fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status", "none.toml"], "no such study file"),
+        (["simulate", "none.toml", "--patches", "none"], "no such study file"),
+        (["serve", "none.toml"], "no such study file"),
+    ],
+)
+def test_missing_files_are_one_line_and_exit_status_2(arguments: list[str], message: str) -> None:
+    result = run(*arguments, status=2)
+    assert message in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_a_study_runs_without_torch_and_metrics() -> None:
+    program = (
+        "import sys, collection_app.cli; print([n for n in ('torch', 'metrics', 'matplotlib') if n in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_no_command_but_init_makes_a_database(study: Path) -> None:
+    study.with_suffix(".sqlite").unlink()
+    for command in ("status", "close", "serve"):
+        assert "no such database; run `bapps-collect init` first" in run(command, study, status=2).output
+    assert not study.with_suffix(".sqlite").exists()
+
+
+@pytest.mark.parametrize("mix", ["kind=1", "careful", "careful=x", "careful=0"])
+def test_a_wrong_mix_is_named(study: Path, small_set: PatchSet, mix: str) -> None:
+    assert "--mix" in run("simulate", study, "--patches", small_set.folder, "--mix", mix, status=2).output
+
+
+def test_the_signing_key_is_random_private_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BAPPS_COLLECT_KEY", raising=False)
+    file = tmp_path / "study.key"
+    key = signing_key(file)
+    assert len(key) >= 32
+    assert signing_key(file) == key != signing_key(tmp_path / "other.key")
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    with pytest.raises(StudyError, match="others may read it; run chmod 600"):
+        signing_key(file)
+    monkeypatch.setenv("BAPPS_COLLECT_KEY", "short")
+    with pytest.raises(StudyError, match="has 5 characters; it needs 32"):
+        signing_key(file)
+    monkeypatch.setenv("BAPPS_COLLECT_KEY", "e" * 32)
+    assert signing_key(file) == "e" * 32
+
+
+def test_tokens_of_another_key_and_pseudonyms_of_another_salt_are_different() -> None:
+    token = Tokens("a" * 32).sign("session")
+    assert Tokens("a" * 32).session_of(token) == "session"
+    assert Tokens("b" * 32).session_of(token) is None
+    names = {pseudonym(salt, platform, "x") for salt in (b"1", b"2") for platform in ("local", "prolific")}
+    assert len(names) == 4
+
+
+def test_settings_come_from_the_environment_and_options_win() -> None:
+    assert settings_from({"BAPPS_COLLECT_PORT": "81", "BAPPS_COLLECT_THREADS": "3"}, port=82, host=None) == Settings(
+        port=82, threads=3
+    )
+    with pytest.raises(StudyError, match="BAPPS_COLLECT_PORT: "):
+        settings_from({"BAPPS_COLLECT_PORT": "x"})
+
+
+def table(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """The rows of the table of settings, as docs/collecting.md must hold them."""
+    rows: list[str] = []
+    for name, field in model.model_fields.items():
+        inner: Any = field.annotation
+        arguments = getattr(inner, "__args__", ())
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            rows += table(inner, f"{prefix}{name}.")
+        elif arguments and isinstance(arguments[0], type) and issubclass(arguments[0], BaseModel):
+            rows += table(arguments[0], f"{prefix}{name}[].")
+        else:
+            default = "" if field.is_required() else json.dumps(field.get_default(call_default_factory=True))
+            rows.append(f"| `{prefix}{name}` | {f'`{default}`' if default else ''} | {field.description} |")
+    return rows
+
+
+def test_every_setting_is_documented(repository: Path) -> None:
+    lines = (repository / "docs" / "collecting.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| `")]
+    assert rows == [*table(Study), *table(Settings, "BAPPS_COLLECT_")]
+
+
+def test_every_command_and_preset_is_documented(repository: Path) -> None:
+    text = (repository / "docs" / "collecting.md").read_text()
+    for name in (*PRESETS, *(f"bapps-collect {command}" for command in collect.commands)):
+        assert name in text
