@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.weights import WeightStore, read_tensors
+from metrics.weight_readers import read_tensors, weight_file
+from metrics.weights import WeightStore
 
 _NAME = re.compile(r"lpips-(?P<net>alex|vgg|squeeze)(?:@(?P<version>[0-9.]+))?")
 _KEY = re.compile(r"lin(?P<layer>\d+)\.model\.1\.weight")
@@ -30,7 +31,7 @@ def learned_weights(
             else:
                 found[name] = _layers(store.load(record).tensors)
         elif name.startswith("lpips:"):
-            path = Path(name.removeprefix("lpips:"))
+            path = weight_file(Path(name.removeprefix("lpips:")).expanduser())
             if path.is_file():
                 found[name] = _layers(read_tensors(path))
             else:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from bapps_builder.errors import MetricError, WeightsError
 from metrics.trunks import Trunk, TrunkSpec, trunk_specs
-from metrics.weight_readers import read_safetensors
+from metrics.weight_readers import read_safetensors, weight_file
 from metrics.weights import RECORDS, Weights, WeightStore, read_torch, tensors_digest
 
 Version = Literal["0.1", "0.0"]
@@ -27,9 +27,6 @@ VERSIONS: tuple[Version, ...] = ("0.1", "0.0")
 INPUT_RANGES = ((-1.0, 1.0), (0.0, 1.0))
 # How far outside its range an input may lie: resampling and half precision overshoot by a little.
 RANGE_TOLERANCE = 1e-2
-
-# The weights in the folder of a training run.
-RUN_WEIGHTS = "lpips.safetensors"
 
 # Subtracted and divided by on [-1, 1] input: ImageNet's mean and standard deviation on [0, 1], rounded.
 SHIFT = (-0.030, -0.088, -0.188)
@@ -147,7 +144,7 @@ class LPIPS(nn.Module):
             If the file is not such a file, or holds anything but tensors.
         """
         try:
-            tensors, said = _read_state(weight_file(path))
+            tensors, said = _read_state(weight_file(Path(path)))
             state = _canonical(tensors)
             spec = _spec_of_heads(state)
             module = cls.blank(spec.net, version=version or said or released_version(spec.net, state) or "0.1")
@@ -320,11 +317,6 @@ def _as_tensors(weights: Weights) -> dict[str, Tensor]:
 def _features(weights: Weights) -> dict[str, Tensor]:
     """The tensors of a trunk; a classifier behind it, as in torchvision's files, is left out."""
     return {name: value for name, value in _as_tensors(weights).items() if not name.startswith("classifier.")}
-
-
-def weight_file(path: Path) -> Path:
-    """The file that holds weights: `path` itself, or the one in it if it is the folder of a training run."""
-    return Path(path) / RUN_WEIGHTS if Path(path).is_dir() else Path(path)
 
 
 def _read_state(file: Path) -> tuple[dict[str, Tensor], Version | None]:

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from bapps_builder.errors import MetricError
 from metrics.kmeans import kmeans_file
-from metrics.lpips import LPIPS, Version, fitting, released_version, weight_file
+from metrics.lpips import LPIPS, Version, fitting, released_version
 from metrics.metric import Images, Metric, Setup
 from metrics.registry import Entry, register, register_scheme
 from metrics.trunks import trunk_specs
+from metrics.weight_readers import weight_file
 from metrics.weights import Weights, WeightStore
 
 Floats = NDArray[np.float64]

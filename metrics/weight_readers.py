@@ -17,6 +17,14 @@ from bapps_builder.errors import BappsError, WeightsError
 
 Tensors = dict[str, NDArray[np.float32]]
 
+# The metric in the folder of a training run.
+RUN_WEIGHTS = "lpips.safetensors"
+
+
+def weight_file(path: Path) -> Path:
+    """The file that holds weights: `path` itself, or the one in it if it is the folder of a training run."""
+    return path / RUN_WEIGHTS if path.is_dir() else path
+
 
 def tensors_digest(tensors: Mapping[str, NDArray[np.float32]]) -> str:
     """SHA-256 over name, shape and little-endian float32 bytes of each tensor, sorted by name."""
