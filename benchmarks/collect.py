@@ -40,7 +40,7 @@ from collection_app.database import migrate, open_database, read, write
 from collection_app.installation import freeze, install
 from collection_app.models import Answer, Assignment, Session
 from collection_app.models import Item as ItemRow
-from collection_app.platforms.visitor import Visitor
+from collection_app.platforms.platform import Visitor
 from collection_app.presets import as_toml, preset
 from collection_app.sessions import Step, arrive, finish, start
 from collection_app.simulate import SeededEntropy

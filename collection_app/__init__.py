@@ -15,7 +15,6 @@ from collection_app.keys import Entropy, Tokens
 from collection_app.limits import ArrivalLimit
 from collection_app.logs import log_requests
 from collection_app.openapi import blueprint as openapi
-from collection_app.platforms import platform
 from collection_app.problems import answer_problems
 from collection_app.running import Running, set_running, wall_clock
 from collection_app.settings import Settings
@@ -58,7 +57,6 @@ def create_app(
         study=study,
         study_id=write(engine, lambda connection: freeze(connection, study, now)),
         engine=engine,
-        platform=platform(study.platform),
         tokens=Tokens(key),
         limit=ArrivalLimit(settings.arrivals_per_minute, clock),
         clock=clock,

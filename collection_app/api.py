@@ -4,7 +4,7 @@ Who holds a session's token speaks for it; there are no cookies, so no other sit
 """
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -21,6 +21,7 @@ from collection_app.messages import (
     Answers,
     Arrival,
     ExposureTimes,
+    Form,
     Receipts,
     SessionState,
     Start,
@@ -29,10 +30,12 @@ from collection_app.messages import (
     Withdrawal,
 )
 from collection_app.models import Assignment, Session
-from collection_app.platforms.visitor import ArrivalError
+from collection_app.platforms.platform import ArrivalError, Ended, Redirect
+from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.problems import Stop
 from collection_app.running import Running, running
 from collection_app.sessions import OPEN_STATES, Refused, arrive, finish, start, withdraw
+from collection_app.study import Study
 from collection_app.trials import open_trials
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
@@ -50,9 +53,23 @@ def post_arrival() -> ResponseReturnValue:
     if not run.limit.allows(request.remote_addr or ""):
         raise Stop(429, "too_many", "too many arrivals from your network; try again in a minute", retry_after=60)
     try:
-        visitor = run.platform.visitor(arrival.parameters, digest(arrival.key))
+        visitor = run.study.platform.visitor(arrival.parameters, digest(arrival.key))
     except ArrivalError as error:
         raise Stop(409, "parameters", str(error)) from error
+    if visitor is None:
+        return _reply(
+            SessionState(
+                token="",
+                state="preview",
+                outcome=None,
+                code=None,
+                redirect=None,
+                submit=None,
+                trials=0,
+                answered=0,
+                **_of_study(run.study),
+            )
+        )
 
     def work(connection: Connection) -> SessionState:
         session = arrive(connection, run.step(), visitor=visitor, key=arrival.key, simulated=run.simulated)
@@ -176,22 +193,34 @@ def _state(connection: Connection, run: Running, session: Row) -> SessionState:
     trials, still_open = connection.execute(
         select(func.count(), func.count().filter(Assignment.state == "open")).where(Assignment.session_id == session.id)
     ).one()
-    study = run.study
+    leaving = _departure(run, session) if session.code else None
     return SessionState(
         token=run.tokens.sign(session.public_id),
         state=session.state,
         outcome=session.outcome,
         code=session.code,
-        redirect=run.platform.redirect(session.code) if session.code else None,
-        title=study.title,
-        contact=study.contact,
-        consent=study.consent,
-        consent_sha256=study.consent_digest,
-        task=study.task,
+        redirect=leaving.url if isinstance(leaving, Redirect) else None,
+        submit=Form(action=leaving.action, fields=dict(leaving.fields)) if isinstance(leaving, LeavingForm) else None,
         trials=trials,
         answered=trials - still_open,
-        exposure=ExposureTimes(**study.exposure.model_dump()),
+        **_of_study(run.study),
     )
+
+
+def _departure(run: Running, session: Row) -> Redirect | LeavingForm | None:
+    kept = json.loads(session.kept) if session.kept else {}
+    return run.study.platform.departure(Ended(session.outcome, session.code, session.submission_id, kept))
+
+
+def _of_study(study: Study) -> dict[str, Any]:
+    return {
+        "title": study.title,
+        "contact": study.contact,
+        "consent": study.consent,
+        "consent_sha256": study.consent_digest,
+        "task": study.task,
+        "exposure": ExposureTimes(**study.exposure.model_dump()),
+    }
 
 
 def _trial(row: Row) -> Trial:

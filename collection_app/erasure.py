@@ -42,7 +42,7 @@ def erase(connection: Connection, step: Step, *, person: str, with_answers: bool
         If nobody has this id or pseudonym, or the study's people were all forgotten already.
     """
     row = find(connection, step.study)
-    names = [person] if row.salt is None else [person, pseudonym(row.salt, step.study.platform, person)]
+    names = [person] if row.salt is None else [person, pseudonym(row.salt, step.study.platform.name, person)]
     found = connection.scalar(
         select(Participant.id).where(Participant.study_id == row.id, Participant.pseudonym.in_(names))
     )
@@ -94,7 +94,7 @@ def _forget(connection: Connection, step: Step, people: Select[int]) -> None:
     connection.execute(delete(WebhookEvent).where(WebhookEvent.participant_id.in_(people)))
     connection.execute(delete(Identity).where(Identity.participant_id.in_(people)))
     connection.execute(
-        update(Session).where(Session.participant_id.in_(people)).values(submission_id=None, device=None)
+        update(Session).where(Session.participant_id.in_(people)).values(submission_id=None, kept=None, device=None)
     )
     for person in connection.scalars(people).all():
         connection.execute(update(Participant).where(Participant.id == person).values(pseudonym=step.entropy(16).hex()))

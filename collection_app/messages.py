@@ -11,6 +11,8 @@ def _whole(value: object) -> object:
 
 
 Text = Annotated[str, StringConstraints(max_length=500)]
+# A platform may sign what it sends, in some 1,000 characters.
+Parameter = Annotated[str, StringConstraints(max_length=4000)]
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
@@ -32,7 +34,7 @@ class Arrival(_Message):
     """Somebody opens the study's address."""
 
     key: Key = Field(description="made at random by the browser and kept there; the same key is the same arrival")
-    parameters: dict[Annotated[str, StringConstraints(max_length=64)], Text] = Field(
+    parameters: dict[Annotated[str, StringConstraints(max_length=64)], Parameter] = Field(
         default={}, max_length=32, description="of the address, such as the platform's ids"
     )
 
@@ -46,14 +48,29 @@ class ExposureTimes(_Message):
     tolerance_frames: float
 
 
+class Form(_Message):
+    """A form that the page posts in the browser to leave: one hidden input for each field."""
+
+    action: str
+    fields: dict[str, str]
+
+
 class SessionState(_Message):
-    """A session, and what its pages need to know of the study."""
+    """A session, and what its pages need to know of the study.
+
+    In the state `preview` there is no session: the platform shows the study to somebody who has not accepted it.
+    The token is empty, and the first page is shown with everything on it disabled.
+
+    With an outcome come the code and the way back: `redirect`, or `submit`, or neither, and then the code is for
+    the person to copy.
+    """
 
     token: str = Field(description="speaks for the session: send it as `Authorization: Bearer TOKEN`")
-    state: Literal["arrived", "started", "lapsed", "complete", "withdrawn", "turned away"]
+    state: Literal["preview", "arrived", "started", "lapsed", "complete", "withdrawn", "turned away"]
     outcome: str | None
     code: str | None = Field(description="completion code, once there is an outcome")
     redirect: str | None = Field(description="where the platform wants its people to go then")
+    submit: Form | None = Field(description="or the form that it wants from them")
     title: str
     contact: str
     consent: str = Field(description="Markdown without HTML")

@@ -150,7 +150,12 @@ class Session(Base):
     participant_id: Mapped[int] = mapped_column(ForeignKey("participant.id"))
     number: Mapped[int]
     platform: Mapped[str] = mapped_column(String(32))
-    submission_id: Mapped[str | None] = mapped_column(Text)
+    submission_id: Mapped[str | None] = mapped_column(Text, index=True)
+    # Parameters of the address that the platform needs when the session ends, as JSON.
+    kept: Mapped[str | None] = mapped_column(Text)
+    # What the platform last said of the submission, in its own words, and when it said so.
+    platform_state: Mapped[str | None] = mapped_column(String(32))
+    platform_state_at: Mapped[int | None]
     # Hash of the key that the browser made before it arrived: arriving with it again is the same arrival.
     arrival_sha256: Mapped[str] = mapped_column(Hash, unique=True)
     state: Mapped[str] = mapped_column(String(12))
@@ -251,7 +256,7 @@ class Decision(Base):
 
 
 class Payment(Base):
-    """A payment; `state` is created, sent or confirmed."""
+    """A payment; `state` is created, sent or confirmed, `kind` is approve or bonus."""
 
     __tablename__ = "payment"
 
@@ -259,7 +264,11 @@ class Payment(Base):
     session_id: Mapped[int] = mapped_column(ForeignKey("session.id"), index=True)
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(String(3))
+    kind: Mapped[str] = mapped_column(String(8))
     state: Mapped[str] = mapped_column(String(9))
+    # The platform's own name of the payment, and what last became of it.
+    reference: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
     at: Mapped[int]
 
 

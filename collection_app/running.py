@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 
 from collection_app.keys import Entropy, Tokens
 from collection_app.limits import ArrivalLimit
-from collection_app.platforms.visitor import Platform
 from collection_app.sessions import Step
 from collection_app.study import Study
 
@@ -39,7 +38,6 @@ class Running:
     study: Study
     study_id: int
     engine: Engine
-    platform: Platform
     tokens: Tokens
     limit: ArrivalLimit
     clock: Callable[[], int] = wall_clock

@@ -9,7 +9,8 @@ Nothing is taken from the quotas before consent is given.
 
 import base64
 import hmac
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from collection_app.judging import exclude_session, judge_session
 from collection_app.keys import Entropy, digest, pseudonym
 from collection_app.models import Assignment, Decision, Event, Identity, Participant, Session
 from collection_app.models import Study as StudyRow
-from collection_app.platforms.visitor import Visitor
+from collection_app.platforms.platform import Visitor
 from collection_app.study import Study
 from collection_app.trials import draw_trials
 
@@ -83,15 +84,16 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
     study_row = connection.execute(select(StudyRow).where(StudyRow.id == step.study_id)).one()
     if study_row.closed_at is not None or study_row.salt is None:
         raise Refused("closed", "this study is closed")
-    name = pseudonym(study_row.salt, step.study.platform, visitor.external_id)
+    name = pseudonym(study_row.salt, step.study.platform.name, visitor.external_id)
     participant_id = _participant(connection, step, name=name, external_id=visitor.external_id)
     earlier = connection.execute(
         select(Session).where(Session.participant_id == participant_id).order_by(Session.number)
     ).all()
     for session in earlier:
-        of_submission = visitor.submission_id is not None and session.submission_id == visitor.submission_id
-        if of_submission or hmac.compare_digest(session.arrival_sha256, digest(key)):
+        if visitor.submission_id is not None and session.submission_id == visitor.submission_id:
             return session
+        if hmac.compare_digest(session.arrival_sha256, digest(key)):
+            return _followed(connection, session, visitor)
     if connection.scalar(select(Session.id).where(Session.arrival_sha256 == digest(key))):
         raise AlreadyStarted  # a key under another id: a browser that somebody else has used
     if any(session.state in ("arrived", *OPEN_STATES) for session in earlier):
@@ -104,8 +106,9 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
             public_id=step.entropy(16).hex(),
             participant_id=participant_id,
             number=len(earlier),
-            platform=step.study.platform,
+            platform=step.study.platform.name,
             submission_id=visitor.submission_id,
+            kept=_as_text(visitor.kept),
             arrival_sha256=digest(key),
             state="arrived",
             seed=int.from_bytes(step.entropy(7)),
@@ -119,6 +122,22 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
     return connection.execute(select(Session).where(Session.id == session_id)).one()
 
 
+def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
+    """Tie a session under way to the submission that its own browser now comes with: the one that will be paid."""
+    if session.submission_id == visitor.submission_id or session.state not in ("arrived", *OPEN_STATES):
+        return session
+    connection.execute(
+        update(Session)
+        .where(Session.id == session.id)
+        .values(submission_id=visitor.submission_id, kept=_as_text(visitor.kept), platform_state=None)
+    )
+    return connection.execute(select(Session).where(Session.id == session.id)).one()
+
+
+def _as_text(kept: Mapping[str, str]) -> str | None:
+    return json.dumps(dict(kept), sort_keys=True) if kept else None
+
+
 def _participant(connection: Connection, step: Step, *, name: str, external_id: str) -> int:
     of_dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(of_dialect(Participant).values(study_id=step.study_id, pseudonym=name).on_conflict_do_nothing())
@@ -129,7 +148,7 @@ def _participant(connection: Connection, step: Step, *, name: str, external_id: 
     ).one()
     connection.execute(
         of_dialect(Identity)
-        .values(participant_id=found, platform=step.study.platform, external_id=external_id)
+        .values(participant_id=found, platform=step.study.platform.name, external_id=external_id)
         .on_conflict_do_nothing()
     )
     return found

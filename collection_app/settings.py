@@ -24,6 +24,11 @@ class Settings(BaseModel):
     largest_request: int = Field(default=262_144, ge=1024, description="bytes of a request's body")
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
 def settings_from(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
     """Read settings from the environment; those given (and not None) take precedence.
 
@@ -33,9 +38,7 @@ def settings_from(environment: Mapping[str, str] = os.environ, **given: object) 
         If one is out of range.
     """
     found: dict[str, object] = {
-        name: environment[PREFIX + name.upper()]
-        for name in Settings.model_fields
-        if PREFIX + name.upper() in environment
+        name: environment[variable(name)] for name in Settings.model_fields if variable(name) in environment
     }
     found |= {name: value for name, value in given.items() if value is not None}
     try:
@@ -43,7 +46,7 @@ def settings_from(environment: Mapping[str, str] = os.environ, **given: object) 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
-        raise StudyError(f"{PREFIX}{name.upper()}: {first['msg']}, got {first['input']!r}") from error
+        raise StudyError(f"{variable(name)}: {first['msg']}, got {first['input']!r}") from error
 
 
 def database_url(settings: Settings, study_file: Path) -> str:

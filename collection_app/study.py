@@ -11,11 +11,23 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bapps_builder.errors import BappsError
 from bapps_builder.exclusions import parse_rule
 from bapps_builder.layout import Task
+from collection_app.platforms import platform_of
+from collection_app.platforms.local import Local
+from collection_app.platforms.platform import Platform
 
 Check = Literal["obvious", "identical", "noise"]
 # The checks that make sense in each task.
@@ -139,16 +151,23 @@ class Study(_Settings):
         default=30, gt=0, le=1440, description="items of a silent person go to others after this"
     )
     lapse_hours: float = Field(default=24, gt=0, le=8760, description="a silent session is judged as it is after this")
-    platform: Line = Field(default="local", description="where people come from")
     seed: int = Field(default=0, ge=0, lt=2**63, description="from which sentinels and training items are drawn")
     erasure_days: int = Field(
         default=30, ge=0, le=3650, description="after `close`, how long people can still be erased by id"
+    )
+    platform: SerializeAsAny[Platform] = Field(
+        default_factory=Local, description="where people come from, with the platform's own settings"
     )
     sentinels: Sentinels = Field(default_factory=Sentinels)
     training: Training = Field(default_factory=Training)
     exposure: Exposure = Field(default_factory=Exposure)
     outcomes: Outcomes = Field(default_factory=Outcomes)
     rules: Rules = Field(default_factory=Rules)
+
+    @field_validator("platform", mode="before")
+    @classmethod
+    def _of_its_kind(cls, settings: object) -> Platform:
+        return platform_of(settings)
 
     @field_validator("consent")
     @classmethod
@@ -223,7 +242,8 @@ def study_of(settings: dict[str, Any], *, name: str) -> Study:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "settings"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise StudyError(f"{name}: {where}: {first['msg']}, got {str(first['input'])[:80]!r}{more}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise StudyError(f"{name}: {where}: {message}, got {str(first['input'])[:80]!r}{more}") from error
 
 
 def changes(old: Study, new: Study) -> list[str]:

@@ -1,14 +1,43 @@
-"""Where people come from: one file a platform, found by the name a study file gives."""
+"""Where people come from: one file a platform, found by the name that a study file gives."""
 
-from collection_app.platforms.local import LocalLink
-from collection_app.platforms.visitor import Platform
-from collection_app.study import StudyError
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
-PLATFORMS: dict[str, Platform] = {found.name: found for found in (LocalLink(),)}
+from pydantic import ValidationError
+
+from collection_app.platforms.platform import Platform
 
 
-def platform(name: str) -> Platform:
-    """Give the platform of a name, or raise StudyError with the names there are."""
-    if name not in PLATFORMS:
-        raise StudyError(f"unknown platform {name!r}; there are {', '.join(PLATFORMS)}")
-    return PLATFORMS[name]
+@cache
+def platforms() -> dict[str, type[Platform]]:
+    """Every platform by its name: the subclasses of `Platform` in the files of this folder."""
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)
+    found = {kind.model_fields["name"].default: kind for kind in Platform.__subclasses__()}
+    return dict(sorted(found.items()))
+
+
+def platform_of(settings: Any) -> Platform:
+    """Make a platform of its settings, or of its name alone where all its settings have defaults.
+
+    Raises
+    ------
+    ValueError
+        If there is no such platform, or a setting is unknown, missing or out of range.
+    """
+    if isinstance(settings, Platform):
+        return settings
+    given = {"name": settings} if isinstance(settings, str) else settings
+    name = given.get("name") if isinstance(given, Mapping) else None
+    if not isinstance(name, str) or name not in platforms():
+        raise ValueError(f"unknown platform {name!r}; there are {', '.join(platforms())}")
+    try:
+        return platforms()[name].model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {message}" if where else message) from error

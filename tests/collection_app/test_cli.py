@@ -15,8 +15,9 @@ from bapps_builder.answers import read_answers
 from bapps_builder.patchset import PatchSet
 from collection_app.cli import collect
 from collection_app.keys import Tokens, pseudonym, signing_key
+from collection_app.platforms import platforms
 from collection_app.presets import PRESETS
-from collection_app.settings import Settings, settings_from
+from collection_app.settings import PREFIX, Settings, settings_from, variable
 from collection_app.study import Study, StudyError
 
 
@@ -157,7 +158,17 @@ def table(model: type[BaseModel], prefix: str = "") -> list[str]:
 def test_every_setting_is_documented(repository: Path) -> None:
     lines = (repository / "docs" / "collecting.md").read_text().splitlines()
     rows = [line for line in lines if line.startswith("| `")]
-    assert rows == [*table(Study), *table(Settings, "BAPPS_COLLECT_")]
+    environment = [
+        row.replace(f"`{PREFIX}{name}`", f"`{variable(name)}`")
+        for name, row in zip(Settings.model_fields, table(Settings, PREFIX), strict=True)
+    ]
+    assert rows == [*table(Study), *environment]
+
+
+def test_every_platform_and_its_settings_are_documented(repository: Path) -> None:
+    lines = (repository / "docs" / "platforms.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| `")]
+    assert rows == [row for kind in platforms().values() for row in table(kind)]
 
 
 def test_every_command_and_preset_is_documented(repository: Path) -> None:

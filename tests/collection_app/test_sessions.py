@@ -14,7 +14,7 @@ from collection_app.answering import BAD_EXPOSURE, LATE, SUPERSEDED, Given, Rece
 from collection_app.attempts import Shown
 from collection_app.database import read, write
 from collection_app.models import Answer, Assignment, Decision, Item, Session
-from collection_app.platforms.visitor import Visitor
+from collection_app.platforms.platform import Visitor
 from collection_app.presets import preset
 from collection_app.sessions import AlreadyStarted, Refused, arrive, finish, start, withdraw
 from collection_app.study import Study
