@@ -12,7 +12,7 @@ from bapps_builder.enlargement import patch_of
 from bapps_builder.errors import BappsError
 from bapps_builder.images import read_image
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
-from bapps_builder.near_duplicates import perceptual_hash
+from bapps_builder.near_duplicates import SIDE, perceptual_hashes, thumbnail
 from bapps_builder.official import FILE_SIDE, SMALLER_FILE_SIDE
 from bapps_builder.patchset import pixel_digest
 
@@ -26,8 +26,8 @@ class Job:
     Attributes
     ----------
     folder : SetFolder
-    files : mapping of role to paths
-        Of the images and, last, the labels; equally long.
+    files : mapping of role to names
+        Of the files in the folder of the role: images and, last, labels; equally long.
     digests : mapping of role to hashes
         What pixels must be; empty if nobody said.
     enlarged : bool
@@ -35,7 +35,7 @@ class Job:
     """
 
     folder: SetFolder
-    files: Mapping[str, Sequence[Path]]
+    files: Mapping[str, Sequence[str]]
     digests: Mapping[str, Sequence[str]]
     enlarged: bool
 
@@ -69,28 +69,31 @@ class Inspection:
 
 def inspect_items(job: Job) -> Inspection:
     """Read the files of some items."""
-    roles = IMAGE_FOLDERS[job.folder.task]
-    labels = job.files[job.folder.roles[-1]]
-    size = len(labels)
+    roles, label = IMAGE_FOLDERS[job.folder.task], job.folder.roles[-1]
+    # As text, since putting together four paths an item would take as long as reading them.
+    places = {role: str(job.folder.path / role) for role in job.folder.roles}
+    size = len(job.files[label])
     problems: list[tuple[str, str]] = []
     sides = np.zeros((size, 2), np.int32)
     fractions = np.full(size, np.nan)
-    identical, detailed = np.zeros(size, bool), np.zeros(size, bool)
-    hashes = np.zeros(size, np.uint64)
+    identical = np.zeros(size, bool)
+    thumbnails = np.zeros((size, SIDE, SIDE), np.uint8)
     for index in range(size):
-        fractions[index] = _label(labels[index], problems)
-        images = {role: _image(job, role, index, problems) for role in roles}
+        paths = {role: Path(f"{places[role]}/{files[index]}") for role, files in job.files.items()}
+        fractions[index] = _label(paths[label], problems)
+        images = {role: _image(job, role, index, paths[role], problems) for role in roles}
         decoded = {role: image for role, image in images.items() if image is not None}
         if len(decoded) < len(roles):
             continue
         if len({image.shape for image in decoded.values()}) > 1:
             shapes = ", ".join(f"{role} {image.shape[1]}x{image.shape[0]}" for role, image in decoded.items())
-            problems.append(("size", f"{labels[index].stem} ({shapes})"))
+            problems.append(("size", f"{paths[label].stem} ({shapes})"))
             continue
         original = decoded[roles[0]]
         sides[index] = original.shape[:2]
         identical[index] = np.array_equal(decoded["p0"], decoded["p1"])
-        hashes[index], detailed[index] = perceptual_hash(original)
+        thumbnails[index] = thumbnail(original)
+    hashes, detailed = perceptual_hashes(thumbnails)  # an image that was not decoded is black, without detail
     return Inspection(tuple(problems), sides, fractions, identical, hashes, detailed)
 
 
@@ -105,8 +108,7 @@ def _label(path: Path, problems: list[tuple[str, str]]) -> float:
     return float(array.reshape(()))
 
 
-def _image(job: Job, role: str, index: int, problems: list[tuple[str, str]]) -> Pixels | None:
-    path = job.files[role][index]
+def _image(job: Job, role: str, index: int, path: Path, problems: list[tuple[str, str]]) -> Pixels | None:
     try:
         image = read_image(path)
     except BappsError as error:

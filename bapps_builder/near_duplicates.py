@@ -17,22 +17,28 @@ Hashes = NDArray[np.uint64]
 
 MAX_BITS = 5
 _BANDS = (11, 11, 11, 11, 10, 10)  # one more than bits may differ, so that a close pair shares one whole band
-_SIDE, _FREQUENCIES = 32, 8
-_THUMBNAIL = 16
-_DETAIL = 4.0  # standard deviation of what is left of a thumbnail, in levels
+SIDE = 32  # of a thumbnail
+_FREQUENCIES = 8  # in each direction
+_COARSE = 16
+_DETAIL = 4.0  # standard deviation of what is left of a coarse thumbnail, in levels
 _CORRELATION = 0.95
 _PAIRS_AT_A_TIME = 1 << 22
+# The lowest frequencies of the cosine transform (DCT-II), a row each.
+_COSINES = cv2.dct(np.eye(SIDE, dtype=np.float32), flags=cv2.DCT_ROWS).T[:_FREQUENCIES]
 
 
-def perceptual_hash(image: Pixels) -> tuple[int, bool]:
-    """Hash an image (H, W, 3); also tell whether it has detail enough for the hash to mean something."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:_FREQUENCIES, :_FREQUENCIES].reshape(-1)
-    median = np.sort(low[1:])[len(low) // 2 - 1]  # without the mean, low[0], which is far above the others
-    bits = np.packbits(low > median)
-    detail = _detail(grey).ravel()
-    return int.from_bytes(bits.tobytes(), "big"), bool(detail @ detail >= len(detail) * _DETAIL**2)
+def thumbnail(image: Pixels) -> Pixels:
+    """The small grey copy (SIDE, SIDE) of an image (H, W, 3) that hashes and comparisons are made of."""
+    return np.asarray(cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+
+
+def perceptual_hashes(thumbnails: Pixels) -> tuple[Hashes, NDArray[np.bool_]]:
+    """Hash N thumbnails (N, SIDE, SIDE); also tell which have detail enough for the hash to mean something."""
+    low = (_COSINES @ thumbnails.astype(np.float32) @ _COSINES.T).reshape(len(thumbnails), -1)  # (N, 64)
+    usual = np.median(low[:, 1:], axis=1, keepdims=True)  # without the mean, low[:, 0], which is far above the others
+    bits = np.packbits(low > usual, axis=1)  # (N, 8)
+    detail = _detail(thumbnails)
+    return bits.view(">u8").astype(np.uint64).ravel(), (detail**2).mean(1) >= _DETAIL**2
 
 
 def close_pairs(a: Hashes, b: Hashes) -> NDArray[np.intp]:
@@ -70,15 +76,17 @@ def _of_band(a: Hashes, b: Hashes, shift: int, width: int) -> NDArray[np.intp]:
 
 def same_picture(a: Pixels, b: Pixels) -> bool:
     """Whether two images show the same: what is left of small grey copies without their slope is correlated."""
-    x, y = (_detail(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)).ravel() for image in (a, b))
+    x, y = _detail(np.stack([thumbnail(a), thumbnail(b)]))
     return float(x @ y) >= _CORRELATION * float(np.sqrt((x @ x) * (y @ y)))
 
 
-def _detail(grey: cv2.typing.MatLike) -> NDArray[np.float64]:
-    """A copy of 16x16 less the plane that fits it best: slopes of light are alike everywhere."""
-    small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float64)
-    small -= small.mean()
-    ramp = np.arange(_THUMBNAIL) - (_THUMBNAIL - 1) / 2
-    power = _THUMBNAIL * (ramp @ ramp)
-    small -= ramp[:, None] * (ramp @ small.sum(1) / power)
-    return small - ramp * (small.sum(0) @ ramp / power)
+def _detail(thumbnails: Pixels) -> NDArray[np.float64]:
+    """Coarser copies less the plane that fits each best, (N, 256): slopes of light are alike everywhere."""
+    blocks = thumbnails.reshape(-1, _COARSE, SIDE // _COARSE, _COARSE, SIDE // _COARSE)
+    small = blocks.mean((2, 4))  # (N, 16, 16)
+    small -= small.mean((1, 2), keepdims=True)
+    ramp = np.arange(_COARSE) - (_COARSE - 1) / 2
+    power = _COARSE * (ramp @ ramp)
+    down, across = small.sum(2) @ ramp / power, small.sum(1) @ ramp / power  # both before either is taken away
+    small -= down[:, None, None] * ramp[:, None] + across[:, None, None] * ramp
+    return small.reshape(len(thumbnails), -1)

@@ -62,7 +62,7 @@ def publish_command(
 
     from bapps_builder.hub_card import FACES
     from bapps_builder.publish import Release, publish
-    from bapps_builder.verify import list_files
+    from bapps_builder.set_files import list_files
 
     if not no_verify and not verified(dataset):
         note(f"Error: {dataset} is not published, since something in it is wrong; see above, or use --no-verify")

@@ -6,13 +6,9 @@
 Nothing is changed, and the first fault does not end it: all are reported.
 """
 
-import os
-import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,41 +18,18 @@ from numpy.typing import NDArray
 from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import DatasetError
 from bapps_builder.findings import Finding, Report, SetFacts, finding
-from bapps_builder.images import SUFFIXES, read_image
+from bapps_builder.images import read_image
 from bapps_builder.inspection import Inspection, Job, inspect_items
-from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, every_set
-from bapps_builder.manifest import item_id
+from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 from bapps_builder.near_duplicates import close_pairs, same_picture
 from bapps_builder.official import FILE_SIDE, OFFICIAL_SETS, SMALLER_FILE_SIDE
 from bapps_builder.parallel import mapped
 from bapps_builder.record import is_built
+from bapps_builder.set_files import SetFiles
 from bapps_builder.verify_tables import check_photos, check_record, check_tables, items_of
 from bapps_builder.votes import votes_of_fractions
 
 _PORTION = 200  # items that one process inspects at a time
-
-
-@dataclass(frozen=True)
-class SetFiles:
-    """The files of one set, as they lie there.
-
-    Attributes
-    ----------
-    folder : SetFolder
-    files : mapping of role to stem to suffix
-    """
-
-    folder: SetFolder
-    files: dict[str, dict[str, str]]
-
-    def path(self, role: str, stem: str) -> Path:
-        """The file of an item in the folder of a role."""
-        return self.folder.path / role / f"{stem}{self.files[role][stem]}"
-
-    @cached_property
-    def complete(self) -> list[str]:
-        """The stems that have a file in every folder, sorted."""
-        return sorted(set.intersection(*(set(found) for found in self.files.values())))
 
 
 @dataclass(frozen=True)
@@ -73,23 +46,8 @@ class _Inspected:
 
     def original(self, index: int) -> Path:
         """The file of an item's original."""
-        return self.files.path(self.folder.roles[0], self.ids[index])
-
-
-def list_files(root: Path) -> list[tuple[SetFiles, list[Finding]]]:
-    """List the files of every set, with what is wrong with their names.
-
-    Raises
-    ------
-    DatasetError
-        If there is no dataset at `root`.
-    """
-    if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
-    sets = every_set(root)
-    if not sets:
-        raise DatasetError(f"{root}: no sets in it; wanted folders like {SetFolder(root, '2afc', 'val', 'SET').path}")
-    return [_list_set(folder) for folder in sets]
+        role = self.folder.roles[0]
+        return self.folder.path / role / self.files.name(role, self.ids[index])
 
 
 def verify(
@@ -106,7 +64,7 @@ def verify(
     ----------
     root : Path
     listed : sequence
-        From `list_files`.
+        From `set_files.list_files`.
     subset : bool
         Whether it is meant to be a part of a dataset: gaps in the numbers and fewer items than the paper
         has are notes then.
@@ -144,47 +102,6 @@ def _facts(items: Inspection) -> SetFacts:
     return SetFacts(len(items.labels), dict(sizes.most_common()), int(items.identical.sum()))
 
 
-# --- names of files ----------------------------------------------------------------------------------
-
-
-def _list_set(folder: SetFolder) -> tuple[SetFiles, list[Finding]]:
-    findings: list[Finding] = []
-    files: dict[str, dict[str, str]] = {}
-    label = LABEL_FOLDER[folder.task]
-    for role in folder.roles:
-        if not (folder.path / role).is_dir():
-            findings += finding("folder", folder.key, [f"{role}/"], "missing")
-            files[role] = {}
-            continue
-        files[role], foreign = _by_stem(folder.path / role, frozenset({".npy"}) if role == label else SUFFIXES)
-        findings += finding("foreign", folder.key, foreign, "does not belong here, or is a second file of an item")
-    every = sorted(set().union(*files.values()))
-    for role, found in files.items():
-        if found:
-            findings += finding("paired", folder.key, [one for one in every if one not in found], f"not in {role}/")
-    named = [one for one in every if not re.fullmatch(r"\d{6}", one)]
-    findings += finding("contiguous", folder.key, named, "not named by six digits")
-    numbers = {int(one) for one in every if re.fullmatch(r"\d{6}", one)}
-    gaps = [item_id(number) for number in range(max(numbers, default=-1) + 1) if number not in numbers]
-    findings += finding("contiguous", folder.key, gaps, "numbers that are missing")
-    return SetFiles(folder, files), findings
-
-
-def _by_stem(folder: Path, suffixes: frozenset[str]) -> tuple[dict[str, str], list[str]]:
-    """Suffix by stem of the files of a folder, and the names of what should not be there; hidden files do not count."""
-    with os.scandir(folder) as entries:  # which knows without asking again whether something is a file
-        found = sorted((entry.name, entry.is_file()) for entry in entries if not entry.name.startswith("."))
-    files: dict[str, str] = {}
-    foreign = []
-    for name, is_file in found:
-        stem, suffix = os.path.splitext(name)  # noqa: PTH122 - ten times as fast for a million names
-        if suffix.lower() not in suffixes or stem in files or not is_file:
-            foreign.append(f"{folder.name}/{name}")
-        else:
-            files[stem] = sys.intern(suffix)
-    return files, foreign
-
-
 # --- contents of files -------------------------------------------------------------------------------
 
 
@@ -200,7 +117,7 @@ def _inspect(
             part = ids[start : start + _PORTION]
             yield Job(
                 folder=folder,
-                files={role: [files.path(role, one) for one in part] for role in folder.roles},
+                files={role: [files.name(role, one) for one in part] for role in folder.roles},
                 digests={role: found[start : start + _PORTION] for role, found in digests.items()},
                 enlarged=enlarged,
             )

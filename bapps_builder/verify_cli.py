@@ -32,7 +32,8 @@ def verified(
     dataset: Path, *, part: str = "", subset: bool = False, workers: int | None = None, as_json: bool = False
 ) -> bool:
     """Check a dataset, or the sets whose key begins with `part`, and print the report."""
-    from bapps_builder.verify import list_files, verify
+    from bapps_builder.set_files import list_files
+    from bapps_builder.verify import verify
 
     listed = [one for one in list_files(dataset) if one[0].folder.key.startswith(part)]
     total = sum(len(files.complete) for files, _ in listed)
@@ -48,7 +49,7 @@ def verified(
 def info_command(dataset: Path, as_json: bool) -> None:
     """Say what a dataset holds, without reading its images."""
     from bapps_builder.record import is_built, read_record
-    from bapps_builder.verify import list_files
+    from bapps_builder.set_files import list_files
 
     if is_built(dataset):
         return print_record(dataset, read_record(dataset), as_json=as_json)

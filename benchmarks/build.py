@@ -32,8 +32,9 @@ from bapps_builder.manifest import Item, Made, item_id, item_table
 from bapps_builder.parallel import cores
 from bapps_builder.patchset import Description, finish_patch_set, pixel_digest
 from bapps_builder.record import Round, Settings
+from bapps_builder.set_files import list_files
 from bapps_builder.sources import read_source
-from bapps_builder.verify import list_files, verify
+from bapps_builder.verify import verify
 
 DIFFERENT = 1_500  # triplets
 ANSWERS = 2

@@ -20,8 +20,9 @@ from bapps_builder.dataset import ItemSet
 from bapps_builder.layout import SetFolder
 from bapps_builder.patchset import pixel_digest
 from bapps_builder.record import read_record
+from bapps_builder.set_files import list_files
 from bapps_builder.splits import drawn_splits
-from bapps_builder.verify import list_files, verify
+from bapps_builder.verify import verify
 
 Make = Callable[..., Path]
 Answers = Callable[..., pd.DataFrame]
