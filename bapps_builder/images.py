@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from bapps_builder.errors import ImageError
+from bapps_builder.png_encoding import png
 
 try:
     import cv2
@@ -78,19 +79,10 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 RGB as PNG, losslessly.
-
-    Differences from the pixel to the left, Huffman codes only: of 64x64 photographs nearly as small as with a
-    search for repetitions, which they do not have, and in little more than half the time.
-    """
+    """Encode (H, W, 3) uint8 RGB as PNG, losslessly; see `png_encoding`."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ImageError(f"an image to encode must be (H, W, 3) uint8, got shape {image.shape} and type {image.dtype}")
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
-    settings += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
-    if not done:
-        raise ImageError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
-    return data.tobytes()
+    return png(image)
 
 
 def resize_bilinear(image: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:

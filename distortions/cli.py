@@ -11,10 +11,10 @@ from bapps_builder.atomic import check_writable, replaced_whole
 from bapps_builder.console import Command
 from bapps_builder.errors import DistortionError, ImageError
 from bapps_builder.images import encode_png
+from distortions.import_command import import_images
 from distortions.patch_set_commands import (
     ListCommand,
     generate,
-    import_images,
     max_pixels_option,
     photos_option,
     replay,

@@ -166,8 +166,9 @@ def tool(command: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the libraries that decide on pixels."""
-    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__}
+    """Versions of the libraries that decide on pixels, and on the bytes they are kept in."""
+    isal = importlib.metadata.version("isal")
+    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__, "isal": isal}
 
 
 def _make_all(

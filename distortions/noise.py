@@ -22,7 +22,7 @@ _SIGMA = Parameter(0, 255, "levels", "standard deviation of the field")
 
 def uniform_field(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """White noise of shape (H, W, 3), even over (-1, 1)."""
-    return (_words((*shape, 3), rng).astype(np.float32) - np.float32(32767.5)) / np.float32(32768)
+    return (_words((*shape, 3), rng) - np.float32(32767.5)) * np.float32(1 / 32768)
 
 
 def normal_field(shape: tuple[int, int], rng: np.random.Generator) -> Field:
@@ -40,11 +40,17 @@ def coloured_field(shape: tuple[int, int], rng: np.random.Generator, *, slope: f
     height, width = shape
     amplitudes = _amplitudes(height, width, slope)
     spectra = _normals((3, *amplitudes.shape, 2), rng).view(np.complex64)[..., 0] * amplitudes
-    return np.fft.irfft2(spectra, s=shape, axes=(1, 2)).astype(np.float32, copy=False).transpose(1, 2, 0)
+    # Two passes, each along memory, take half the time of irfft2.
+    columns = np.fft.ifft(np.ascontiguousarray(spectra.swapaxes(1, 2)))
+    planes = np.fft.irfft(np.ascontiguousarray(columns.swapaxes(1, 2)), width).astype(np.float32, copy=False)
+    return np.asarray(cv2.merge(list(planes)), np.float32)
 
 
 def _words(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.uint16]:
-    return rng.integers(0, 1 << 16, shape, dtype=np.uint16)
+    """Random words, cut from those of 64 bits that the generator makes."""
+    count = math.prod(shape)
+    drawn = rng.integers(0, (1 << 64) - 1, -(-count // 4), dtype=np.uint64, endpoint=True)
+    return drawn.astype("<u8", copy=False).view("<u2")[:count].reshape(shape)
 
 
 def _normals(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
@@ -207,6 +213,12 @@ _CELL = ((_WRITES - _WRITES.mean()) / _WRITES.std()).astype(np.float32)
 _SPACING = 16  # pixels between the points where the strength of a checkerboard is drawn
 
 
+@lru_cache(maxsize=16)
+def _checkered(height: int, width: int, phase_x: int, phase_y: int) -> Field:
+    cell = np.roll(_CELL, (phase_y, phase_x), (0, 1))
+    return np.tile(cell, (height // 2 + 1, width // 2 + 1))[:height, :width, None]
+
+
 @distortion(
     ramp=Ramp(21, 1.1),
     draw=lambda strength, rng: {
@@ -240,8 +252,7 @@ def checkerboard(patch: Patch, rng: np.random.Generator, *, amplitude: float, ph
     Odena, Dumoulin and Olah, Deconvolution and checkerboard artifacts, Distill 2016, doi 10.23915/distill.00003.
     """
     height, width = patch.shape[:2]
-    cell = np.roll(_CELL, (phase_y, phase_x), (0, 1))
-    pattern = np.tile(cell, (height // 2 + 1, width // 2 + 1))[:height, :width, None]
     points = rng.random((height // _SPACING + 2, width // _SPACING + 2, 3), dtype=np.float32)
     strength = cv2.resize(points, (width, height), interpolation=cv2.INTER_LINEAR)
+    pattern = _checkered(height, width, phase_x, phase_y)
     return _added(patch, pattern * np.asarray(strength, np.float32), 2 * amplitude)

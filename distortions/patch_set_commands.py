@@ -1,6 +1,6 @@
-"""The commands of `bapps-distort` that make patch sets: generate, replay and import."""
+"""The commands of `bapps-distort` that make patch sets from photos: generate and replay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distortions.photos import Skipped
     from distortions.workers import Workers
 
-_FOLDER = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path)
 
 
 class ListCommand(Command):
@@ -45,7 +45,7 @@ class ListCommand(Command):
 
 
 photos_option = click.option(
-    "--photos", "folders", type=_FOLDER, multiple=True, required=True, metavar="DIR...", help="Folders of photos."
+    "--photos", "folders", type=FOLDER, multiple=True, required=True, metavar="DIR...", help="Folders of photos."
 )
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides all chance.")
 items_option = click.option("--items", type=click.IntRange(1, MAX_ITEMS), required=True, help="How many items to make.")
@@ -81,7 +81,7 @@ Examples:
 )
 @photos_option
 @click.option(
-    "--out", type=_FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
+    "--out", type=FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
 )
 @items_option
 @click.option(
@@ -155,7 +155,7 @@ def generate(
             settings,
             photos=folders,
             folder=out,
-            workers=_team(workers, dask),
+            workers=team(workers, dask),
             max_pixels=max_pixels or MAX_PIXELS,
             max_skipped_share=max_skipped,
             advance=advance,
@@ -164,12 +164,13 @@ def generate(
     if not made:
         click.echo(f"{out}: complete already, {items} items")
         return
-    click.echo(f"{out}: {items} items" + (f", {len(skipped)} photos skipped" if skipped else ""))
+    click.echo(f"{out}: {items} items" + (f", {len(skipped)} skipped photo{'s' * (len(skipped) > 1)}" if skipped else ""))
     if task == "2afc":
         _print_hardness(out)
 
 
-def _team(workers: int | None, dask: str) -> "Workers":
+def team(workers: int | None, dask: str) -> "Workers":
+    """Who does the work, as `--workers` and `--dask` say."""
     import joblib
 
     from distortions.workers import Workers
@@ -195,17 +196,17 @@ def _print_hardness(folder: Path) -> None:
 
 
 @click.command(cls=Command, epilog="\b\nExample:\n  bapps-distort replay patches --rows 3,17-20 --out again")
-@click.argument("patch_set", type=_FOLDER)
+@click.argument("patch_set", type=FOLDER)
 @click.option("--rows", required=True, help="Rows of the manifest from 0, such as 3,17-20.")
 @click.option(
     "--photos",
     "folders",
-    type=_FOLDER,
+    type=FOLDER,
     multiple=True,
     metavar="DIR",
     help="Folder of photos; may be repeated. [default: those that generate was given]",
 )
-@click.option("--out", type=_FOLDER, required=True, help="Folder to write the patches to.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to write the patches to.")
 @max_pixels_option
 @click.pass_context
 def replay(
@@ -238,93 +239,3 @@ def replay(
 
 def _versions(found: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())
-
-
-@click.command(
-    "import",
-    cls=ListCommand,
-    epilog="""\b
-Example:
-  bapps-distort import --reference originals --outputs mine=sr/mine other=sr/other --out patches --items 2000""",
-)
-@click.option("--reference", type=_FOLDER, required=True, help="Folder of originals.")
-@click.option(
-    "--outputs",
-    multiple=True,
-    required=True,
-    metavar="NAME=DIR...",
-    help="Folders of outputs, each with the name of its algorithm; files are paired by name without suffix.",
-)
-@click.option(
-    "--out", type=_FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
-)
-@items_option
-@click.option("--set", "set_name", default="import", show_default=True, help="Name of the set, such as superres.")
-@split_option
-@seed_option
-@click.option(
-    "--scale",
-    default="1",
-    show_default=True,
-    metavar="auto|X",
-    help="Resize outputs by X, or by whatever it takes, to the size of their reference.",
-)
-@rescale_option
-@max_pixels_option
-@workers_option
-@dask_option
-def import_images(
-    reference: Path,
-    outputs: tuple[str, ...],
-    out: Path,
-    items: int,
-    set_name: str,
-    split: "Split",
-    seed: int,
-    scale: str,
-    rescale: tuple[float, float] | None,
-    max_pixels: int | None,
-    workers: int | None,
-    dask: str,
-) -> None:
-    """Make a 2AFC patch set from images that other programs made of the same originals."""
-    from bapps_builder.photographs import MAX_PIXELS
-    from distortions.imported import ImportSettings, import_outputs
-    from distortions.outputs import HALF_A_PIXEL
-
-    settings = ImportSettings(items, set_name, split, seed, scale=_scale(scale), rescale=rescale)
-    with progress(items, "items") as advance:
-        registrations = import_outputs(
-            settings,
-            reference=reference,
-            outputs=_named(outputs),
-            folder=out,
-            workers=_team(workers, dask),
-            max_pixels=max_pixels or MAX_PIXELS,
-            advance=advance,
-        )
-    click.echo(f"{out}: {items} items")
-    for found in registrations:
-        click.echo(
-            f"{found.algorithm}: shifted by {found.median:.2f} pixels in the median, {found.share:.1%} of images by "
-            f"more than {HALF_A_PIXEL:g}" + ("  MISREGISTERED" if found.median > HALF_A_PIXEL else "")
-        )
-
-
-def _named(outputs: Sequence[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for text in outputs:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder) or name in found:
-            raise click.UsageError(f"--outputs are written NAME=DIR, each name once; got {text!r}")
-        found[name] = Path(folder)
-    return found
-
-
-def _scale(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError as error:
-        raise click.UsageError(f"--scale wants auto or a number, got {text!r}") from error

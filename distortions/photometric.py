@@ -66,8 +66,9 @@ def color_shift(patch: Patch, rng: np.random.Generator, *, chroma: float, hue: f
     hue : float
         In [0, 360] degrees, drawn evenly.
     """
-    tint = chroma * np.cos(math.radians(hue) - np.array([0, 2, 4]) * math.pi / 3)
-    return _plus(patch, *(tint - tint @ _LUMA))
+    red, green, blue = (chroma * math.cos(math.radians(hue - angle)) for angle in (0, 120, 240))
+    luma = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    return _plus(patch, red - luma, green - luma, blue - luma)
 
 
 @distortion(

@@ -6,15 +6,14 @@ CVPR 2018, Table 2; the parametrisations and strengths are this project's.
 """
 
 import math
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from distortions.displacement import Floats, displacement
 from distortions.registry import REFLECTED, Parameter, Patch, Ramp, distortion
-
-Floats = NDArray[np.float32]
 
 _MOVE_X = Parameter(-1000, 1000, "pixels", "to the right")
 _MOVE_Y = Parameter(-1000, 1000, "pixels", "down")
@@ -54,8 +53,9 @@ def shift(patch: Patch, rng: np.random.Generator, *, dx: float, dy: float) -> Pa
 
 
 def _draw_affine(strength: float, rng: np.random.Generator) -> dict[str, float]:
-    direction = rng.standard_normal(4)
-    return dict(zip(("xx", "xy", "yx", "yy"), strength * direction / np.linalg.norm(direction), strict=True))
+    direction = rng.standard_normal(4).tolist()
+    scale = strength / math.hypot(*direction)
+    return {name: scale * value for name, value in zip(("xx", "xy", "yx", "yy"), direction, strict=True)}
 
 
 @distortion(
@@ -82,19 +82,18 @@ def affine_warp(patch: Patch, rng: np.random.Generator, *, xx: float, xy: float,
         that no corner of a 64x64 patch moves by more than 15.4 s pixels.
     """
     height, width = patch.shape[:2]
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    change = np.array([[xx, xy], [yx, yy]])
-    return _sampled(patch, np.column_stack([np.eye(2) + change, -change @ centre]))
+    x, y = (width - 1) / 2, (height - 1) / 2  # the centre, which stays
+    return _sampled(patch, np.array([[1 + xx, xy, -xx * x - xy * y], [yx, 1 + yy, -yx * x - yy * y]]))
 
 
 _CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 
 
 def _draw_homography(strength: float, rng: np.random.Generator) -> dict[str, float]:
-    angles = 2 * math.pi * rng.random(4)
     drawn = {}
-    for corner, angle in enumerate(angles):
-        drawn |= {f"x{corner}": strength * math.cos(angle), f"y{corner}": strength * math.sin(angle)}
+    for corner, turn in enumerate(rng.random(4).tolist()):
+        angle = 2 * math.pi * turn
+        drawn[f"x{corner}"], drawn[f"y{corner}"] = strength * math.cos(angle), strength * math.sin(angle)
     return drawn
 
 
@@ -147,40 +146,6 @@ def homography(
     moves = np.array([[x0, y0], [x1, y1], [x2, y2], [x3, y3]], np.float32)
     matrix = cv2.getPerspectiveTransform(_CORNERS * size, (_CORNERS + moves) * size)
     return _sampled(patch, np.asarray(matrix, np.float64))
-
-
-_SPACING = 16  # pixels between control points
-
-
-def displacement(shape: tuple[int, int], rng: np.random.Generator, *, degree: int) -> Floats:
-    """Moves along x and y of every pixel, within [-1, 1] and smooth: (2, H, W).
-
-    Control points every 16 pixels have moves drawn evenly from [-1, 1]; between them, moves are B-splines
-    of degree 1 (linear interpolation) or 3.
-    """
-    height, width = shape
-    cells = [-(-length // _SPACING) for length in shape]
-    points = 2 * rng.random((2, cells[0] + degree, cells[1] + degree), dtype=np.float32) - 1
-    columns = _refined(points, degree)[..., :width]
-    return _refined(columns.swapaxes(1, 2), degree)[..., :height].swapaxes(1, 2)
-
-
-def _refined(points: Floats, degree: int) -> Floats:
-    """Fill the last axis up from control points (..., cells + degree) to pixels (..., cells * spacing)."""
-    cells = points.shape[-1] - degree
-    reached = np.arange(cells)[:, None] + np.arange(degree + 1)
-    return (points[..., reached].reshape(-1, degree + 1) @ _spline(degree)).reshape(*points.shape[:-1], -1)
-
-
-@cache
-def _spline(degree: int) -> Floats:
-    """Weights, at each pixel of a cell, of the control points that reach into it: (degree + 1, spacing)."""
-    first = 0 if degree == 1 else -1  # the first of them, in spacings from the start of the cell
-    distance = np.abs(np.arange(_SPACING) / _SPACING - (np.arange(degree + 1) + first)[:, None])
-    if degree == 1:
-        return np.maximum(1 - distance, 0).astype(np.float32)
-    near, far = 2 / 3 - distance**2 + distance**3 / 2, np.maximum(2 - distance, 0) ** 3 / 6
-    return np.where(distance < 1, near, far).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -278,5 +243,5 @@ def chromatic_aberration(patch: Patch, rng: np.random.Generator, *, dx: float, d
         Of red, to the right and down, in [-1000, 1000] pixels; blue moves by as much the other way and green
         stays. Severity s draws a direction; the length is 2.5 s^1.6.
     """
-    red, green, blue = (np.ascontiguousarray(patch[..., channel]) for channel in range(3))
+    red, green, blue = (np.asarray(channel, np.uint8) for channel in cv2.split(patch))
     return np.asarray(cv2.merge([_moved(red, dx, dy), green, _moved(blue, -dx, -dy)]), np.uint8)

@@ -181,7 +181,7 @@ def test_skipped_photos_are_named_and_counted(photos: Path, tmp_path: Path) -> N
     options = ("generate", "--photos", "p", "--items", 4, "--task", "jnd", "--workers", 1)
     result = run(*options, "--out", "set")
     assert result.exit_code == 0
-    assert result.stdout == "set: 4 items, 1 photos skipped\n"
+    assert result.stdout == "set: 4 items, 1 skipped photo\n"
     assert result.stderr.startswith("skipped broken.png: not a readable photograph")
     (tmp_path / "p" / "worse.png").write_bytes(b"")
     assert "2 of 7 photos cannot be used, the first broken.png" in refused(*options, "--out", "other")

@@ -6,8 +6,8 @@ import pytest
 from scipy import ndimage
 from skimage.transform import ProjectiveTransform, warp
 
+from distortions.displacement import displacement
 from distortions.registry import MARGIN, Patch, distortions, find
-from distortions.spatial import displacement
 
 SPATIAL = [name for name, found in distortions().items() if found.family == "spatial"]
 
