@@ -50,7 +50,14 @@ class Command(click.Command):
         except (BappsError, OSError) as error:
             if os.environ.get(TRACEBACK_VARIABLE):
                 raise
-            raise BadInput(str(error)) from error
+            raise BadInput(_said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of one from the system the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def check_packages() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bapps_builder.errors import ImageError
 from bapps_builder.images import SUFFIXES
@@ -31,6 +31,8 @@ MAX_PIXELS = 256_000_000
 _ORIENTATION = 0x0112  # tag of EXIF and TIFF
 _BITS_PER_SAMPLE = 258  # tag of TIFF
 _TO_8_BITS = ((np.arange(1 << 16) + 128) // 257).astype(np.uint8)
+# Rows that are converted at a time: of a huge photograph there is one copy beside Pillow's own.
+_STRIP = 256
 _pillow_limit = threading.Lock()
 
 
@@ -149,10 +151,16 @@ def _sixteen_bits(data: bytes, opened: Image.Image, name: str) -> NDArray[np.uin
 def _eight_bits(opened: Image.Image, name: str) -> NDArray[np.uint8]:
     if opened.mode.startswith("I") or opened.mode == "F":
         raise ImageError(f"{name}: levels of Pillow's mode {opened.mode}; convert it to 8 or 16 bits first")
-    upright = ImageOps.exif_transpose(opened)
-    if upright.has_transparency_data:
-        return _on_white(np.asarray(upright.convert("RGBA")))
-    return np.array(upright.convert("RGB"))
+    opened.load()  # after which a TIFF is upright, and its orientation tag gone
+    pixels = np.empty((opened.height, opened.width, 3), np.uint8)
+    for top in range(0, opened.height, _STRIP):
+        strip = opened.crop((0, top, opened.width, min(top + _STRIP, opened.height)))
+        pixels[top : top + _STRIP] = (
+            _on_white(np.asarray(strip.convert("RGBA")))
+            if opened.has_transparency_data
+            else np.asarray(strip.convert("RGB"))
+        )
+    return np.ascontiguousarray(_upright(pixels, opened.getexif().get(_ORIENTATION, 1)))
 
 
 def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -17,12 +17,14 @@ import PIL
 from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import ImageError, PatchSetError
 from bapps_builder.layout import IMAGE_FOLDERS
-from bapps_builder.manifest import Item, Made, item_id
+from bapps_builder.manifest import Border, Item, Made, item_id
 from bapps_builder.patchset import Description, write_patch
 from bapps_builder.photographs import MAX_PIXELS, RAW_SUFFIXES
 from distortions.crops import cut, smallest_photo_side, without_margin
 from distortions.drawing import (
+    Place,
     Settings,
+    Treatment,
     check_numbers,
     draw_place_with_contrast,
     draw_treatments,
@@ -48,6 +50,9 @@ from distortions.workers import Workers, settle_opencv
 # take longer to decode, so more is made of them at a time.
 _UNIT = 256
 _PIXELS_AN_ITEM = 4000
+# Items that are all drawn, then all distorted, then all written. Each code and its tables stay in the processor's
+# caches meanwhile, which takes a quarter off the time.
+_TOGETHER = 64
 # Photos that are tried for an item, if the first are damaged or too flat.
 _ATTEMPTS = 20
 
@@ -68,7 +73,7 @@ class PhotoUnit:
 
 @dataclass(frozen=True)
 class PhotoWork:
-    """What a worker does with a unit; see `make_items`."""
+    """What a worker does with a unit."""
 
     folder: Path
     settings: Settings
@@ -81,8 +86,12 @@ class PhotoWork:
             pixels = unit.photo.read(max_pixels=self.max_pixels)
         except ImageError as error:
             return Part((), skipped=reason_of(error, str(unit.photo.path)))
-        made = (make_item(self.folder, unit, pixels, index=index, settings=self.settings) for index in unit.indices)
-        return Part([item for item in made if item])
+        made: list[Item] = []
+        for at in range(0, len(unit.indices), _TOGETHER):
+            some = unit.indices[at : at + _TOGETHER]
+            drawn = filter(None, (draw_item(unit, pixels, index=k, settings=self.settings) for k in some))
+            made += write_items(self.folder, unit, list(drawn), settings=self.settings)
+        return Part(made)
 
 
 def generate(
@@ -223,13 +232,23 @@ def units(photos: Sequence[Photo], indices: Iterable[int], seed: int, attempt: i
     return found
 
 
-def make_item(folder: Path, unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings) -> Item | None:
-    """Draw one item, write its patches and give its row; None if the photo has no place for it.
+@dataclass(frozen=True)
+class Drawn:
+    """What chance decided for one item, and the crop with its margin that it decided for."""
+
+    index: int
+    seed: int
+    place: Place
+    crop: Patch
+    border: Border
+    treatments: tuple[Treatment, ...]
+
+
+def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings) -> Drawn | None:
+    """Draw one item; None if the photo has no place for it.
 
     Parameters
     ----------
-    folder : Path
-        Of the patch set.
     unit : PhotoUnit
     photo : uint8 array of shape (H, W, 3)
         The unit's.
@@ -243,14 +262,22 @@ def make_item(folder: Path, unit: PhotoUnit, photo: Patch, *, index: int, settin
     if place is None:
         return None
     crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
-    treatments = draw_treatments(settings, rng)
-    name = item_id(index)
+    return Drawn(index, seed, place, crop, border, draw_treatments(settings, rng))
+
+
+def write_items(folder: Path, unit: PhotoUnit, drawn: Sequence[Drawn], *, settings: Settings) -> list[Item]:
+    """Distort drawn items, write their patches to a folder, and give their rows."""
+    made = [[treatment.apply(one.crop) for treatment in one.treatments] for one in drawn]
+    return [_write_item(folder, unit, one, some, settings) for one, some in zip(drawn, made, strict=True)]
+
+
+def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[Patch], settings: Settings) -> Item:
+    name, is_jnd = item_id(drawn.index), settings.task == "jnd"
     distorted = [
-        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, t.apply(crop)))
-        for role, t in zip(("p0", "p1")[-len(treatments) :], treatments, strict=True)
+        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, patch))
+        for role, t, patch in zip(("p0", "p1")[-len(patches) :], drawn.treatments, patches, strict=True)
     ]
-    original = write_patch(folder, IMAGE_FOLDERS[settings.task][0], name, without_margin(crop))
-    is_jnd = settings.task == "jnd"
+    original = write_patch(folder, IMAGE_FOLDERS[settings.task][0], name, without_margin(drawn.crop))
     return Item(
         id=name,
         task=settings.task,
@@ -258,10 +285,10 @@ def make_item(folder: Path, unit: PhotoUnit, photo: Patch, *, index: int, settin
         split=settings.split,
         photo=unit.photo.name,
         photo_sha256=unit.photo.sha256,
-        box=(place.left, place.top, PATCH_SIDE, PATCH_SIDE),
-        scale=place.scale,
-        seed=seed,
-        border=border,
+        box=(drawn.place.left, drawn.place.top, PATCH_SIDE, PATCH_SIDE),
+        scale=drawn.place.scale,
+        seed=drawn.seed,
+        border=drawn.border,
         ref_sha256=None if is_jnd else original,
         p0=Made(IDENTITY, 0, (), original) if is_jnd else distorted[0],
         p1=distorted[-1],

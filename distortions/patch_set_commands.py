@@ -164,7 +164,9 @@ def generate(
     if not made:
         click.echo(f"{out}: complete already, {items} items")
         return
-    click.echo(f"{out}: {items} items" + (f", {len(skipped)} skipped photo{'s' * (len(skipped) > 1)}" if skipped else ""))
+    click.echo(
+        f"{out}: {items} items" + (f", {len(skipped)} skipped photo{'s' * (len(skipped) > 1)}" if skipped else "")
+    )
     if task == "2afc":
         _print_hardness(out)
 

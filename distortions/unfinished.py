@@ -169,7 +169,9 @@ def _carry_out(unit: U, *, work: Callable[[U], Part], folder: Path) -> "Outcome[
     except BappsError as error:
         return error
     except OSError as error:
-        return PatchSetError(f"{folder.parent}: {error}; what is done stays, run the command again to go on")
+        return PatchSetError(
+            f"{folder.parent}: {error.strerror or error}; what is done stays, run the command again to go on"
+        )
 
 
 def _part(folder: Path, unit: Unit) -> Path:

@@ -51,7 +51,7 @@ def test_our_errors_end_with_status_2_and_one_line(kind: type[BappsError]) -> No
 def test_an_error_of_the_system_ends_the_same_way(tmp_path: Path) -> None:
     result = run(FileNotFoundError(2, "No such file or directory", str(tmp_path / "absent")))
     assert result.exit_code == 2
-    assert result.stderr == f"Error: [Errno 2] No such file or directory: '{tmp_path / 'absent'}'\n"
+    assert result.stderr == f"Error: {tmp_path / 'absent'}: No such file or directory\n"
 
 
 def test_a_defect_of_ours_is_not_dressed_up() -> None:

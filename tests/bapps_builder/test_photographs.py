@@ -67,6 +67,16 @@ def test_eight_bits_are_those_of_pillow(kind: str, mode: str) -> None:
     assert photo_size(data, name="x") == (30, 20)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "P", "CMYK"])
+def test_photographs_higher_than_a_strip_are_whole(mode: str) -> None:
+    tall = np.random.default_rng(8).integers(0, 256, (700, 9, 3), dtype=np.uint8)
+    opened = Image.fromarray(tall).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    data = saved(opened, "TIFF" if mode == "CMYK" else "PNG", exif=exif)
+    np.testing.assert_array_equal(decode_photo(data, name="x"), np.rot90(np.asarray(opened.convert("RGB"))))
+
+
 def test_cmyk_becomes_rgb() -> None:
     data = saved(Image.fromarray(PIXELS).convert("CMYK"), "TIFF")
     np.testing.assert_array_equal(decode_photo(data, name="x"), PIXELS)
