@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.images import encode_png
+from bapps_builder.png_encoding import SIGNATURE
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KEPT = (b"IHDR", b"IDAT", b"IEND")
 _CHANGE_PIXELS = (b"tRNS", b"acTL")  # transparency, and animations, whose first frame may lie elsewhere
 
@@ -28,9 +28,9 @@ def bare_png(data: bytes, pixels: NDArray[np.uint8]) -> bytes:
         `data` itself if it is an 8-bit RGB PNG of pixels alone; else the same without its other chunks;
         `pixels` encoded anew if it is anything else.
     """
-    if not data.startswith(_SIGNATURE) or data[24:26] != b"\x08\x02":  # bits a channel, colour type
+    if not data.startswith(SIGNATURE) or data[24:26] != b"\x08\x02":  # bits a channel, colour type
         return encode_png(pixels)
-    kept, at, found = [_SIGNATURE], len(_SIGNATURE), set()
+    kept, at, found = [SIGNATURE], len(SIGNATURE), set()
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length

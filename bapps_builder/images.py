@@ -1,8 +1,9 @@
-"""Decodes and encodes images; `photographs.py` alone does so besides. In memory an image is uint8 RGB, (H, W, 3)."""
+"""Decodes and encodes images; `photographs.py` alone does so besides. In memory an image is uint8 RGB, (H, W, 3).
+
+The one format that code of ours reads and writes, that of patches, is in `png_decoding.py` and `png_encoding.py`.
+"""
 
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from bapps_builder.errors import ImageError
-from bapps_builder.png_encoding import png
+from bapps_builder.png_decoding import read_plain_png
+from bapps_builder.png_encoding import SIGNATURE, png
 
 try:
     import cv2
@@ -24,18 +26,13 @@ except (ImportError, AttributeError) as error:
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"})
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TRUE_COLOUR_8_BIT = (8, 2)
-# Chunks that change the pixels or their orientation in one decoder and not in another.
-_CHUNKS_FOR_PILLOW = frozenset({b"tRNS", b"eXIf", b"acTL"})
-
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a file as uint8 RGB of shape (H, W, 3), with the pixels that Pillow's `convert("RGB")` gives.
 
-    Plain 8-bit RGB PNG, the format of every patch, goes through OpenCV, which is faster and releases
-    the interpreter; everything else goes through Pillow. No orientation tag is applied, as in the
-    official loader. The first frame of an animation is read.
+    Plain 8-bit RGB PNG, the format of every patch, is read by `png_decoding.py`, which is faster and releases
+    the interpreter; everything else goes through Pillow. No orientation tag is applied, as in the official
+    loader. The first frame of an animation is read.
 
     Raises
     ------
@@ -57,14 +54,10 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
 
     `name` is what an error calls the image.
     """
-    if data.startswith(_PNG_SIGNATURE) and _is_plain_rgb_png(data, name):
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        except cv2.error as error:  # more pixels than OpenCV takes
-            raise ImageError(f"{name}: cannot be decoded: {error.err}") from error
-        if image is None:
-            raise ImageError(f"{name}: corrupt PNG image data")
-        return image.astype(np.uint8, copy=False)
+    if data.startswith(SIGNATURE):
+        image = read_plain_png(data, name=name)
+        if image is not None:
+            return image
     try:
         with Image.open(io.BytesIO(data)) as opened:
             return _to_rgb(opened, name)
@@ -113,33 +106,6 @@ def colour_scale(values: NDArray[np.floating], *, top: float) -> NDArray[np.uint
     levels = np.clip(values / top if top > 0 else values, 0, 1) * 255
     coloured = cv2.applyColorMap(np.rint(levels).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     return np.ascontiguousarray(coloured[..., ::-1], np.uint8)
-
-
-def _is_plain_rgb_png(data: bytes, name: str) -> bool:
-    """Tell whether a PNG is 8-bit RGB without chunks that decoders read differently.
-
-    Walks the chunks and checks each checksum, so that a damaged file is one line of ours and not a
-    message that libpng prints, and so that a file cut after its last row is noticed too.
-    """
-    plain, at = False, len(_PNG_SIGNATURE)
-    while True:
-        if at + 12 > len(data):
-            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 8 + length
-        if end + 4 > len(data):
-            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} wants {end + 4})")
-        if zlib.crc32(memoryview(data)[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ImageError(f"{name}: corrupt PNG (checksum of chunk {kind!r})")
-        if kind == b"IHDR" and length == 13:
-            if data[at + 16] == 16:
-                raise ImageError(f"{name}: 16 bits a channel; convert it to 8 bits first")
-            plain = (data[at + 16], data[at + 17]) == _TRUE_COLOUR_8_BIT
-        elif kind in _CHUNKS_FOR_PILLOW:
-            plain = False
-        elif kind == b"IEND":
-            return plain
-        at = end + 4
 
 
 def _to_rgb(opened: Image.Image, name: str) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _LEVEL = 1
 SETTINGS = {"filter": "sub", "deflate": "isa-l", "level": _LEVEL}
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SUB = 1
 # Bits a channel, RGB, and the only methods of compression, of filtering, and of rows in plain order.
 _FORM = bytes((8, 2, 0, 0, 0))
@@ -35,7 +35,7 @@ def png(image: NDArray[np.uint8]) -> bytes:
         *((b"IDAT", part) for part in parts),
         (b"IEND", b""),
     ]
-    return _SIGNATURE + b"".join(_chunk(kind, content) for kind, content in chunks)
+    return SIGNATURE + b"".join(_chunk(kind, content) for kind, content in chunks)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bapps_builder.compiled import compiled
 from metrics.chunks import in_chunks
 from metrics.color import rgb_to_lab
-from metrics.compiled import compiled
 from metrics.metric import Images, Metric
 from metrics.registry import register_metric
 

@@ -22,6 +22,8 @@ ARROWS: dict[str, set[str]] = {
 # Library to the files and folders (with a slash) of the five packages that may import it.
 FENCES: dict[str, tuple[str, ...]] = {
     "torch": ("metrics/", "distortions/cnn/", "analysis/evaluate.py"),
+    "numba": ("bapps_builder/compiled.py",),
+    "isal": ("bapps_builder/png_decoding.py", "bapps_builder/png_encoding.py"),
     "flask": ("collection_app/",),
     "sqlalchemy": ("collection_app/",),
     "matplotlib": ("analysis/figures.py", "analysis/report.py", "distortions/", "metrics/training/curves.py"),
@@ -183,6 +185,8 @@ def test_the_name_check_sees_a_planted_name(path: str) -> None:
         ("analysis/cli.py", "def f():\n    from torch.nn import Conv2d", "torch outside"),
         ("bapps_builder/dataset.py", "import torch", "torch outside"),
         ("metrics/cli.py", "import flask", "flask outside"),
+        ("metrics/ssim.py", "from numba import njit", "numba outside"),
+        ("bapps_builder/images.py", "from isal import isal_zlib", "isal outside"),
         ("analysis/people.py", "from sqlalchemy.orm import Session", "sqlalchemy outside"),
         ("analysis/jnd.py", "import matplotlib.pyplot as plt", "matplotlib outside"),
         ("metrics/x.py", "import cv2\ncv2.imread('a.png')", "imread outside"),

@@ -5,19 +5,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from skimage import data
 
 from bapps_builder.dataset import ItemSet
-from bapps_builder.images import encode_png
 from bapps_builder.layout import SetFolder
 
 SIDE = 64
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 
-Image = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
-def triplet_arrays(count: int, *, seed: int) -> tuple[Image, Image, Image]:
+def triplet_arrays(count: int, *, seed: int) -> tuple[Pixels, Pixels, Pixels]:
     """Give (ref, p0, p1), each uint8 (count, 64, 64, 3), for the same seed the same."""
     rng = np.random.default_rng(seed)
     photos = [np.asarray(getattr(data, name)())[..., :3] for name in PHOTOS]
@@ -32,7 +32,7 @@ def triplet_arrays(count: int, *, seed: int) -> tuple[Image, Image, Image]:
     return np.stack(refs), np.stack(firsts), np.stack(seconds)
 
 
-def _distorted(patch: Image, rng: np.random.Generator) -> Image:
+def _distorted(patch: Pixels, rng: np.random.Generator) -> Pixels:
     strength = rng.uniform(0.1, 1)
     kind = rng.integers(3)
     if kind == 0:
@@ -45,14 +45,18 @@ def _distorted(patch: Image, rng: np.random.Generator) -> Image:
 
 
 def write_triplets(root: Path, count: int, *, file_side: int, seed: int = 0) -> ItemSet:
-    """Write `count` triplets as PNG files of `file_side` pixels, enlarged as BAPPS's files are, and open them."""
+    """Write `count` triplets as PNG files of `file_side` pixels, enlarged as BAPPS's files are, and open them.
+
+    Pillow at its highest compression makes the bytes of the released files.
+    """
     folder = SetFolder(root, "2afc", "val", f"side{file_side}")
     shown = np.floor((SIDE - 1) * np.arange(file_side) / (file_side - 1) + 0.5).astype(int)
     for role in ("ref", "p0", "p1", "judge"):
         (folder.path / role).mkdir(parents=True)
     for role, patches in zip(("ref", "p0", "p1"), triplet_arrays(count, seed=seed), strict=True):
         for k, patch in enumerate(patches):
-            (folder.path / role / f"{k:06d}.png").write_bytes(encode_png(patch[shown[:, None], shown]))
+            image = Image.fromarray(patch[shown[:, None], shown])
+            image.save(folder.path / role / f"{k:06d}.png", compress_level=9)
     fractions = np.random.default_rng(seed).integers(6, size=count) / 5
     for k, fraction in enumerate(fractions):
         np.save(folder.path / "judge" / f"{k:06d}.npy", np.array([fraction], np.float32))

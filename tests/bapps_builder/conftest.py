@@ -1,6 +1,8 @@
 """A small patch set, and answers to it by people who keep to a known rule."""
 
 from collections.abc import Callable
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +144,17 @@ def make_answers() -> MakeAnswers:
         return pd.DataFrame(rows)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def enlarge() -> Callable[[Pixels], Pixels]:
+    """Make of a patch (n, n, 3) what the release holds, (4n, 4n, 3), in exact arithmetic."""
+
+    def slowly(patch: Pixels) -> Pixels:
+        """Output pixel x shows source pixel floor((n - 1) x / (side - 1) + .5), in both directions."""
+        n = len(patch)
+        side = 4 * n
+        shown = [floor(Fraction((n - 1) * x, side - 1) + Fraction(1, 2)) for x in range(side)]
+        return np.array([[patch[y, x] for x in shown] for y in shown], np.uint8)
+
+    return slowly

@@ -6,24 +6,21 @@ import re
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from fractions import Fraction
-from math import floor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 import bapps_builder.dataset
-from bapps_builder.dataset import ItemSet, read_label, undo_enlargement
+from bapps_builder.dataset import ItemSet, read_label
 from bapps_builder.errors import DatasetError, ImageError
 from bapps_builder.images import encode_png, read_image
 from bapps_builder.layout import SetFolder, Task
 
 Pixels = NDArray[np.uint8]
+Enlarge = Callable[[Pixels], Pixels]
 
 ROLES: dict[Task, tuple[str, ...]] = {"2afc": ("ref", "p0", "p1"), "jnd": ("p0", "p1")}
 LABELS: dict[Task, str] = {"2afc": "judge", "jnd": "same"}
@@ -381,42 +378,9 @@ def test_a_missing_label_file_is_named(tmp_path: Path) -> None:
 # --- load modes --------------------------------------------------------------------------------------
 
 
-def enlarge_slowly(patch: Pixels) -> Pixels:
-    """Output pixel x shows source pixel floor((n - 1) x / (side - 1) + .5), in both directions."""
-    n = len(patch)
-    side = 4 * n
-    shown = [floor(Fraction((n - 1) * x, side - 1) + Fraction(1, 2)) for x in range(side)]
-    return np.array([[patch[y, x] for x in shown] for y in shown], np.uint8)
-
-
-@given(st.integers(1, 68), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=40)
-def test_undoing_the_enlargement_gives_the_patch_back(n: int, seed: int) -> None:
-    patch = noise(seed, n)
-    np.testing.assert_array_equal(undo_enlargement(enlarge_slowly(patch), name="x.png"), patch)
-
-
-@given(st.integers(2, 66), st.integers(0, 2**32 - 1), st.data())
-@settings(deadline=None, max_examples=40)
-def test_one_changed_pixel_is_no_enlargement(n: int, seed: int, data: st.DataObject) -> None:
-    image = enlarge_slowly(noise(seed, n))
-    at = tuple(data.draw(st.integers(0, last - 1)) for last in image.shape)
-    image[at] ^= 1
-    with pytest.raises(ImageError, match=r"^x\.png: enlarging its pixels again does not give the file back"):
-        undo_enlargement(image, name="x.png")
-
-
-@pytest.mark.parametrize("size", [(64, 60), (65, 65), (254, 254)])
-def test_other_sizes_are_no_enlargement(size: tuple[int, int]) -> None:
-    height, width = size
-    message = f"x.png: is {width}x{height}, no enlargement of a square patch by 4; use the load mode official or native"
-    with pytest.raises(ImageError, match=re.escape(message)):
-        undo_enlargement(np.zeros((height, width, 3), np.uint8), name="x.png")
-
-
 @pytest.mark.parametrize("n", [64, 63])
-def test_the_load_modes_of_an_enlarged_file(tmp_path: Path, n: int) -> None:
-    folder = write_set(tmp_path, ids=["0"], image=lambda _, role: enlarge_slowly(noise(role, n)))
+def test_the_load_modes_of_an_enlarged_file(tmp_path: Path, n: int, enlarge: Enlarge) -> None:
+    folder = write_set(tmp_path, ids=["0"], image=lambda _, role: enlarge(noise(role, n)))
     items = ItemSet(folder)
     (official,), (exact,), (native,) = (list(items.batches(load=mode)) for mode in ("official", "exact", "native"))
     for role, name in enumerate(ROLES["2afc"]):
@@ -431,14 +395,16 @@ def test_the_load_modes_of_an_enlarged_file(tmp_path: Path, n: int) -> None:
 
 @pytest.mark.parametrize("low", [0, 250, 255])
 @pytest.mark.parametrize("grid", [False, True])
-def test_official_is_pillow_for_dark_bright_and_contrasting_patches(tmp_path: Path, low: int, grid: bool) -> None:
+def test_official_is_pillow_for_dark_bright_and_contrasting_patches(
+    tmp_path: Path, low: int, grid: bool, enlarge: Enlarge
+) -> None:
     rng = np.random.default_rng(low)
 
     def image(item: str, role: int) -> Pixels:
         patch = rng.integers(low, 256, (64, 64, 3), dtype=np.uint8)
         if grid:  # nothing but the two ends
             patch = np.where(rng.random(patch.shape) < 0.5, np.uint8(low), np.uint8(255))
-        return enlarge_slowly(patch)
+        return enlarge(patch)
 
     folder = write_set(tmp_path, "jnd", ids=["0", "1"], image=image, label=lambda _: 0)
     (batch,) = ItemSet(folder).batches(load="official")
@@ -449,8 +415,8 @@ def test_official_is_pillow_for_dark_bright_and_contrasting_patches(tmp_path: Pa
             np.testing.assert_array_equal(batch.images[role][row], wanted)
 
 
-def test_official_is_pillow_for_an_enlargement_with_one_pixel_changed(tmp_path: Path) -> None:
-    file = enlarge_slowly(noise(5, 64))
+def test_official_is_pillow_for_an_enlargement_with_one_pixel_changed(tmp_path: Path, enlarge: Enlarge) -> None:
+    file = enlarge(noise(5, 64))
     file[100, 31, 2] ^= 0x80
     folder = write_set(tmp_path, "jnd", ids=["0"], image=lambda item, role: file)
     (batch,) = ItemSet(folder).batches(load="official")
@@ -466,10 +432,10 @@ def test_official_is_the_default_and_leaves_a_patch_alone(tmp_path: Path) -> Non
     assert batch.images[0].shape == (1, 64, 64, 3)
 
 
-def test_exact_names_a_file_that_was_not_made_as_bapps_files_were(tmp_path: Path) -> None:
+def test_exact_names_a_file_that_was_not_made_as_bapps_files_were(tmp_path: Path, enlarge: Enlarge) -> None:
     folder = write_set(
         tmp_path,
-        image=lambda item, role: noise(1, 64) if (item, role) == ("000001", 2) else enlarge_slowly(noise(role, 16)),
+        image=lambda item, role: noise(1, 64) if (item, role) == ("000001", 2) else enlarge(noise(role, 16)),
     )
     file = folder.path / "p1" / "000001.png"
     with pytest.raises(ImageError, match=re.escape(f"{file}: enlarging its pixels again does not give the file back")):
