@@ -67,22 +67,27 @@ def compare(oracle: Oracle, a: Image, b: Image, *, few: int, rounds: int) -> Non
     )
 
 
+def low_level(*, quick: bool) -> None:
+    """Print the table."""
+    a, b, _ = triplet_arrays(200 if quick else 600, seed=1)
+    print(f"\nlow-level metrics, 64x64 pairs in memory, {THREADS} torch threads; images/s: pairs/s, medians")
+    print(f"{'metric':10} {'oracle':9} {'oracle/s':>9} {'ours/s':>9} {'ratio':>6} {'floor':>6} {'difference':>11}")
+    with warnings.catch_warnings():
+        # The oracles' packages warn of their own imports and of what they do to odd sizes.
+        warnings.simplefilter("ignore")
+        for name, make in oracles(Path(__file__).resolve().parent.parent).items():
+            try:
+                oracle = make()
+            except ImportError as error:
+                print(f"{name:10} {error}")
+                continue
+            compare(oracle, a, b, few=10 if quick else 50, rounds=3 if quick else 7)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    # The oracles' packages warn of their own imports and of what they do to odd sizes.
-    warnings.simplefilter("ignore")
-    a, b, _ = triplet_arrays(200 if quick else 600, seed=1)
-    print(f"64x64 pairs in memory, {THREADS} torch threads; images/s: pairs/s, medians")
-    print(f"{'metric':10} {'oracle':9} {'oracle/s':>9} {'ours/s':>9} {'ratio':>6} {'floor':>6} {'difference':>11}")
-    for name, make in oracles(Path(__file__).resolve().parent.parent).items():
-        try:
-            oracle = make()
-        except ImportError as error:
-            print(f"{name:10} {error}")
-            continue
-        compare(oracle, a, b, few=10 if quick else 50, rounds=3 if quick else 7)
+    parser.add_argument("--quick", action="store_true", help="fewer pairs and rounds")
+    low_level(quick=parser.parse_args().quick)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """How fast and how lean scoring is, against the official evaluation loop on the same machine and weights.
 
-    python benchmarks/score.py            all of it, some ten minutes on two cores
-    python benchmarks/score.py --quick    fewer items and rounds
-
-FSIM, GMSD, VIF and their relatives are in benchmarks/low_level.py, since their oracles are packages of their own.
+    python benchmarks/score.py              all of it, some ten minutes on two cores
+    python benchmarks/score.py --quick      fewer items and rounds
+    python benchmarks/score.py --only nets  one part; --net lpips-alex one metric of it
 
 Baseline and ours take turns in one process, and the ratio is the median over rounds, because machines
 are noisy. Every speed is end to end, from PNG files to distances, but where it says "in memory".
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 from baseline.official_loop import PlainLPIPS, evaluate_plain
 from baseline.triplets import triplet_arrays, write_triplets
+from low_level import low_level
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 from torch import nn
@@ -39,6 +39,7 @@ from metrics.weights import WeightStore
 # What the project asks of itself: (fp32, bf16).
 FLOORS = {"lpips-alex": (2.0, 3.0), "lpips-vgg": (1.35, 2.0), "six metrics": (2.7, None)}
 SIX = ["alex", "lpips-alex", "vgg", "lpips-vgg", "squeeze", "lpips-squeeze"]
+PARTS = ("nets", "limits", "classical", "low-level", "half", "memory")
 THREADS = os.cpu_count() or 1
 
 
@@ -85,7 +86,7 @@ def machine() -> None:
     print(f"fp32 matrix product: {peak:.0f} GFLOP/s, the limit for convolutions")
 
 
-def nets(folder: Path, store: WeightStore, rounds: int, scale: float) -> None:
+def nets(folder: Path, store: WeightStore, rounds: int, scale: float, only: Sequence[str]) -> None:
     print("\nnets, end to end, triplets/s (medians), baseline: official loop with the better of 0 and 4 workers")
     print(f"{'metric':12} {'files':>9} {'items':>6} {'precision':>9} {'baseline':>9} {'ours':>8} {'ratio':>6}  floor")
     for title, names, count in (
@@ -93,6 +94,8 @@ def nets(folder: Path, store: WeightStore, rounds: int, scale: float) -> None:
         ("lpips-vgg", ["lpips-vgg"], 60),
         ("six metrics", SIX, 30),
     ):
+        if title not in only:
+            continue
         models = [baseline_model(name, store) for name in names]
         for side in (64, 256):
             items = write_triplets(folder / f"{title}-{side}".replace(" ", "-"), int(count * scale), file_side=side)
@@ -255,19 +258,26 @@ def memory(folder: Path, scale: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
-    rounds, scale = (1, 0.2) if quick else (3, 1.0)
+    parser.add_argument("--quick", action="store_true", help="fewer items and rounds")
+    parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be given again (default: all)")
+    parser.add_argument("--net", choices=FLOORS, action="append", help="of the nets, a row; may be given again")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", message="(?s).*This DataLoader will create", category=UserWarning)
+    rounds, scale = (1, 0.2) if options.quick else (3, 1.0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         store = with_random_squeezenet(folder)
+        parts: dict[str, Callable[[], None]] = {
+            "nets": lambda: nets(folder, store, rounds, scale, options.net or list(FLOORS)),
+            "limits": lambda: limits(folder, store),
+            "classical": lambda: classical(folder, rounds, scale),
+            "low-level": lambda: low_level(quick=options.quick),
+            "half": lambda: half_precision(1000 if options.quick else 5000),
+            "memory": lambda: memory(folder, scale),
+        }
         machine()
-        nets(folder, store, rounds, scale)
-        limits(folder, store)
-        classical(folder, rounds, scale)
-        half_precision(1000 if quick else 5000)
-        memory(folder, scale)
+        for part in options.only or PARTS:
+            parts[part]()
 
 
 if __name__ == "__main__":

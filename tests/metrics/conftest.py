@@ -1,11 +1,19 @@
-"""Pairs of images that the tests of metrics share."""
+"""What the tests of metrics share: pairs of images, and a small world of weight files."""
 
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from weight_files import Handler, World
+
+from metrics import weight_fetching, weight_records, weights
+from metrics.weights import WeightFile
 
 Images = NDArray[np.uint8]
 MakePair = Callable[[int, int, int], tuple[Images, Images]]
@@ -23,3 +31,44 @@ def made_pair() -> MakePair:
         return clouds.clip(0, 255).astype(np.uint8), worse.clip(0, 255).astype(np.uint8)
 
     return make
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """No other record is looked at, no package index can be reached, and no variable of the user counts."""
+    records: dict[str, WeightFile] = {}
+    for module in (weights, weight_records):
+        monkeypatch.setattr(module, "RECORDS", records)
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "BAPPS_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    return World(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def no_fetching(world: World) -> World:
+    """A world in which a fetch of any kind fails the test."""
+
+    def fail(*args: object, **keywords: object) -> None:
+        raise AssertionError("something was fetched")
+
+    world.monkeypatch.setattr(weight_fetching.subprocess, "run", fail)
+    world.monkeypatch.setattr(weight_fetching, "fetch", fail)
+    return world
+
+
+@pytest.fixture
+def web(world: World) -> Iterator[type[Handler]]:
+    class Bound(Handler):
+        pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bound) as http:
+        http.daemon_threads = True
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        world.serve_address(f"http://127.0.0.1:{http.server_address[1]}")
+        yield Bound
+        http.shutdown()
+        thread.join()
