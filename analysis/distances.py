@@ -187,7 +187,7 @@ def _check_values(path: Path, rows: pd.DataFrame, task: Task) -> None:
             wanted = "a fraction in [0, 1]" if column == label else "a number"
             raise DatasetError(
                 f"{path}: {int(bad.sum())} of {len(rows)} values of {column} are not {wanted}, the first for item "
-                f"{rows['id'].iloc[first]}: {rows[column].iloc[first]!r}"
+                f"{rows['id'].iloc[first]}: {rows[column].tolist()[first]!r}"
             )
 
 

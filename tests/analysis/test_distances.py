@@ -163,12 +163,15 @@ def test_ids_of_numbers_in_parquet_are_text(tmp_path: Path) -> None:
         ("id,d0,d1,judge\n", "holds no rows"),
         ("", "not a readable table: No columns"),
         ("id,d0,d1,judge\na,1,2,0\na,1,2,0\n", "two rows for item a of set t, metric distances"),
-        ("id,d0,d1,judge\na,1,2,0\nb,,2,0\n", "1 of 2 values of d0 are not a number, the first for item b: "),
+        ("id,d0,d1,judge\na,1,2,0\nb,,2,0\n", "1 of 2 values of d0 are not a number, the first for item b: nan"),
         ("id,d0,d1,judge\na,1,x,0\nb,1,y,0\n", "2 of 2 values of d1 are not a number, the first for item a: 'x'"),
-        ("id,d0,d1,judge\na,1,2,1.01\n", "1 of 1 values of judge are not a fraction in [0, 1], the first for item a: "),
+        (
+            "id,d0,d1,judge\na,1,2,1.01\n",
+            "1 of 1 values of judge are not a fraction in [0, 1], the first for item a: 1.01",
+        ),
         ("id,d0,d1,judge\na,1,2,-0.1\n", "values of judge are not a fraction in [0, 1]"),
         ("id,d0,d1,judge\na,1,2,\n", "values of judge are not a fraction in [0, 1]"),
-        ("id,distance,same\na,nan,1\n", "1 of 1 values of distance are not a number, the first for item a"),
+        ("id,distance,same\na,nan,1\n", "1 of 1 values of distance are not a number, the first for item a: nan"),
         ("id,d0,d1,judge\n,1,2,0.5\na,1,2,0.5\n", "id"),
     ],
 )
