@@ -1,5 +1,7 @@
 """Loops that numpy would pass through memory many times over, compiled to machine code on first use.
 
+Importing this takes half a second, so what every command imports has its compiled loops in a file of their own.
+
 Compiled code is kept on disk beside the source, or in the user's cache where that folder is read-only, so
 the second or two it takes are spent once an installation. A kept function is compiled again when its own
 file changes, and only then: a compiled function and those it calls belong in one file.

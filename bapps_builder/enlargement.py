@@ -45,7 +45,7 @@ def undo_enlargement(image: NDArray[np.uint8], *, name: str) -> NDArray[np.uint8
 
 def patch_of(image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """The patch of which a square image is the enlargement, or None if it is not one."""
-    # Takes half a second to import, for which a command that reads no dataset should not wait.
+    # Imported late, since a command that reads no dataset should not wait for the compiler.
     from bapps_builder.enlargement_loops import take_patch
 
     n, rest = divmod(len(image), ENLARGEMENT)

@@ -88,7 +88,7 @@ def _image_data(chunks: list[tuple[bytes, memoryview]]) -> Iterator[memoryview]:
 
 
 def _pixels(stream: bytes, width: int, height: int, name: str) -> NDArray[np.uint8]:
-    # Takes half a second to import, for which a command that decodes nothing should not wait.
+    # Imported late, since a command that decodes nothing should not wait for the compiler.
     from bapps_builder.png_filters import undo_filters
 
     if stream[:1] and stream[0] >> 4 > _LARGEST_WINDOW:
