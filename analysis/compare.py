@@ -14,6 +14,8 @@ from analysis.intervals import Estimate
 
 Floats = NDArray[np.float64]
 
+ALPHA = 0.05  # at which two metrics are told apart, after Holm's correction
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -66,7 +68,7 @@ def holm(p: ArrayLike) -> Floats:
     return corrected
 
 
-def letters(order: Sequence[str], comparisons: Sequence[Comparison], *, alpha: float = 0.05) -> dict[str, str]:
+def letters(order: Sequence[str], comparisons: Sequence[Comparison], *, alpha: float = ALPHA) -> dict[str, str]:
     """Letters such that two metrics share one exactly if they are not told apart at `alpha` after Holm.
 
     Parameters

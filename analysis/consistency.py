@@ -16,7 +16,8 @@ from analysis.consistency_jnd import jnd
 from analysis.consistency_people import flow, persons, side_and_speed
 from analysis.consistency_settings import Settings, titled
 from analysis.intervals import Estimate, means_over_items
-from analysis.judgments import Judgments, sample_of
+from analysis.item_facts import sample_of
+from analysis.judgments import Judgments
 from analysis.planning import Crowd, plan
 from analysis.sections import Column, Section
 from bapps_builder.answers import votes
@@ -66,14 +67,16 @@ def agreement(judgments: Judgments, settings: Settings) -> Section:
         kept, _ = exclude(judgments.answers, settings.rules)
         versions = {"all answers": _recounted(judgments.items, everyone)}
         versions |= {"after exclusions": _recounted(judgments.items, kept)}
-    rows, notes = [], dict[str, None]()
+    rows, notes = [], dict[str, list[str]]()
     for name in dict.fromkeys(judgments.items["set"]):
         for version, items in versions.items():
             cells, said = _agreement_cells(items[items["set"] == name], judgments.task, settings)
             rows.append((name, version, *cells))
-            notes |= dict.fromkeys(f"{name}, {version}: {note}" for note in said)
+            for note in said:
+                notes.setdefault(note, []).append(f"{name}, {version}")
     columns = (Column("set"), Column("answers"), *_columns(judgments))
-    return Section(titled("Agreement of people", judgments), columns, tuple(rows), (*_meaning(judgments), *notes))
+    of_rows = [note if len(where) == len(rows) else f"{'; '.join(where)}: {note}" for note, where in notes.items()]
+    return Section(titled("Agreement of people", judgments), columns, tuple(rows), (*_meaning(judgments), *of_rows))
 
 
 def agreement_by(judgments: Judgments, by: By, settings: Settings) -> Section:

@@ -93,7 +93,8 @@ def consistency(
     from analysis.consistency import consistency as sections_of
     from analysis.consistency import planned
     from analysis.consistency_settings import Settings
-    from analysis.judgments import Reading, read_facts, read_judgments
+    from analysis.item_facts import read_facts
+    from analysis.judgments import Reading, read_judgments
     from analysis.sections import as_text
     from bapps_builder.exclusions import DEFAULT_RULES, parse_rule
 

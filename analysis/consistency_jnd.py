@@ -27,7 +27,7 @@ def jnd(judgments: Judgments, settings: Settings) -> list[Section]:
     found = detection.pooled(k, n, identical, rng=settings.rng(), level=settings.level)
     rows = [("all, pooled", *_detection_cells(found))]
     notes = [
-        'H: "different" said of different pairs, F: of identical ones, both as (count + .5) / (answers + 1)',
+        'H: "different" said of different test pairs, F: of identical ones, both as (count + .5) / (answers + 1)',
         "d' by the differencing model; the pooled interval draws pairs, a person's comes from Beta posteriors",
     ]
     if not identical.any():
@@ -42,11 +42,11 @@ def jnd(judgments: Judgments, settings: Settings) -> list[Section]:
 
 
 def _pairs(judgments: Judgments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Votes for "same", votes, and whether identical, of all pairs, sentinels included."""
+    """Votes for "same", votes, and whether identical, of the pairs that H and F are about."""
     if judgments.answers is None:
         items = judgments.items
         return items["k"].to_numpy(), items["n"].to_numpy(), items["identical"].to_numpy()
-    shown = _shown(judgments.answers)
+    shown = _judged_pairs(judgments.answers)
     table = votes(shown)
     identical = shown.loc[shown["expected"] == "same", "item"].unique()
     return table["k"].to_numpy(), table["n"].to_numpy(), table["item"].isin(identical).to_numpy()
@@ -58,9 +58,15 @@ def _shown(answers: pd.DataFrame) -> pd.DataFrame:
     return shown if "expected" in shown else shown.assign(expected="")
 
 
+def _judged_pairs(answers: pd.DataFrame) -> pd.DataFrame:
+    """Answers to test pairs and to identical ones: sentinels made to look different would only flatter H."""
+    shown = _shown(answers)
+    return shown[(shown["role"] == "test") | (shown["expected"] == "same")]
+
+
 def _detection_of_people(judgments: Judgments, settings: Settings) -> list[tuple]:
     assert judgments.answers is not None
-    shown = _shown(judgments.answers)
+    shown = _judged_pairs(judgments.answers)
     said = (shown["choice"] == "different").to_numpy()
     identical = (shown["expected"] == "same").to_numpy()
     person, names = pd.factorize(shown["participant"])

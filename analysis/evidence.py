@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from analysis import compare, jnd, twoafc
 from analysis.intervals import Estimate, Resampling, Sample, means_over_items, means_over_items_and_people, of_statistic
+from analysis.item_facts import sample_of
 from analysis.judged import JudgedSet
-from analysis.judgments import sample_of
 from analysis.scores import set_order
 from bapps_builder.layout import TASKS, Task
 
@@ -55,7 +55,13 @@ def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Esti
 
 
 def _within(one: Estimate) -> Estimate:
-    """A score's interval cut to [0, 1], beyond which a t interval of few photos may reach."""
+    """A score's interval cut to [0, 1], beyond which a t interval of few photos may reach.
+
+    Items that all pay the same show no spread, which is not the same as certainty: then there is none.
+    """
+    if one.low == one.high:
+        nan = float("nan")
+        return replace(one, low=nan, high=nan, method=f"no interval where all items pay the same: {one.method}")
     return replace(one, low=float(np.clip(one.low, 0, 1)), high=float(np.clip(one.high, 0, 1)))
 
 

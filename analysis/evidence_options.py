@@ -95,18 +95,15 @@ _OPTIONS = (
 
 def judged(results: "Sequence[SetDistances]", folders: "Sequence[SetFolder]", asked: Asked) -> "list[JudgedSet]":
     """Join distances with what files beside the sets, or files that were named, say about items and people."""
-    import pandas as pd
-
+    from analysis.item_facts import answers_of_sets, facts_of_set, read_facts
     from analysis.judged import judged_sets
-    from analysis.judgments import answers_of_set, facts_of_set, read_facts
     from bapps_builder.answers import read_answers
 
     facts = [read_facts(asked.items)] if asked.items else []
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
     answers = read_answers(asked.answers) if asked.answers else None
     if answers is None and asked.ci == "people":
-        beside = [found for folder in folders if (found := answers_of_set(folder)) is not None]
-        answers = pd.concat(beside, ignore_index=True) if beside else None
+        answers = answers_of_sets(folders)
     return judged_sets(results, facts=facts, answers=answers, votes=asked.votes)
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#595959"
+BLUE, SKY, GREEN, VERMILION = "#0072B2", "#56B4E9", "#009E73", "#D55E00"
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -75,21 +75,23 @@ def bars(panels: Sequence[Panel], *, chance: float | None, axis: str) -> Figure:
     `chance` is where bars begin: a bar's length is what a metric has above it. None begins at 0.
     """
     names = list(dict.fromkeys(bar.metric for panel in panels for bar in panel.bars))
-    across = min(3, len(panels))
+    across = 2 if len(panels) == 4 else min(3, len(panels))
     down = -(-len(panels) // across)
     start = 100 * (chance or 0.0)
     ends = [100 * bar.value for panel in panels for bar in panel.bars if not np.isnan(bar.value)]
-    ends += [100 * bar.high for panel in panels for bar in panel.bars if not np.isnan(bar.high)]
+    ends += [100 * end for panel in panels for bar in panel.bars for end in (bar.low, bar.high) if not np.isnan(end)]
     ends += [100 * height for panel in panels for height in panel.lines.values()]
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.3 * across + 0.9, down * (0.27 * len(names) + 1.0) + 0.4), layout="constrained")
+        figure = Figure(
+            figsize=(3.3 * across + 0.9, down * (0.27 * max(len(names), 2) + 1.0) + 0.4), layout="constrained"
+        )
         grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             _panel(axes, panel, names, start)
         for axes in grid.flat[len(panels) :]:
             axes.set_axis_off()
         grid[0, 0].set_xlim(min([start, *ends]), max([start + 1, *ends]) + 1)
-        grid[0, 0].invert_yaxis()
+        grid[0, 0].set_ylim(len(names) - 0.4, -0.6)  # the first metric on top
         figure.supxlabel(axis, fontsize=9)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         if handles:
@@ -100,9 +102,10 @@ def bars(panels: Sequence[Panel], *, chance: float | None, axis: str) -> Figure:
 def _panel(axes: Axes, panel: Panel, names: Sequence[str], start: float) -> None:
     for bar in panel.bars:
         at = names.index(bar.metric)
-        axes.barh(at, 100 * bar.value - start, left=start, height=0.66, color=BLUE, zorder=2)
+        axes.barh(at, 100 * bar.value - start, left=start, height=0.6, color=SKY, zorder=2)
         if not np.isnan(bar.low):
-            axes.plot([100 * bar.low, 100 * bar.high], [at, at], color="black", linewidth=1.4, zorder=3)
+            axes.plot([100 * bar.low, 100 * bar.high], [at, at], color="black", linewidth=1.3, zorder=3)
+            axes.plot([100 * bar.low, 100 * bar.high], [at, at], "|", color="black", markersize=5, zorder=3)
     styles = (("--", VERMILION), (":", "black"), ("-.", GREEN))
     for (name, height), (dashes, color) in zip(panel.lines.items(), styles, strict=False):
         axes.axvline(100 * height, linestyle=dashes, color=color, linewidth=1.4, label=name, zorder=4)

@@ -14,17 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from analysis.intervals import Sample
+from analysis.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, read_table
 from bapps_builder.answers import read_answers, votes
 from bapps_builder.dataset import read_label
 from bapps_builder.errors import DatasetError
-from bapps_builder.layout import ANSWERS, ITEMS, LABEL_FOLDER, TASKS, SetFolder, Task, find_sets
+from bapps_builder.layout import LABEL_FOLDER, TASKS, SetFolder, Task, find_sets
 from bapps_builder.votes import votes_of_fractions
-
-# What may be known about an item: its photo, and how each patch was made.
-FACTS = ("photo", *(f"{side}_{fact}" for side in ("p0", "p1") for fact in ("recipe", "family", "severity")))
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Reading:
     p1_side : "left", "right" or ""
         The side p1 was always on, where no column says.
     facts : DataFrame or None
-        A row an item with any of `FACTS`; see `read_facts`.
+        A row an item with any of `FACTS`; see `item_facts.read_facts`.
     """
 
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -98,51 +94,16 @@ def read_judgments(path: Path, reading: Reading | None = None) -> list[Judgments
     return [_with_facts(judgments, reading) for judgments in found]
 
 
-def read_facts(path: Path) -> pd.DataFrame:
-    """Read a table about items: id, optionally set (and split), and any of `FACTS`; other columns are left alone."""
-    table = _table(path)
-    if "id" not in table:
-        raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; wanted id and {', '.join(FACTS)}")
-    if {"set", "split"} <= set(table):
-        table["set"] = table["split"].str.cat(table["set"], sep="/")
-    kept = [name for name in ("set", "id", "k", "n", *FACTS) if name in table]
-    table = table[kept].rename(columns={"id": "item"}).astype({"item": str})
-    keys = [key for key in ("set", "item") if key in table]
-    if (twice := table.duplicated(keys)).any():
-        raise DatasetError(f"{path}: two rows for item {table['item'][twice].iloc[0]}")
-    return table
-
-
-def facts_of_set(folder: SetFolder) -> pd.DataFrame | None:
-    """What the dataset says about the items of one of its sets, or None."""
-    path = folder.path / ITEMS
-    return read_facts(path).assign(set=folder.label) if path.is_file() else None
-
-
-def answers_of_set(folder: SetFolder) -> pd.DataFrame | None:
-    """The answers the dataset holds beside one of its sets, or None."""
-    path = folder.path / ANSWERS
-    return read_answers(path).assign(set=folder.label) if path.is_file() else None
-
-
-def sample_of(items: pd.DataFrame) -> Sample:
-    """Items of one or several sets as a sample, clustered by photo if every photo is known."""
-    sets = pd.factorize(items["set"])[0]
-    if "photo" in items and items["photo"].notna().all() and (items["photo"] != "").all():
-        return Sample(sets, pd.factorize(items["photo"])[0], "photos")
-    return Sample(sets, np.arange(len(items)), "items, photos unknown")
-
-
 def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
     found = []
     for task in TASKS:
         if reading.task not in (None, task) or not (root / task).is_dir():
             continue
-        items, answers = [], []
-        for folder in find_sets(root, [task]):
+        folders, items, everywhere = find_sets(root, [task]), [], True
+        for folder in folders:
             facts, said = facts_of_set(folder), answers_of_set(folder)
+            everywhere &= said is not None
             if said is not None:
-                answers.append(said)
                 counts = votes(said[(said["role"] == "test") & said["use"]]).drop(columns="task")
             elif facts is not None and {"k", "n"} <= set(facts):
                 counts = facts[["set", "item", "k", "n"]]
@@ -152,8 +113,7 @@ def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
                 counts = counts.merge(facts.drop(columns=["k", "n"], errors="ignore"), on=["set", "item"], how="left")
             items.append(counts)
         table = pd.concat(items, ignore_index=True).assign(identical=False)
-        people = pd.concat(answers, ignore_index=True) if len(answers) == len(items) else None
-        found.append(Judgments(task, table, people))
+        found.append(Judgments(task, table, answers_of_sets(folders) if everywhere else None))
     if not found:
         raise DatasetError(f"{root}: no sets in it; wanted folders like {root / '2afc' / 'val' / 'SET'}")
     return found
@@ -226,7 +186,7 @@ def _of_json(path: Path, reading: Reading) -> Judgments:
 
 
 def _of_counts(path: Path, reading: Reading) -> Judgments:
-    table = _table(path).rename(columns={theirs: ours for ours, theirs in reading.renamed.items()})
+    table = read_table(path).rename(columns={theirs: ours for ours, theirs in reading.renamed.items()})
     labels = [label for label in LABEL_FOLDER.values() if label in table]
     counted = {"k", "n"} <= set(table)
     if "id" not in table or not (counted or len(labels) == 1):
@@ -302,17 +262,4 @@ def _whole(values: pd.Series, name: str, path: Path) -> np.ndarray:
 
 
 def _columns(path: Path) -> list[str]:
-    return list(_table(path, rows=0).columns)
-
-
-def _table(path: Path, rows: int | None = None) -> pd.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, nrows=rows)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, pa.ArrowException) as error:
-        raise DatasetError(f"{path}: not a readable table: {error}") from error
-    table.columns = table.columns.str.strip()
-    return table
+    return list(read_table(path, rows=0).columns)

@@ -1,90 +1,34 @@
 """A report as one page that opens offline: what metrics score, how sure that is, and what people say.
 
-`Material` is everything known; `figures_of` makes the pictures and `page` the page. Jinja2 escapes every
+`figures_of` makes the pictures of what is known (`report_material.Material`), and `page` the page. Jinja2 escapes every
 name. The same material gives the same bytes.
 """
 
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from analysis import figures
 from analysis.evidence import Key, columns
 from analysis.evidence_tables import correlation_section, paired_tasks
-from analysis.intervals import Estimate
-from analysis.judged import JudgedSet
-from analysis.scores import Score, set_order
+from analysis.report_material import Material, Shown, columns_of
+from analysis.report_summary import summary
 from analysis.sections import Column, Section, formatted, is_number
 from bapps_builder.layout import TASKS, Task
 
 TITLE = {"2afc": "2AFC: % of people who agree with the metric's choice", "jnd": 'JND: average precision (%) of "same"'}
+_WIDE = 6  # inches from which a figure on a phone is scrolled, since shrunk it could not be read
+_ROLES = {"ref": "reference"}
 # Rows of people to the names of the lines in the bars.
 LINES = {
     "human p²+(1-p)²": "people, the paper's form",
     "human, two people": "two people, unbiased",
     "human, best metric": "best possible metric (fitted)",
 }
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One item that two metrics contradict each other about: pictures (name, PNG) and what was said."""
-
-    item: str
-    where: str
-    patches: tuple[tuple[str, bytes], ...]
-    said: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Material:
-    """Everything a report is made from.
-
-    Attributes
-    ----------
-    title, lead : str
-    judged : sequence of JudgedSet
-    scores : sequence of Score
-    intervals : mapping of Key to Estimate
-    compared, beside, groups, people : sequences of Section
-    heads : mapping of metric to its learned weights, one array a layer
-    contradictions : mapping of heading to items
-    command : str
-        Which makes this report again.
-    files : Section
-        What went in, with hashes.
-    versions : Section
-    simulated : bool
-        Whether programs answered.
-    """
-
-    title: str
-    lead: str
-    judged: Sequence[JudgedSet]
-    scores: Sequence[Score]
-    intervals: Mapping[Key, Estimate]
-    compared: Sequence[Section]
-    beside: Sequence[Section]
-    groups: Sequence[Section]
-    people: Sequence[Section]
-    heads: Mapping[str, Sequence[NDArray[np.floating]]]
-    contradictions: Mapping[str, Sequence[Shown]]
-    command: str
-    files: Section
-    versions: Section
-    simulated: bool = False
-    values: dict[Key, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        values = {Key(s.task, s.metric, s.measure, s.set): s.value for s in self.scores}
-        object.__setattr__(self, "values", values)
 
 
 def figures_of(material: Material) -> dict[str, Figure]:
@@ -116,6 +60,7 @@ def page(material: Material, drawn: Mapping[str, Figure]) -> str:
     return environment.get_template("report.html").render(
         title=material.title,
         lead=material.lead,
+        summary=summary(material),
         simulated=material.simulated,
         results=[_result(material, task, pictures) for task in TASKS if columns_of(material, task)],
         tasks=pictures.get("2afc-and-jnd"),
@@ -134,13 +79,6 @@ def page(material: Material, drawn: Mapping[str, Figure]) -> str:
         formatted=formatted,
         is_number=is_number,
     )
-
-
-def columns_of(material: Material, task: Task) -> list[str]:
-    """The sets of a task in the order of the paper, then the means."""
-    mine = [score for score in material.scores if score.task == task]
-    sets = sorted({score.set for score in mine if not score.is_mean}, key=set_order)
-    return [*sets, *dict.fromkeys(score.set for score in mine if score.is_mean)]
 
 
 def _panels(material: Material, task: Task) -> list[figures.Panel]:
@@ -162,11 +100,11 @@ def _panels(material: Material, task: Task) -> list[figures.Panel]:
             for row, line in LINES.items()
             if (key := Key(task, row, measure, column)) in material.values
         }
-        panels.append(figures.Panel(column, bars, lines))
+        panels.append(figures.Panel(_heading(column), bars, lines))
     return panels
 
 
-def _result(material: Material, task: Task, pictures: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def _result(material: Material, task: Task, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     measure = "2afc" if task == "2afc" else "ap"
     names = list(dict.fromkeys(s.metric for s in material.scores if s.task == task and s.measure == measure))
     heads = columns_of(material, task)
@@ -177,11 +115,19 @@ def _result(material: Material, task: Task, pictures: Mapping[str, Mapping[str, 
         rows.append({"name": name, "people": people, "first": people and first, "cells": cells})
         first = first and not people
     items = {s.set: s.items for s in material.scores if s.task == task}
-    notes = [f"Items: {', '.join(f'{column} {items[column]:,}' for column in heads)}. Best metric of a column in bold."]
+    notes = [
+        f"Items: {', '.join(f'{_heading(column)} {items[column]:,}' for column in heads)}. Best of a column in bold."
+    ]
     methods = {one.method for key, one in material.intervals.items() if key.task == task}
     notes += [f"Intervals: {'; '.join(sorted(methods))}."] if methods else []
     figure = pictures.get(f"scores-{task}")
-    return {"title": TITLE[task], "columns": heads, "rows": rows, "notes": notes, "figure": figure}
+    shown = [_heading(column) for column in heads]
+    return {"title": TITLE[task], "columns": shown, "rows": rows, "notes": notes, "figure": figure}
+
+
+def _heading(column: str) -> str:
+    """A set's name without the split, if that is the one everybody reports."""
+    return column.removeprefix("val/")
 
 
 def _cell(material: Material, key: Key, names: Sequence[str]) -> dict[str, Any]:
@@ -191,7 +137,7 @@ def _cell(material: Material, key: Key, names: Sequence[str]) -> dict[str, Any]:
     others = [material.values.get(key._replace(metric=name), -1.0) for name in names if not name.startswith("human")]
     best = not key.metric.startswith("human") and value >= max(others)
     found = material.intervals.get(key)
-    ends = formatted((found.low, found.high), "range") if found else ""
+    ends = "" if found is None or math.isnan(found.low) else f"{100 * found.low:.1f} – {100 * found.high:.1f}"
     return {"text": formatted(value, "percent"), "range": ends, "best": best}
 
 
@@ -206,8 +152,9 @@ def _captions(material: Material) -> dict[str, str]:
     return captions
 
 
-def _picture(figure: Figure, caption: str) -> dict[str, str]:
+def _picture(figure: Figure, caption: str) -> dict[str, Any]:
     return {
+        "wide": figure.get_figwidth() > _WIDE,
         "svg": base64.b64encode(figures.written(figure, "svg")).decode(),
         "alt": caption,
         "caption": caption,
@@ -215,8 +162,21 @@ def _picture(figure: Figure, caption: str) -> dict[str, str]:
 
 
 def _shown(item: Shown) -> dict[str, Any]:
-    patches = [{"name": name, "png": base64.b64encode(data).decode()} for name, data in item.patches]
-    return {"id": item.item, "where": item.where, "patches": patches, "said": item.said}
+    """An item for the page: each picture with those who took it for the closer one, people last."""
+    takers = list(zip(item.said, item.choices, strict=True)) if item.choices else []
+    patches = [
+        {
+            "name": _ROLES.get(role, role),
+            "png": base64.b64encode(data).decode(),
+            "takers": [
+                {"who": who, "what": what.removesuffix(f" {choice}")}
+                for (who, what), choice in takers
+                if choice == role
+            ],
+        }
+        for role, data in item.patches
+    ]
+    return {"id": item.item, "where": item.where, "patches": patches, "said": item.said, "marked": bool(takers)}
 
 
 def table_of(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Section:

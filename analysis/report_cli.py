@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analysis.distances import SetDistances
     from analysis.intervals import Resampling
     from analysis.judged import JudgedSet
-    from analysis.report import Material
+    from analysis.report_material import Material
     from analysis.sections import Section
 
 _EXAMPLES = """
@@ -110,11 +110,10 @@ def _joined(
     files: Sequence[Path], data: Path | None, items: Path | None, answers: Path | None, votes: int | None
 ) -> "tuple[list[SetDistances], list[JudgedSet], pd.DataFrame | None, list[Path]]":
     """Distances, the sets with all that is known about them, the answers if there are any, and the files read."""
-    import pandas as pd
 
     from analysis.distances import check_same_items, read_distances
+    from analysis.item_facts import answers_of_sets, facts_of_set, read_facts
     from analysis.judged import judged_sets
-    from analysis.judgments import answers_of_set, facts_of_set, read_facts
     from bapps_builder.answers import read_answers
     from bapps_builder.layout import ANSWERS, ITEMS, TASKS, find_sets
 
@@ -126,8 +125,7 @@ def _joined(
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
     said = read_answers(answers) if answers else None
     if said is None:
-        beside = [found for folder in folders if (found := answers_of_set(folder)) is not None]
-        said = pd.concat(beside, ignore_index=True) if beside else None
+        said = answers_of_sets(folders)
     named = [*files, *filter(None, (items, answers))]
     beside_sets = [path for folder in folders for name in (ITEMS, ANSWERS) if (path := folder.path / name).is_file()]
     sets = judged_sets(results, facts=facts, answers=said, votes=votes)
@@ -147,8 +145,9 @@ def _material(
 ) -> "Material":
     from analysis import evidence, evidence_tables
     from analysis.judged import counts_of
-    from analysis.report import Material, table_of
+    from analysis.report import table_of
     from analysis.report_items import contradicting
+    from analysis.report_material import Material
     from analysis.report_weights import learned_weights
     from analysis.scores import scores
     from bapps_builder.download import sha256_of
@@ -158,7 +157,9 @@ def _material(
     intervals = evidence.intervals(sets, how)
     scored = scores(results, counts_of(sets))
     correlation = evidence_tables.correlation_section({key: one.value for key, one in intervals.items()})
-    pairs, *tied = evidence_tables.comparison_sections(evidence.comparisons(sets, how), intervals, how)
+    comparisons = evidence.comparisons(sets, how)
+    pairs, *tied = evidence_tables.comparison_sections(comparisons, intervals, how)
+    compared = [*tied, pairs] if pairs.rows else []
     heads, missing = learned_weights([name for one in sets for name in one.metrics], weights)
     for name in missing:
         note(f"{name}: its weights are not on this machine, so their figure is left out; see bapps-weights fetch")
@@ -166,12 +167,13 @@ def _material(
     metrics = len(dict.fromkeys(name for one in sets for name in one.metrics))
     return Material(
         title=title,
-        lead=f"{metrics} metrics, {count:,} items in {len(sets)} sets. "
+        lead=f"{_counted(metrics, 'metric')} on {_counted(count, 'item')} in {_counted(len(sets), 'set')}. "
         f"Intervals are of {100 * how.level:g}%; seed {how.seed}.",
         judged=sets,
         scores=scored,
         intervals=intervals,
-        compared=[*tied, pairs],
+        comparisons=comparisons,
+        compared=compared,
         beside=[*evidence_tables.beside_sections(sets), *filter(None, [correlation])],
         groups=_groups(sets),
         people=_people(sets, said, how),
@@ -182,6 +184,10 @@ def _material(
         versions=table_of("Versions", ("package", "version"), {name: version(name) for name in _DISTRIBUTIONS}),
         simulated=said is not None and "simulated" in said and bool(said["simulated"].any()),
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _groups(sets: "Sequence[JudgedSet]") -> "list[Section]":

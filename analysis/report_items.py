@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.contradictions import Contradiction, contradictions
 from analysis.judged import JudgedSet
-from analysis.report import Shown
+from analysis.report_material import Shown
 from bapps_builder.enlargement import PATCH_SIDE, shrink
 from bapps_builder.images import SUFFIXES, encode_png, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
@@ -41,12 +41,17 @@ def _shown(one: JudgedSet, clash: Contradiction, data: Path | None) -> Shown:
         where=f"{one.label}, item {item}",
         patches=_patches(one, item, data) if data else (),
         said=_of_triplet(one, clash, p) if one.task == "2afc" else _of_pair(one, clash, p),
+        choices=("p0", "p1", _majority(p)) if one.task == "2afc" else (),
     )
 
 
 def _of_triplet(one: JudgedSet, clash: Contradiction, p: float) -> tuple[tuple[str, str], ...]:
-    votes = _votes(one, clash.row, "p1" if p >= 0.5 else "p0", max(p, 1 - p))
+    votes = _votes(one, clash.row, _majority(p), max(p, 1 - p))
     return ((clash.first, "p0 closer"), (clash.second, "p1 closer"), ("people", votes))
+
+
+def _majority(p: float) -> str:
+    return "p1" if p >= 0.5 else "p0"
 
 
 def _of_pair(one: JudgedSet, clash: Contradiction, p: float) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.judgments import Reading, read_facts, read_judgments, sample_of
+from analysis.item_facts import read_facts, sample_of
+from analysis.judgments import Reading, read_judgments
 from bapps_builder.errors import DatasetError
 
 

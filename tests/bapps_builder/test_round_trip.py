@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from analysis.cli import score
+from analysis.consistency_cli import consistency
 from bapps_builder.cli import build
 from collection_app.cli import collect
 from distortions.cli import distort
@@ -79,3 +80,16 @@ def test_fractions_and_scores_are_those_of_an_independent_count(shared_data: Pat
         precision, recall = hits / np.arange(1, len(hits) + 1), hits / hits[-1]
         best = np.maximum.accumulate(precision[::-1])[::-1]
         assert value == pytest.approx(np.sum(np.diff(recall, prepend=0) * best))
+        check_false_alarms(out, answers)
+
+
+def check_false_alarms(dataset: Path, answers: Path) -> None:
+    """Identical pairs are sentinels, which are part of no set; d' of a dataset needs them all the same."""
+    with answers.open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if (row["role"], row["expected"]) == ("sentinel", "same")]
+    choices = [row["choice"] for row in rows if row["use"] == "true"]
+    sections = json.loads(run(consistency, dataset, "--draws", 100, "--json"))["sections"]
+    (detection,) = [one["rows"] for one in sections if one["title"].startswith("Same or different as signal")]
+    assert detection[0]["identical pairs"] == len(choices) > 0
+    assert detection[0]["F"] == pytest.approx((choices.count("different") + 0.5) / (len(choices) + 1))
+    assert detection[0]["d'"] > 0
