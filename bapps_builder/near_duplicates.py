@@ -29,7 +29,8 @@ _COSINES = cv2.dct(np.eye(SIDE, dtype=np.float32), flags=cv2.DCT_ROWS).T[:_FREQU
 
 def thumbnail(image: Pixels) -> Pixels:
     """The small grey copy (SIDE, SIDE) of an image (H, W, 3) that hashes and comparisons are made of."""
-    return np.asarray(cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def perceptual_hashes(thumbnails: Pixels) -> tuple[Hashes, NDArray[np.bool_]]:
