@@ -4,12 +4,16 @@ The spread of local gradient similarities: damage that is uneven is what people 
 means follow the authors: zeros outside the image, the result as large as the image.
 """
 
-import torch
+import math
+
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from bapps_builder.compiled import compiled
+from metrics.chunks import in_chunks
 from metrics.gradients import PREWITT, gradient_magnitude
-from metrics.metric import Metric
-from metrics.pieces import contrast, embedding
+from metrics.metric import Images, Metric
 from metrics.planes import LUMA, block_means, in_levels
 from metrics.registry import register_metric
 from metrics.similarity import safe_sqrt, similarity
@@ -58,14 +62,56 @@ def _deviation(a: Tensor, b: Tensor) -> Tensor:
     return safe_sqrt(squares / (local.shape[1] - 1))
 
 
+def gmsd_of_bytes(a: Images, b: Images) -> NDArray[np.float64]:
+    """`gmsd` of uint8 images (N, H, W, 3), several times as fast, for where no gradient is wanted."""
+    deviations = np.empty(len(a))
+    _deviations(a, b, deviations)
+    return deviations
+
+
+@compiled
+def _deviations(a: Images, b: Images, deviations: NDArray[np.float64]) -> None:
+    """Image by image, so that all of one stays in the nearest cache."""
+    count, height, width, _ = a.shape
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    local = np.empty((rows, columns))
+    for i in range(count):
+        first, second = _halved(a[i]), _halved(b[i])
+        for y in range(rows):
+            for x in range(columns):
+                p, q = _squared_gradient(first, y, x), _squared_gradient(second, y, x)
+                local[y, x] = (2 * math.sqrt(p * q) + _C) / (p + q + _C)
+        deviations[i] = math.sqrt(np.sum((local - local.mean()) ** 2) / (local.size - 1))
+
+
+@compiled
+def _halved(image: Images) -> NDArray[np.float64]:
+    """Luminance in means of 2x2 pixels, with zeros around it."""
+    height, width, _ = image.shape
+    plane = np.zeros(((height + 1) // 2 + 2, (width + 1) // 2 + 2))
+    for y in range(height):
+        for x in range(width):
+            value = LUMA[0] * image[y, x, 0] + LUMA[1] * image[y, x, 1] + LUMA[2] * image[y, x, 2]
+            plane[1 + y // 2, 1 + x // 2] += value / 4
+    return plane
+
+
+@compiled
+def _squared_gradient(plane: NDArray[np.float64], y: int, x: int) -> float:
+    """Of Prewitt's filters over 3, around the position that has y rows and x columns before it."""
+    across = down = 0.0
+    for k in range(3):
+        across += plane[y + k, x + 2] - plane[y + k, x]
+        down += plane[y + 2, x + k] - plane[y, x + k]
+    return (across * across + down * down) / 9
+
+
 GMSD = register_metric(
     Metric(
         concurrent=True,
         name="gmsd",
         description="GMSD of luminance, halved, Prewitt gradients, c = 170 on range 255, sample deviation",
-        # Float32 moves no distance by more than 1e-6.
-        embed=embedding(_gradients, dtype=torch.float32),
-        contrast=contrast(_deviation),
+        contrast=in_chunks(gmsd_of_bytes),
         smallest_side=_SMALLEST_SIDE,
     )
 )
