@@ -26,19 +26,20 @@ from bapps_builder.images import encode_png, read_image
 from bapps_builder.manifest import Item, item_id, item_table
 from bapps_builder.patchset import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
-from distortions.drawing import Settings, draw_place, draw_treatments, item_seed
+from distortions.drawing import Family, Settings, draw_place, draw_treatments, item_seed
 from distortions.generate import generate
 from distortions.registry import find
 from distortions.workers import Workers, settle_opencv
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"
 FLOOR = 1500  # 2AFC triplets a second, on two cores
+CNN_FLOOR = 500  # the same with two networks each
 WORKERS = 2
 BAPPS_TRIPLETS = 151_400
 
 
-def settings(items: int) -> Settings:
-    return Settings(items, "2afc", "traditional", "train", seed=1, severity_law="uniform")
+def settings(items: int, family: Family = "traditional") -> Settings:
+    return Settings(items, "2afc", family, "train", seed=1, severity_law="uniform")
 
 
 def main() -> None:
@@ -51,6 +52,7 @@ def main() -> None:
         raise SystemExit(f"{arguments.photos}: no such folder of photos; name one with --photos")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         whole(Path(folder), arguments.photos, arguments.items)
+        networks(Path(folder), arguments.photos, arguments.items // 4)
         stages(Path(folder), arguments.photos, count=1000)
         memory(Path(folder), arguments.photos, arguments.items)
 
@@ -68,6 +70,17 @@ def whole(folder: Path, photos: Path, items: int) -> None:
     print(
         f"processor time of a triplet, in one process: {each * 1e6:.0f} us, so {WORKERS / each:.0f}/s on two free cores"
     )
+
+
+def networks(folder: Path, photos: Path, items: int) -> None:
+    """The same with networks of the starter zoo: two for each triplet, or one beside a traditional recipe."""
+    floors: dict[Family, int] = {"cnn": CNN_FLOOR, "mix": 0}
+    for family, floor in floors.items():
+        start = time.perf_counter()
+        generate(settings(items, family), photos=[photos], folder=folder / family, workers=Workers(WORKERS))
+        rate = items / (time.perf_counter() - start)
+        verdict = f", {'as wanted' if rate >= floor else f'BELOW {floor}'}" if floor else ""
+        print(f"family {family}: {items} triplets, {rate:.0f}/s with {WORKERS} workers{verdict}")
 
 
 class Clock:

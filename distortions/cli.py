@@ -11,6 +11,7 @@ from bapps_builder.atomic import check_writable, replaced_whole
 from bapps_builder.console import Command
 from bapps_builder.errors import DistortionError, ImageError
 from bapps_builder.images import encode_png
+from distortions.cnn.cli import described, train_cnn
 from distortions.import_command import import_images
 from distortions.patch_set_commands import (
     ListCommand,
@@ -19,6 +20,7 @@ from distortions.patch_set_commands import (
     photos_option,
     replay,
     seed_option,
+    zoo_option,
 )
 
 if TYPE_CHECKING:
@@ -32,18 +34,24 @@ def distort() -> None:
     """Distortions, and patch sets made with them."""
 
 
-for _command in (generate, replay, import_images):
+for _command in (generate, replay, import_images, train_cnn):
     distort.add_command(_command)
 
 
 @distort.command("list", cls=Command, epilog="\b\nExamples:\n  bapps-distort list\n  bapps-distort list --compositions")
 @click.option("--compositions", "composed", is_flag=True, help="List the ordered compositions of two instead.")
+@click.option("--cnn", is_flag=True, help="List the 96 networks instead, with their weights and multiply-adds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_distortions(composed: bool, as_json: bool) -> None:
+def list_distortions(composed: bool, cnn: bool, as_json: bool) -> None:
     """List the distortions: family, parameters with units and ranges, and how strength grows with severity s."""
     from distortions.recipes import compositions
     from distortions.registry import distortions
 
+    if composed and cnn:
+        raise click.UsageError("--compositions and --cnn are two lists; ask for one")
+    if cnn:
+        click.echo(described(as_json))
+        return
     if composed:
         pairs = compositions()
         click.echo(json.dumps(pairs, indent=2) if as_json else "\n".join(map("+".join, pairs)))
@@ -79,15 +87,20 @@ def _text(found: "Distortion") -> str:
 @distort.command(cls=ListCommand, epilog="\b\nExample:\n  bapps-distort preview --photos photos --out sheet.png")
 @photos_option
 @click.option("--out", type=_FOLDER, required=True, help="PNG file to write.")
+@click.option("--cnn", is_flag=True, help="A row for each network instead.")
+@zoo_option
 @seed_option
-def preview(folders: tuple[Path, ...], out: Path, seed: int) -> None:
+def preview(folders: tuple[Path, ...], out: Path, cnn: bool, zoo: Path | None, seed: int) -> None:
     """Draw a contact sheet: a row for each distortion, a column for each severity, on crops of the photos."""
-    from distortions.preview import contact_sheet
+    from distortions.cnn.zoo import STARTER, open_zoo
+    from distortions.preview import contact_sheet, network_sheet
     from distortions.workers import settle_opencv
 
     _check_png(out)
     settle_opencv()
-    _write_png(out, contact_sheet(_crops(folders, seed), seed=seed))
+    trained = open_zoo(zoo or STARTER) if cnn else None
+    crops = _crops(folders, seed)
+    _write_png(out, network_sheet(crops, trained, seed=seed) if trained else contact_sheet(crops, seed=seed))
 
 
 def _crops(folders: Sequence[Path], seed: int) -> "list[Patch]":
@@ -119,13 +132,15 @@ def _crops(folders: Sequence[Path], seed: int) -> "list[Patch]":
 @click.argument("recipe")
 @click.argument("source", type=_FOLDER)
 @click.argument("target", type=_FOLDER)
+@zoo_option
 @seed_option
 @max_pixels_option
-def apply(recipe: str, source: Path, target: Path, seed: int, max_pixels: int | None) -> None:
+def apply(recipe: str, source: Path, target: Path, zoo: Path | None, seed: int, max_pixels: int | None) -> None:
     """Distort one image of any size by a recipe, and write it as PNG. Beyond its edges it is reflected."""
     import numpy as np
 
     from bapps_builder.photographs import MAX_PIXELS, decode_photo
+    from distortions.cnn.zoo import STARTER, open_zoo
     from distortions.recipes import parse
     from distortions.workers import settle_opencv
 
@@ -133,7 +148,8 @@ def apply(recipe: str, source: Path, target: Path, seed: int, max_pixels: int | 
     _check_png(target)
     settle_opencv()
     image = decode_photo(source.read_bytes(), name=str(source), max_pixels=max_pixels or MAX_PIXELS)
-    _write_png(target, parsed.apply(image, np.random.default_rng(seed)))
+    trained = open_zoo(zoo or STARTER) if parsed.has_network else None
+    _write_png(target, parsed.apply(image, np.random.default_rng(seed), zoo=trained))
 
 
 def _check_png(target: Path) -> None:

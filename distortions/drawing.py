@@ -3,9 +3,9 @@
 All of it comes from one Generator, whose seed depends on the seed of the run and the item's number alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,11 +13,16 @@ from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import DistortionError, PatchSetError
 from bapps_builder.layout import Task
 from bapps_builder.manifest import MAX_ITEMS, Split
+from distortions.cnn.variants import is_variant
 from distortions.crops import contrast, cut, scaled_size, without_margin
-from distortions.recipes import Recipe, draw, traditional
-from distortions.registry import Patch
+from distortions.recipes import Recipe, apply_all, draw, traditional
+from distortions.registry import MARGIN, Patch
+
+if TYPE_CHECKING:
+    from distortions.cnn.zoo import Zoo
 
 Family = Literal["traditional", "cnn", "mix"]
+Known = Sequence[Sequence[tuple[str, ...]]]  # families of recipes of names
 FAMILIES: tuple[Family, ...] = ("traditional", "cnn", "mix")
 SeverityLaw = Literal["uniform", "threshold"]
 # A number even over [0, 1) to a severity. "threshold" puts half of all below .25, where people begin to see.
@@ -37,7 +42,7 @@ class Settings:
     items : int
     task : "2afc" or "jnd"
     family : "traditional", "cnn" or "mix"
-        2AFC with mix has one patch of each of the others, on either side as often.
+        2AFC with mix has one patch of each of the others, on either side as often; JND one of either.
     split : "train" or "val"
     seed : int
         From 0 up.
@@ -86,9 +91,21 @@ class Treatment:
     severity: tuple[float, ...]
     seed: int
 
-    def apply(self, crop: Patch) -> Patch:
-        """Distort a crop with its margin, and cut the margin off."""
-        return without_margin(self.recipe.apply(crop, np.random.default_rng(self.seed)))
+    def apply(self, crop: Patch, *, zoo: "Zoo | None" = None) -> Patch:
+        """Distort a crop with its margin, and cut the margin off. Networks come from the zoo."""
+        return without_margin(self.recipe.apply(crop, np.random.default_rng(self.seed), margin=MARGIN, zoo=zoo))
+
+
+def apply_treatments(treatments: Sequence[Treatment], crops: Sequence[Patch], *, zoo: "Zoo | None") -> list[Patch]:
+    """Apply each treatment to its crop, as `Treatment.apply` does, with those of one network together."""
+    made = apply_all(
+        [treatment.recipe for treatment in treatments],
+        crops,
+        [np.random.default_rng(treatment.seed) for treatment in treatments],
+        margin=MARGIN,
+        zoo=zoo,
+    )
+    return [without_margin(crop) for crop in made]
 
 
 def item_seed(seed: int, index: int, attempt: int) -> int:
@@ -126,46 +143,48 @@ def draw_place_with_contrast(photo: Patch, rng: np.random.Generator, settings: S
     return None
 
 
-def draw_treatments(settings: Settings, rng: np.random.Generator) -> tuple[Treatment, ...]:
+def draw_treatments(settings: Settings, rng: np.random.Generator, *, zoo: "Zoo | None" = None) -> tuple[Treatment, ...]:
     """Draw two different recipes for 2AFC, p0 then p1, or one for JND."""
     law = SEVERITY_LAWS[settings.severity_law]
     treatments = []
-    for names in _draw_names(settings, rng):
-        severity = tuple(round(law(rng.random()), _SEVERITY_DIGITS) for _ in names)
+    for names in _draw_names(settings, rng, recipe_names(settings, zoo)):
+        severity = tuple(round(law(rng.random()), _SEVERITY_DIGITS) for name in names if not is_variant(name))
         recipe = draw(names, severity, rng)
         treatments.append(Treatment(recipe, severity, int(rng.integers(1 << 63))))
     return tuple(treatments)
 
 
-def recipe_names(family: Family) -> tuple[tuple[str, ...], ...]:
-    """The recipes of a family that can be drawn, each as the names of its steps.
+def recipe_names(settings: Settings, zoo: "Zoo | None" = None) -> Known:
+    """Every recipe that can be drawn, as the names of its steps; for mix those of either family on their own.
 
     Raises
     ------
     DistortionError
-        If the family has none here.
+        If there are too few.
     """
-    if family == "traditional":
-        return traditional()
-    if family == "cnn":
-        raise DistortionError(
-            "the family cnn wants trained models named cnn-000, cnn-001, …, and there are none; "
-            "generate --family traditional"
-        )
-    return (*recipe_names("traditional"), *recipe_names("cnn"))
+    families = ("traditional", "cnn") if settings.family == "mix" else (settings.family,)
+    known = tuple(traditional() if family == "traditional" else _of_zoo(zoo) for family in families)
+    if len(families) == 1 and settings.task == "2afc" and len(known[0]) < 2:
+        raise DistortionError(f"two patches want two distortions of the family {families[0]}, and there is only one")
+    return known
 
 
-def _draw_names(settings: Settings, rng: np.random.Generator) -> list[tuple[str, ...]]:
-    if settings.task == "2afc" and settings.family == "mix":
-        both = [_one(recipe_names("traditional"), rng), _one(recipe_names("cnn"), rng)]
-        return both if rng.random() < 0.5 else both[::-1]
-    known = recipe_names(settings.family)
-    first = int(rng.integers(len(known)))
+def _of_zoo(zoo: "Zoo | None") -> tuple[tuple[str, ...], ...]:
+    if zoo is None:
+        raise DistortionError("the families cnn and mix want a zoo of trained variants")
+    return tuple((name,) for name in zoo.entries)
+
+
+def _draw_names(settings: Settings, rng: np.random.Generator, known: Known) -> list[tuple[str, ...]]:
+    if len(known) > 1:
+        order = [0, 1] if rng.random() < 0.5 else [1, 0]
+        return [_one(known[family], rng) for family in (order if settings.task == "2afc" else order[:1])]
+    first = int(rng.integers(len(known[0])))
     if settings.task == "jnd":
-        return [known[first]]
-    second = int(rng.integers(len(known) - 1))
-    return [known[first], known[second + (second >= first)]]
+        return [known[0][first]]
+    second = int(rng.integers(len(known[0]) - 1))
+    return [known[0][first], known[0][second + (second >= first)]]
 
 
-def _one(known: tuple[tuple[str, ...], ...], rng: np.random.Generator) -> tuple[str, ...]:
+def _one(known: Sequence[tuple[str, ...]], rng: np.random.Generator) -> tuple[str, ...]:
     return known[int(rng.integers(len(known)))]

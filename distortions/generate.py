@@ -20,11 +20,13 @@ from bapps_builder.layout import IMAGE_FOLDERS
 from bapps_builder.manifest import Border, Item, Made, item_id
 from bapps_builder.patchset import Description, write_patch
 from bapps_builder.photographs import MAX_PIXELS, RAW_SUFFIXES
+from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, smallest_photo_side, without_margin
 from distortions.drawing import (
     Place,
     Settings,
     Treatment,
+    apply_treatments,
     check_numbers,
     draw_place_with_contrast,
     draw_treatments,
@@ -53,6 +55,8 @@ _PIXELS_AN_ITEM = 4000
 # Items that are all drawn, then all distorted, then all written. Each code and its tables stay in the processor's
 # caches meanwhile, which takes a quarter off the time.
 _TOGETHER = 64
+# The same where networks take part, whose batches are filled up the better the more there are.
+_TOGETHER_IN_NETWORKS = 256
 # Photos that are tried for an item, if the first are damaged or too flat.
 _ATTEMPTS = 20
 
@@ -78,6 +82,7 @@ class PhotoWork:
     folder: Path
     settings: Settings
     max_pixels: int
+    zoo: Path | None = None
 
     def __call__(self, unit: PhotoUnit) -> Part:
         """Decode the photo once and make all items of the unit from it."""
@@ -86,11 +91,13 @@ class PhotoWork:
             pixels = unit.photo.read(max_pixels=self.max_pixels)
         except ImageError as error:
             return Part((), skipped=reason_of(error, str(unit.photo.path)))
+        zoo = self.zoo and open_zoo(self.zoo)
+        together = _TOGETHER_IN_NETWORKS if zoo else _TOGETHER
         made: list[Item] = []
-        for at in range(0, len(unit.indices), _TOGETHER):
-            some = unit.indices[at : at + _TOGETHER]
-            drawn = filter(None, (draw_item(unit, pixels, index=k, settings=self.settings) for k in some))
-            made += write_items(self.folder, unit, list(drawn), settings=self.settings)
+        for at in range(0, len(unit.indices), together):
+            some = unit.indices[at : at + together]
+            drawn = filter(None, (draw_item(unit, pixels, index=k, settings=self.settings, zoo=zoo) for k in some))
+            made += write_items(self.folder, unit, list(drawn), settings=self.settings, zoo=zoo)
         return Part(made)
 
 
@@ -100,6 +107,7 @@ def generate(
     photos: Sequence[Path],
     folder: Path,
     workers: Workers | None = None,
+    zoo: Path | None = None,
     max_pixels: int = MAX_PIXELS,
     max_skipped_share: float = MAX_SKIPPED_SHARE,
     advance: Callable[[int], None] = lambda steps: None,
@@ -115,6 +123,8 @@ def generate(
     folder : Path
         Of the patch set: new, empty, or one begun with the same settings and photos.
     workers : Workers, optional
+    zoo : Path, optional
+        Folder of the trained variants that the families cnn and mix draw from; by default the starter zoo.
     max_pixels : int
         Photos with more are skipped.
     max_skipped_share : float
@@ -134,7 +144,8 @@ def generate(
         If a setting, the photos or the folder are no good. What is done stays.
     """
     check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
-    recipe_names(settings.family)  # there are some
+    trained = open_zoo(zoo or STARTER) if settings.family != "traditional" else None
+    recipe_names(settings, trained)  # there are enough
     workers = workers or Workers()
     collection = list_photos(
         photos,
@@ -143,22 +154,26 @@ def generate(
         max_skipped_share=max_skipped_share,
         threads=workers.count,
     )
-    making = start(folder, describe(settings, collection), roles=IMAGE_FOLDERS[settings.task])
+    making = start(folder, describe(settings, collection, trained), roles=IMAGE_FOLDERS[settings.task])
     if making is None:
         return False
     for skipped in collection.skipped:
         skip(skipped)
-    work = PhotoWork(folder, settings, max_pixels)
+    work = PhotoWork(folder, settings, max_pixels, trained and trained.folder)
     damaged = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
     skipped = sorted([*collection.skipped, *damaged], key=lambda entry: entry.photo)
     making.finish(
         items=settings.items,
-        findings={"folders": [str(path) for path in photos], "skipped": [asdict(entry) for entry in skipped]},
+        findings={
+            "folders": [str(path) for path in photos],
+            "skipped": [asdict(entry) for entry in skipped],
+            **({"zoo": str(trained.folder)} if trained and zoo else {}),
+        },
     )
     return True
 
 
-def describe(settings: Settings, collection: Collection) -> Description:
+def describe(settings: Settings, collection: Collection, zoo: Zoo | None = None) -> Description:
     """What `patchset.json` will say, without findings."""
     content = asdict(settings)
     seed = content.pop("seed")
@@ -166,6 +181,9 @@ def describe(settings: Settings, collection: Collection) -> Description:
     deciding = versions()
     if any(photo.path.suffix.lower() in RAW_SUFFIXES for photo in collection.photos):
         deciding["rawpy"] = importlib.metadata.version("rawpy")
+    if zoo:
+        content["zoo_sha256"] = zoo.digest
+        deciding["torch"] = importlib.metadata.version("torch")
     return Description(tool=tool("generate"), versions=deciding, seed=seed, settings=content, findings={})
 
 
@@ -244,7 +262,7 @@ class Drawn:
     treatments: tuple[Treatment, ...]
 
 
-def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings) -> Drawn | None:
+def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings, zoo: Zoo | None = None) -> Drawn | None:
     """Draw one item; None if the photo has no place for it.
 
     Parameters
@@ -255,6 +273,8 @@ def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings) 
     index : int
         Of the item.
     settings : Settings
+    zoo : Zoo, optional
+        For families with networks.
     """
     seed = item_seed(settings.seed, index, unit.attempt)
     rng = np.random.default_rng(seed)
@@ -262,13 +282,16 @@ def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings) 
     if place is None:
         return None
     crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
-    return Drawn(index, seed, place, crop, border, draw_treatments(settings, rng))
+    return Drawn(index, seed, place, crop, border, draw_treatments(settings, rng, zoo=zoo))
 
 
-def write_items(folder: Path, unit: PhotoUnit, drawn: Sequence[Drawn], *, settings: Settings) -> list[Item]:
+def write_items(
+    folder: Path, unit: PhotoUnit, drawn: Sequence[Drawn], *, settings: Settings, zoo: Zoo | None = None
+) -> list[Item]:
     """Distort drawn items, write their patches to a folder, and give their rows."""
-    made = [[treatment.apply(one.crop) for treatment in one.treatments] for one in drawn]
-    return [_write_item(folder, unit, one, some, settings) for one, some in zip(drawn, made, strict=True)]
+    todo = [(one.crop, treatment) for one in drawn for treatment in one.treatments]
+    made = iter(apply_treatments([t for _, t in todo], [crop for crop, _ in todo], zoo=zoo))
+    return [_write_item(folder, unit, one, [next(made) for _ in one.treatments], settings) for one in drawn]
 
 
 def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[Patch], settings: Settings) -> Item:

@@ -53,6 +53,11 @@ split_option = click.option("--split", type=click.Choice(["train", "val"]), defa
 workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes. The result does not depend on it. [default: processors]"
 )
+zoo_option = click.option(
+    "--zoo",
+    type=FOLDER,
+    help="Folder of trained networks, as `bapps-distort train-cnn` makes it. [default: the starter zoo]",
+)
 dask_option = click.option(
     "--dask",
     default="",
@@ -91,6 +96,7 @@ Examples:
     show_default=True,
     help="Distortions to draw from; mix sets one patch of each family against the other.",
 )
+@zoo_option
 @click.option("--task", type=click.Choice(["2afc", "jnd"]), default="2afc", show_default=True)
 @split_option
 @seed_option
@@ -121,6 +127,7 @@ def generate(
     out: Path,
     items: int,
     family: "Family",
+    zoo: Path | None,
     task: "Task",
     split: "Split",
     seed: int,
@@ -156,6 +163,7 @@ def generate(
             photos=folders,
             folder=out,
             workers=team(workers, dask),
+            zoo=zoo,
             max_pixels=max_pixels or MAX_PIXELS,
             max_skipped_share=max_skipped,
             advance=advance,
@@ -208,11 +216,18 @@ def _print_hardness(folder: Path) -> None:
     metavar="DIR",
     help="Folder of photos; may be repeated. [default: those that generate was given]",
 )
+@zoo_option
 @click.option("--out", type=FOLDER, required=True, help="Folder to write the patches to.")
 @max_pixels_option
 @click.pass_context
 def replay(
-    context: click.Context, patch_set: Path, rows: str, folders: tuple[Path, ...], out: Path, max_pixels: int | None
+    context: click.Context,
+    patch_set: Path,
+    rows: str,
+    folders: tuple[Path, ...],
+    zoo: Path | None,
+    out: Path,
+    max_pixels: int | None,
 ) -> None:
     """Make the patches of some rows again and compare their pixels. Exit status 1 if some differ."""
     from bapps_builder.patchset import read_patch_set
@@ -227,15 +242,16 @@ def replay(
     wanted = parse_rows(rows, count=len(found))
     with progress(len(wanted), "rows") as advance:
         made = make_again(
-            found, wanted, photos=folders, folder=out, max_pixels=max_pixels or MAX_PIXELS, advance=advance
+            found, wanted, photos=folders, zoo=zoo, folder=out, max_pixels=max_pixels or MAX_PIXELS, advance=advance
         )
     differing = [entry for entry in made if not entry.same]
     for entry in differing:
         click.echo(f"{entry.path}: differs")
     click.echo(f"{len(wanted)} rows, {len(made)} patches, {len(differing)} differ from the manifest")
     if differing:
-        if found.description.versions != versions():
-            note(f"made with {_versions(found.description.versions)}; here are {_versions(versions())}")
+        here = versions()
+        if any(found.description.versions.get(name) != version for name, version in here.items()):
+            note(f"made with {_versions(found.description.versions)}; here are {_versions(here)}")
         context.exit(1)
 
 

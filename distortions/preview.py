@@ -1,4 +1,4 @@
-"""The contact sheet: every distortion at growing severity, to be looked at."""
+"""Contact sheets to be looked at: every distortion at growing severity, and every network of a zoo."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 from bapps_builder.errors import DistortionError
+from distortions.cnn.zoo import Zoo
+from distortions.recipes import apply_all, parse
 from distortions.registry import MARGIN, Patch, distortions
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -40,13 +42,7 @@ def contact_sheet(
     DistortionError
         If there is no photo, the photos differ in size, or nothing is left within the margin.
     """
-    sizes = sorted({photo.shape[:2] for photo in photos})
-    if len(sizes) != 1 or min(sizes[0]) <= 2 * MARGIN:
-        raise DistortionError(
-            f"a contact sheet wants crops of one size, larger than their margin of {MARGIN} pixels a side, "
-            f"got sizes {', '.join(f'{height}x{width}' for height, width in sizes) or 'of no photo'}"
-        )
-    down, across = (enlarge * (side - 2 * MARGIN) + _GAP for side in sizes[0])
+    down, across = (enlarge * side + _GAP for side in _size_of(photos))
     block = across * len(severities) + _BLOCK_GAP
     known = distortions()
     sheet = np.full((_HEADER + down * len(known), _NAMES + block * len(photos), 3), 255, np.uint8)
@@ -59,10 +55,43 @@ def contact_sheet(
             for row, found in enumerate(known.values()):
                 values = found.at(severity, np.random.default_rng([seed, number, row, 0]))
                 patch = found.apply(photo, np.random.default_rng([seed, number, row, 1]), values)
-                shown = patch[MARGIN:-MARGIN, MARGIN:-MARGIN].repeat(enlarge, 0).repeat(enlarge, 1)
-                top = _HEADER + down * row
-                sheet[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+                _show(sheet, patch, x=left, y=_HEADER + down * row, enlarge=enlarge)
     return sheet
+
+
+def network_sheet(photos: Sequence[Patch], zoo: Zoo, *, enlarge: int = 2, seed: int = 0) -> Patch:
+    """Draw a table of patches: the photos in the first row, then a row for each network of a zoo.
+
+    Parameters are those of `contact_sheet`.
+    """
+    down, across = (enlarge * side + _GAP for side in _size_of(photos))
+    sheet = np.full((down * (1 + len(zoo.entries)), _NAMES + across * len(photos), 3), 255, np.uint8)
+    for row, name in enumerate(("photos", *zoo.entries)):
+        made = list(photos)
+        if row:
+            rngs = [np.random.default_rng([seed, number, row]) for number in range(len(photos))]
+            made = apply_all([parse(name)] * len(photos), photos, rngs, margin=MARGIN, zoo=zoo)
+            _write(sheet, zoo[name].variant.corruption, x=6, y=down * row + down // 2 + 20)
+        _write(sheet, name, x=6, y=down * row + down // 2)
+        for number, patch in enumerate(made):
+            _show(sheet, patch, x=_NAMES + across * number, y=down * row, enlarge=enlarge)
+    return sheet
+
+
+def _size_of(photos: Sequence[Patch]) -> tuple[int, int]:
+    """Height and width of the patches within the margins, which must be those of all."""
+    sizes = sorted({photo.shape[:2] for photo in photos})
+    if len(sizes) != 1 or min(sizes[0]) <= 2 * MARGIN:
+        raise DistortionError(
+            f"a contact sheet wants crops of one size, larger than their margin of {MARGIN} pixels a side, "
+            f"got sizes {', '.join(f'{height}x{width}' for height, width in sizes) or 'of no photo'}"
+        )
+    return sizes[0][0] - 2 * MARGIN, sizes[0][1] - 2 * MARGIN
+
+
+def _show(sheet: Patch, patch: Patch, *, x: int, y: int, enlarge: int) -> None:
+    shown = patch[MARGIN:-MARGIN, MARGIN:-MARGIN].repeat(enlarge, 0).repeat(enlarge, 1)
+    sheet[y : y + shown.shape[0], x : x + shown.shape[1]] = shown
 
 
 def _write(sheet: Patch, text: str, *, x: int, y: int) -> None:

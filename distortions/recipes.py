@@ -2,6 +2,7 @@
 
     gaussian-blur(sigma=1.35)
     gaussian-blur(sigma=1.35)+jpeg(quality=23)      left to right
+    cnn-017                                         through a trained network, which has no values
     identity                                        nothing, for identical pairs
 
 Numbers print in their shortest form. What a recipe leaves to chance (a field of noise) comes from the
@@ -13,14 +14,20 @@ after noise (30) and spatial after spatial (42) leaves exactly 308, so that is t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bapps_builder.errors import DistortionError
+from distortions.cnn.variants import find_variant, is_variant
 from distortions.registry import Distortion, Patch, distortions, find
+
+if TYPE_CHECKING:
+    from distortions.cnn.zoo import Zoo
 
 IDENTITY = "identity"
 # Families of which no two follow each other in a composition.
@@ -30,12 +37,19 @@ _STEP = re.compile(r"(?P<name>[\w-]+)(?:\((?P<values>[^()]*)\))?")
 
 @dataclass(frozen=True)
 class Step:
-    """One distortion with its values, in the order of its parameters."""
+    """One distortion with its values, in the order of its parameters, or one network, which has none."""
 
     name: str
     values: tuple[tuple[str, float], ...]
 
+    @property
+    def is_network(self) -> bool:
+        """Whether it is one of the 96 networks."""
+        return is_variant(self.name)
+
     def __str__(self) -> str:
+        if self.is_network:
+            return self.name
         return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.values)})"
 
 
@@ -48,11 +62,65 @@ class Recipe:
     def __str__(self) -> str:
         return "+".join(map(str, self.steps)) or IDENTITY
 
-    def apply(self, patch: Patch, rng: np.random.Generator) -> Patch:
-        """Distort a patch, uint8 (H, W, 3), by every step in turn; the input is left as it is."""
+    @property
+    def has_network(self) -> bool:
+        """Whether a step is one of the 96 networks."""
+        return any(step.is_network for step in self.steps)
+
+    def apply(self, patch: Patch, rng: np.random.Generator, *, margin: int = 0, zoo: "Zoo | None" = None) -> Patch:
+        """Distort a patch by every step in turn; the input is left as it is.
+
+        Parameters
+        ----------
+        patch : uint8 array of shape (H, W, 3)
+        rng : numpy Generator
+        margin : int
+            Pixels at each side that were added to the patch and will be cut off; a network does not see them.
+        zoo : Zoo, optional
+            Where networks come from; by default the starter zoo.
+        """
         for step in self.steps:
-            patch = find(step.name).apply(patch, rng, dict(step.values))
+            if step.is_network:
+                patch = _through_networks(step.name, [patch], [rng], margin, zoo)[0]
+            else:
+                patch = find(step.name).apply(patch, rng, dict(step.values))
         return patch.copy() if not self.steps else patch
+
+
+def apply_all(
+    recipes: Sequence[Recipe],
+    patches: Sequence[Patch],
+    rngs: Sequence[np.random.Generator],
+    *,
+    margin: int = 0,
+    zoo: "Zoo | None" = None,
+) -> list[Patch]:
+    """Distort each patch by its recipe, as `Recipe.apply` does, with those of one network together."""
+    found = list(patches)
+    for number in range(max((len(recipe.steps) for recipe in recipes), default=0)):
+        of_network: dict[str, list[int]] = {}
+        for k, recipe in enumerate(recipes):
+            if number >= len(recipe.steps):
+                continue
+            step = recipe.steps[number]
+            if step.is_network:
+                of_network.setdefault(step.name, []).append(k)
+            else:
+                found[k] = find(step.name).apply(found[k], rngs[k], dict(step.values))
+        for name, some in of_network.items():
+            made = _through_networks(name, [found[k] for k in some], [rngs[k] for k in some], margin, zoo)
+            for k, patch in zip(some, made, strict=True):
+                found[k] = patch
+    return found
+
+
+def _through_networks(
+    name: str, patches: Sequence[Patch], rngs: Sequence[np.random.Generator], margin: int, zoo: "Zoo | None"
+) -> list[Patch]:
+    from distortions.cnn.apply import through_network  # with torch, which nobody loads for other distortions
+    from distortions.cnn.zoo import open_zoo
+
+    return through_network(name, patches, rngs, zoo=zoo or open_zoo(), margin=margin)
 
 
 def parse(text: str) -> Recipe:
@@ -79,6 +147,10 @@ def _parse_step(part: str, text: str) -> Step:
         raise DistortionError(
             f"no recipe: {text!r} at {part!r}; a recipe is like gaussian-blur(sigma=1.35)+jpeg(quality=23)"
         )
+    if is_variant(match["name"]):
+        if match["values"] is not None:
+            raise DistortionError(f"{match['name']} is a network and takes no values, got {part!r}")
+        return Step(find_variant(match["name"]).name, ())
     found = find(match["name"])
     values: dict[str, float] = {}
     for pair in filter(None, (pair.strip() for pair in (match["values"] or "").split(","))):
@@ -116,12 +188,12 @@ def draw(names: tuple[str, ...], severities: tuple[float, ...], rng: np.random.G
     Parameters
     ----------
     names : one name for each step
-    severities : one in [0, 1] for each step
+    severities : one in [0, 1] for each step that is no network
     rng : numpy Generator
     """
+    strengths = iter(severities)
     return Recipe(
         tuple(
-            Step(name, tuple(find(name).at(severity, rng).items()))
-            for name, severity in zip(names, severities, strict=True)
+            Step(name, () if is_variant(name) else tuple(find(name).at(next(strengths), rng).items())) for name in names
         )
     )

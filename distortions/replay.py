@@ -11,6 +11,7 @@ from bapps_builder.images import encode_png
 from bapps_builder.manifest import Item, Made
 from bapps_builder.patchset import PatchSet, patch_path, pixel_digest
 from bapps_builder.photographs import MAX_PIXELS
+from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, without_margin
 from distortions.drawing import Treatment
 from distortions.photos import Photo
@@ -48,6 +49,7 @@ def replay(
     rows: Sequence[int],
     *,
     photos: Sequence[Path] = (),
+    zoo: Path | None = None,
     folder: Path,
     max_pixels: int = MAX_PIXELS,
     advance: Callable[[int], None] = lambda steps: None,
@@ -61,6 +63,8 @@ def replay(
         Each once.
     photos : sequence of Path
         Folders that hold the photos; by default those that `generate` was given.
+    zoo : Path, optional
+        Where the set's networks are, by default where they were; it must be the same zoo.
     folder : Path
         Made if missing; files in it are replaced.
     max_pixels : int
@@ -79,6 +83,7 @@ def replay(
             f"{patch_set.folder}: made by {patch_set.description.tool} with a margin of {settings.get('margin')}; only "
             f"sets that `bapps-distort generate` made with a margin of {MARGIN} can be made again"
         )
+    trained = _zoo(patch_set, zoo)
     folders = photos or [Path(name) for name in patch_set.description.findings["folders"]]
     for role in patch_set.roles:
         (folder / role).mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ def replay(
     for item in sorted((patch_set[row] for row in rows), key=attrgetter("photo_sha256", "id")):
         if pixels is None or decoded != item.photo_sha256:
             pixels, decoded = _find(item, folders).read(max_pixels=max_pixels), item.photo_sha256
-        for role, patch in remake(item, pixels):
+        for role, patch in remake(item, pixels, zoo=trained):
             path = patch_path(folder, role, item.id)
             path.write_bytes(encode_png(patch))
             replayed.append(Replayed(item, role, path, pixel_digest(patch) == item.digest(role)))
@@ -95,17 +100,32 @@ def replay(
     return sorted(replayed, key=attrgetter("item.id"))
 
 
-def remake(item: Item, photo: Patch) -> Iterator[tuple[str, Patch]]:
+def remake(item: Item, photo: Patch, *, zoo: Zoo | None = None) -> Iterator[tuple[str, Patch]]:
     """Give role and pixels of each patch of an item, from the pixels of its photo."""
     crop, _ = cut(photo, left=item.box[0], top=item.box[1], scale=item.scale)
     if item.ref_sha256:
         yield "ref", without_margin(crop)
-    yield "p0", _treatment(item.p0).apply(crop)
-    yield "p1", _treatment(item.p1).apply(crop)
+    yield "p0", _treatment(item.p0).apply(crop, zoo=zoo)
+    yield "p1", _treatment(item.p1).apply(crop, zoo=zoo)
 
 
 def _treatment(made: Made) -> Treatment:
     return Treatment(parse(made.recipe), made.severity, made.seed)
+
+
+def _zoo(patch_set: PatchSet, folder: Path | None) -> Zoo | None:
+    """The zoo that a set was made with, or None if with none."""
+    description = patch_set.description
+    wanted = description.settings.get("zoo_sha256")
+    if wanted is None:
+        return None
+    found = open_zoo(folder or Path(description.findings.get("zoo", STARTER)))
+    if found.digest != wanted:
+        raise PatchSetError(
+            f"{found.folder}: is another zoo, SHA-256 {found.digest[:12]}…; the set was made with {wanted[:12]}…, "
+            "name its folder with --zoo"
+        )
+    return found
 
 
 def _find(item: Item, folders: Sequence[Path]) -> Photo:

@@ -1,6 +1,7 @@
 """What chance decides: that it is even where it should be, and depends on nothing but the seed."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from scipy.stats import chisquare, kstest
 from bapps_builder.errors import DistortionError
 from bapps_builder.layout import Task
 from distortions import drawing
+from distortions.cnn.variants import find_variant
+from distortions.cnn.zoo import Entry, Zoo
 from distortions.drawing import (
     TASK_LAWS,
     Family,
@@ -133,21 +136,39 @@ def test_a_treatment_says_all_there_is_to_it() -> None:
             np.testing.assert_array_equal(read.apply(crop), patch)
 
 
-def test_families_without_models_say_so() -> None:
-    assert len(recipe_names("traditional")) == 328
-    for family in ("cnn", "mix"):
-        with pytest.raises(DistortionError, match="wants trained models named cnn-000, cnn-001, …, and there are none"):
-            recipe_names(family)
+def zoo(*names: str) -> Zoo:
+    entries = [Entry(find_variant(name), Path(f"{name}.safetensors"), "", {}) for name in names]
+    return Zoo(Path("zoo"), {entry.variant.name: entry for entry in entries})
 
 
-def test_a_mix_has_one_of_each_family_on_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    lists = {"traditional": (("contrast",), ("shift",)), "cnn": (("jpeg",), ("saturation",))}
-    monkeypatch.setattr(drawing, "recipe_names", lists.__getitem__)
+def test_what_can_be_drawn() -> None:
+    networks = (("cnn-003",), ("cnn-017",))
+    assert recipe_names(settings()) == (traditional(),)
+    assert len(traditional()) == 328
+    assert recipe_names(settings(family="cnn"), zoo("cnn-003", "cnn-017")) == (networks,)
+    assert recipe_names(settings(family="mix"), zoo("cnn-003", "cnn-017")) == (traditional(), networks)
+    with pytest.raises(DistortionError, match="the families cnn and mix want a zoo"):
+        recipe_names(settings(family="mix"))
+    with pytest.raises(DistortionError, match="two patches want two distortions of the family cnn, and there is only"):
+        recipe_names(settings(family="cnn"), zoo("cnn-003"))
+    assert recipe_names(settings("jnd", "cnn"), zoo("cnn-003")) == ((("cnn-003",),),)
+
+
+def test_networks_are_drawn_evenly_and_have_no_severity() -> None:
     rng = np.random.default_rng(7)
-    pairs = [draw_treatments(settings(family="mix"), rng) for _ in range(1000)]
-    sides = Counter(
-        (a.recipe.steps[0].name in ("jpeg", "saturation"), b.recipe.steps[0].name in ("jpeg", "saturation"))
-        for a, b in pairs
-    )
+    trained = zoo(*(f"cnn-{number:03d}" for number in range(10)))
+    made = [one for _ in range(1000) for one in draw_treatments(settings(family="cnn"), rng, zoo=trained)]
+    assert all(one.severity == () for one in made)
+    assert chisquare(list(Counter(str(one.recipe) for one in made).values())).pvalue > 0.001
+    assert {str(one.recipe) for one in made} == set(trained.entries)
+
+
+def test_a_mix_has_one_of_each_family_on_either_side() -> None:
+    rng = np.random.default_rng(7)
+    trained = zoo("cnn-003", "cnn-017")
+    pairs = [draw_treatments(settings(family="mix"), rng, zoo=trained) for _ in range(1000)]
+    sides = Counter((a.recipe.has_network, b.recipe.has_network) for a, b in pairs)
     assert sides.keys() == {(True, False), (False, True)}
     assert abs(sides[True, False] - 500) < 4 * np.sqrt(250)
+    networks = sum(draw_treatments(settings("jnd", "mix"), rng, zoo=trained)[0].recipe.has_network for _ in range(1000))
+    assert abs(networks - 500) < 4 * np.sqrt(250)
