@@ -7,7 +7,8 @@ answer that comes after its place was given away takes one again if there is one
 unused.
 
 Allocators follow one another (PostgreSQL: an advisory lock; SQLite: BEGIN IMMEDIATE), so that none finds too
-few items because another one has just locked them; rows that somebody else is changing are skipped.
+few items because another one has just locked them. Rows that somebody else is changing are skipped, unless too few
+are left then: nobody is told that there is no work because of a lock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ from collection_app.models import Assignment, Item, Participant, Session
 
 _LOCK = 0x6261707073  # "bapps", the first half of the advisory lock; the study is the second
 _PRIORITIES = 2**31
+_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,15 @@ def take_items(
     `wait_for_turn` before, in the same transaction.
     """
     seen = select(1).where(Assignment.participant_id == participant_id, Assignment.item_id == Item.id).exists()
-    rows = connection.execute(
+    wanting = (
         select(Item.id, Item.filled, Item.p1_left)
         .where(Item.study_id == study_id, Item.filled < Item.quota, not_(seen))
         .order_by(Item.filled, Item.priority)
         .limit(wanted)
-        .with_for_update(skip_locked=True)
-    ).all()
+    )
+    rows = connection.execute(wanting.with_for_update(skip_locked=True)).all()
+    if len(rows) < wanted:
+        rows = connection.execute(wanting.with_for_update()).all()
     if len(rows) < fewest:
         return []
     places = [Place(row.id, _side(row, rng)) for row in rows]
@@ -103,18 +107,21 @@ def take_checks(
 
 def release(connection: Connection, assignments: Iterable[int]) -> None:
     """Give back the places that some assignments hold."""
-    released = connection.execute(
-        update(Assignment)
-        .where(Assignment.id.in_(list(assignments)), Assignment.holds)
-        .values(holds=False)
-        .returning(Assignment.item_id, Assignment.side)
-    ).all()
+    # In one order always, so that two who give back do not wait for each other; and a statement has a longest list.
+    ids = sorted(assignments)
+    released: list[Row] = []
+    for first in range(0, len(ids), _AT_A_TIME):
+        released += connection.execute(
+            update(Assignment)
+            .where(Assignment.id.in_(ids[first : first + _AT_A_TIME]), Assignment.holds)
+            .values(holds=False)
+            .returning(Assignment.item_id, Assignment.side)
+        ).all()
     if released:
         connection.execute(
             update(Item)
             .where(Item.id == bindparam("of"))
             .values(filled=Item.filled - 1, p1_left=Item.p1_left - bindparam("left")),
-            # In one order always, so that two who give back do not wait for each other.
             [{"of": row.item_id, "left": int(row.side == "left")} for row in sorted(released, key=lambda r: r.item_id)],
         )
 
@@ -142,12 +149,13 @@ def give_up_expired(connection: Connection, study_id: int, now: int) -> int:
         # A session that is answering at this moment is not silent.
         .with_for_update(skip_locked=True, of=Session)
     ).all()
-    if not expired:
-        return 0
-    still_open = and_(Assignment.session_id.in_(expired), Assignment.state == "open", Assignment.holds)
-    open_ids = connection.scalars(select(Assignment.id).where(still_open)).all()
+    open_ids: list[int] = []
+    for first in range(0, len(expired), _AT_A_TIME):
+        some = expired[first : first + _AT_A_TIME]
+        still_open = and_(Assignment.session_id.in_(some), Assignment.state == "open", Assignment.holds)
+        open_ids += connection.scalars(select(Assignment.id).where(still_open)).all()
+        connection.execute(update(Session).where(Session.id.in_(some)).values(lease_until=None))
     release(connection, open_ids)
-    connection.execute(update(Session).where(Session.id.in_(expired)).values(lease_until=None))
     return len(open_ids)
 
 

@@ -86,6 +86,15 @@ def touch(connection: Connection, study: Study, *, session: Row, now: int) -> No
     connection.execute(_TOUCH, {"of": session.id, "until": until, "now": now})
 
 
+def in_order_of_items(connection: Connection, *, session: Row, slots: Sequence[int]) -> list[int]:
+    """Give the positions of some slots in the order of their items, the one that all who change items keep to."""
+    if len(slots) < 2:
+        return list(range(len(slots)))
+    found = select(Assignment.slot, Assignment.item_id).where(Assignment.session_id == session.id)
+    items = {row.slot: row.item_id for row in connection.execute(found.where(Assignment.slot.in_(set(slots))))}
+    return sorted(range(len(slots)), key=lambda position: items.get(slots[position], 0))
+
+
 def record(connection: Connection, study: Study, *, session: Row, given: Given, now: int) -> Receipt:
     """Store one answer of a session, whose row is locked in this transaction."""
     assignment = connection.execute(_TRIAL, {"session_id": session.id, "slot": given.slot}).one_or_none()

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, func, select
 
-from collection_app.answering import Given, Receipt, lock_session, record, touch
+from collection_app.answering import Given, Receipt, in_order_of_items, lock_session, record, touch
 from collection_app.attempts import Shown
 from collection_app.database import read, write
 from collection_app.keys import digest
@@ -133,7 +133,9 @@ def post_answers() -> ResponseReturnValue:
         if session is None:
             raise Refused("unknown", "this session is not known here")
         now = run.clock()
-        receipts = [record(connection, run.study, session=session, given=one, now=now) for one in given]
+        order = in_order_of_items(connection, session=session, slots=[one.slot for one in given])
+        made = {i: record(connection, run.study, session=session, given=given[i], now=now) for i in order}
+        receipts = [made[i] for i in range(len(given))]
         if any(receipt.status == "stored" for receipt in receipts):
             touch(connection, run.study, session=session, now=now)
         return receipts

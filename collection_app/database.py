@@ -100,6 +100,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _set_up_postgresql(connection: Any, _record: Any) -> None:
     connection.execute("SET synchronous_commit = on")
+    # A machine that vanishes in the middle of a transaction does not hold up the others for hours.
+    connection.execute("SET idle_in_transaction_session_timeout = '5min'")
     connection.commit()
 
 

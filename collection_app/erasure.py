@@ -11,6 +11,8 @@ from typing import Literal
 
 from sqlalchemy import Connection, Engine, Select, delete, select, update
 
+from collection_app.allocation import release
+from collection_app.answering import OPEN_STATES
 from collection_app.installation import find
 from collection_app.judging import exclude_session
 from collection_app.keys import pseudonym
@@ -49,7 +51,16 @@ def erase(connection: Connection, step: Step, *, person: str, with_answers: bool
     if found is None:
         gone = "; the ids of this study's people were deleted after its erasure deadline" if row.salt is None else ""
         raise StudyError(f"no participant {person!r} in {step.study.name} version {step.study.version}{gone}")
-    sessions = connection.scalars(select(Session.id).where(Session.participant_id == found)).all()
+    sessions = connection.scalars(
+        select(Session.id).where(Session.participant_id == found).order_by(Session.id).with_for_update()
+    ).all()
+    of_open = select(Assignment.id).where(Assignment.participant_id == found, Assignment.state == "open")
+    release(connection, connection.scalars(of_open).all())
+    connection.execute(
+        update(Session)
+        .where(Session.id.in_(sessions), Session.state.in_(("arrived", *OPEN_STATES)))
+        .values(state="withdrawn", lease_until=None)  # nobody goes on, or gets a code for nothing
+    )
     if with_answers:
         for session_id in sessions:
             exclude_session(connection, session_id=session_id, reason=ERASED)

@@ -32,7 +32,8 @@ class ArrivalLimit:
                 self._buckets.clear()
             name = hmac.new(self._key, address.encode(), hashlib.sha256).digest()[:16]
             left, before = self._buckets.pop(name, (float(self._per_minute), now))
-            left = min(self._per_minute, left + (now - before) * self._per_minute / _MINUTE_MS)
+            passed = max(0, now - before)  # a clock may be set back
+            left = min(self._per_minute, left + passed * self._per_minute / _MINUTE_MS)
             self._buckets[name] = (max(left - 1, 0.0), now)  # put last: the first is the oldest
             if len(self._buckets) > _MOST:
                 del self._buckets[next(iter(self._buckets))]

@@ -30,6 +30,7 @@ from collection_app.trials import draw_trials
 # Outcomes that a browser may report before it starts.
 TURNED_AWAY = ("no_consent", "failed_checks", "unsuitable_device")
 WITHDRAWN = "withdrawn"
+_LAPSED_AT_ONCE = 20
 
 
 class AlreadyStarted(Exception):
@@ -82,7 +83,7 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
     """
     wait_for_turn(connection, step.study_id)
     study_row = connection.execute(select(StudyRow).where(StudyRow.id == step.study_id)).one()
-    if study_row.closed_at is not None or study_row.salt is None:
+    if study_row.salt is None:
         raise Refused("closed", "this study is closed")
     name = pseudonym(study_row.salt, step.study.platform.name, visitor.external_id)
     participant_id = _participant(connection, step, name=name, external_id=visitor.external_id)
@@ -94,6 +95,8 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
             return session
         if hmac.compare_digest(session.arrival_sha256, digest(key)):
             return _followed(connection, session, visitor)
+    if study_row.closed_at is not None:  # who had begun comes back above
+        raise Refused("closed", "this study is closed")
     if connection.scalar(select(Session.id).where(Session.arrival_sha256 == digest(key))):
         raise AlreadyStarted  # a key under another id: a browser that somebody else has used
     if any(session.state in ("arrived", *OPEN_STATES) for session in earlier):
@@ -124,11 +127,11 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
 
 def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
     """Tie a session under way to the submission that its own browser now comes with: the one that will be paid."""
-    if session.submission_id == visitor.submission_id or session.state not in ("arrived", *OPEN_STATES):
+    if session.submission_id == visitor.submission_id:
         return session
     connection.execute(
         update(Session)
-        .where(Session.id == session.id)
+        .where(Session.id == session.id, Session.state.in_(("arrived", *OPEN_STATES)))
         .values(submission_id=visitor.submission_id, kept=_as_text(visitor.kept), platform_state=None)
     )
     return connection.execute(select(Session).where(Session.id == session.id)).one()
@@ -257,17 +260,20 @@ def withdraw(connection: Connection, step: Step, *, public_id: str, reason: str)
 
 
 def tidy(connection: Connection, step: Step) -> None:
-    """Give back the places of expired leases, and judge the sessions that have been silent too long."""
+    """Give back the places of expired leases, and judge some of the sessions that have been silent too long."""
     give_up_expired(connection, step.study_id, step.now)
-    lapse(connection, step, silent_since=step.now - round(step.study.lapse_hours * 3_600_000))
+    # Not all after a long night: everybody waits for this.
+    lapse(connection, step, silent_since=step.now - round(step.study.lapse_hours * 3_600_000), most=_LAPSED_AT_ONCE)
 
 
-def lapse(connection: Connection, step: Step, *, silent_since: int) -> None:
-    """Judge the sessions under way that have been silent since a time; they may still go on."""
+def lapse(connection: Connection, step: Step, *, silent_since: int, most: int | None = None) -> None:
+    """Judge the sessions under way that have been silent since a time, the longest first; they may still go on."""
     lapsed = connection.scalars(
         select(Session.id)
         .join(Participant)
         .where(Participant.study_id == step.study_id, Session.state == "started", Session.seen_at < silent_since)
+        .order_by(Session.seen_at)
+        .limit(most)
         .with_for_update(skip_locked=True, of=Session)
     ).all()
     for session_id in lapsed:
