@@ -54,6 +54,11 @@ LEDGER = preset(
     sentinels={"rules": [{"check": "obvious", "count": 3, "at_least": 1}]},
     training={},
     lease_minutes=0.1,
+    contact="nobody",
+    terms={
+        **dict.fromkeys(("controller", "ethics", "retention", "publishing"), "nobody is asked"),
+        **{"minutes": 1, "pay": 1, "currency": "GBP", "least_per_hour": 1, "adults_only": True},
+    },
 )
 
 

@@ -47,15 +47,15 @@ def create_app(
     Raises
     ------
     StudyError
-        If the study is not in the database, or is there with other settings.
+        If the study is not in the database, or is there with other settings, or real and simulated people would mix.
     """
     settings = settings or Settings()
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.largest_request
-    now = clock()
+    now, simulated = clock(), simulated or settings.rehearsal
     running = Running(
         study=study,
-        study_id=write(engine, lambda connection: freeze(connection, study, now)),
+        study_id=write(engine, lambda connection: freeze(connection, study, now, simulated=simulated)),
         engine=engine,
         tokens=Tokens(key),
         limit=ArrivalLimit(settings.arrivals_per_minute, clock),

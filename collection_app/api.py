@@ -218,7 +218,7 @@ def _of_study(study: Study) -> dict[str, Any]:
     return {
         "title": study.title,
         "contact": study.contact,
-        "consent": study.consent,
+        "consent": study.consent_text,
         "consent_sha256": study.consent_digest,
         "task": study.task,
         "exposure": ExposureTimes(**study.exposure.model_dump()),

@@ -24,6 +24,7 @@ from collection_app.logs import log, write_logs
 from collection_app.observers import KINDS, Kind
 from collection_app.passing import pass_rates
 from collection_app.presets import PRESETS, as_toml, preset
+from collection_app.readiness import require_ready
 from collection_app.rehearsal import rehearse
 from collection_app.running import wall_clock
 from collection_app.sentinels import check_items
@@ -86,7 +87,7 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
         raise StudyError(f"{file}: is there already; leave --preset out, or name another file")
     if name:
         file.write_text(as_toml(preset(name)), encoding="utf-8")
-        note(f"wrote {file}: edit title, contact and consent, then run init again")
+        note(f"wrote {file}: fill in every FILL IN, edit what you like, then run init again")
     study = read_study(file)
     engine = _engine(file, database, made=True)
     made = sum(len(found) for found in sets) + sum(1 for _ in check_items(study, sets))
@@ -107,10 +108,16 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
 @_database
 @click.option("--host", help="Address to listen on. [default: $BAPPS_COLLECT_HOST, then 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on. [default: $BAPPS_COLLECT_PORT, then 8080]")
-def serve(file: Path, database: str | None, host: str | None, port: int | None) -> None:
-    """Serve a study. From now on its settings and items are frozen; logs go to standard error."""
+@click.option("--rehearsal", is_flag=True, default=None, help="Serve it unready; sessions are marked as simulated.")
+def serve(file: Path, database: str | None, host: str | None, port: int | None, rehearsal: bool | None) -> None:
+    """Serve a study. From now on its settings and items are frozen; logs go to standard error.
+
+    A study that does not tell people all they must know is refused; see `terms` in STUDY.toml.
+    """
     study = read_study(file)
-    settings = settings_from(database=database, host=host, port=port)
+    settings = settings_from(database=database, host=host, port=port, rehearsal=rehearsal or None)
+    if not settings.rehearsal:
+        require_ready(study)
     engine = _engine(file, database, connections=settings.threads)
     write_logs()
     app = create_app(study, engine, key=signing_key(file.with_suffix(".key")), settings=settings)

@@ -17,7 +17,7 @@ from bapps_builder.atomic import replaced_whole
 from bapps_builder.images import encode_png
 from bapps_builder.patchset import PatchSet, pixel_digest
 from collection_app.keys import Entropy
-from collection_app.models import Image, Item, Participant
+from collection_app.models import Image, Item, Participant, Session
 from collection_app.models import Study as StudyRow
 from collection_app.sentinels import check_items
 from collection_app.study import Study, StudyError, changes
@@ -118,15 +118,23 @@ def install(
     return Installed(study_id, items, answers)
 
 
-def freeze(connection: Connection, study: Study, now: int) -> int:
+def freeze(connection: Connection, study: Study, now: int, *, simulated: bool = False) -> int:
     """Give the id of an installed study, and from now on let nothing in it change.
 
     Raises
     ------
     StudyError
-        If it is not installed, or is installed with other settings.
+        If it is not installed, or is installed with other settings, or holds people while `simulated` ones are to
+        come, or the other way round.
     """
     row = find(connection, study)
+    others = select(Session.id).join(Participant).where(Participant.study_id == row.id, Session.simulated != simulated)
+    if connection.scalar(others.limit(1)):
+        held, coming = ("people", "a rehearsal") if simulated else ("a rehearsal", "people")
+        raise StudyError(
+            f"{study.name} version {study.version}: this database holds the answers of {held}, which those of {coming} "
+            "must not be mixed with; name another database, or raise `version`, and run `bapps-collect init`"
+        )
     _check_unchanged(study, Study.model_validate_json(row.settings))
     connection.execute(
         update(StudyRow).where(StudyRow.id == row.id, StudyRow.frozen_at.is_(None)).values(frozen_at=now)

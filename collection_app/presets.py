@@ -11,21 +11,33 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from collection_app.study import Study, StudyError, study_of
+from collection_app.study import FILL_IN, Study, StudyError, study_of
 
 _CONSENT = """\
 You will be asked about small pictures. There are no right or wrong opinions.
 
-Taking part is voluntary. You can stop at any time with the button on every page.
+{controller} runs this study. Ethics: {ethics}
 
-We store your answers and how long they took under a pseudonym. Pseudonymous answers will be published.
+It takes about {minutes} minutes, and you are paid {pay}; if you stop early, for the part you did. You must be 18 or
+older. Taking part is voluntary, and you can stop at any time with the button on every page.
+
+We store your answers and how long they took under a pseudonym. {retention} {publishing}
+
+Questions: {contact}
 """
+_TERMS = {
+    "controller": f"{FILL_IN}: institution and address",
+    "ethics": f"{FILL_IN}: approval with board and number, or why none is needed",
+    "retention": f"{FILL_IN}: how long what is kept, such as: Who you are is deleted 30 days after the study.",
+    "publishing": "Your answers will be published under a pseudonym, without anything that says who you are.",
+}
 
 _SHARED: dict[str, Any] = {
     "name": "my-study",
     "title": "How similar are these pictures?",
-    "contact": "the study team, study@example.org",
+    "contact": f"{FILL_IN}: name and address",
     "consent": _CONSENT,
+    "terms": _TERMS,
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "paper-2afc": {

@@ -21,6 +21,9 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on; 0: any free one")
     threads: int = Field(default=8, ge=1, le=256, description="requests handled at once by a process")
     arrivals_per_minute: int = Field(default=60, ge=0, description="from one address, to each process; 0: no limit")
+    rehearsal: bool = Field(
+        default=False, description="serve a study that lacks something; every session is marked as simulated"
+    )
     largest_request: int = Field(default=262_144, ge=1024, description="bytes of a request's body")
 
 

@@ -33,8 +33,12 @@ Check = Literal["obvious", "identical", "noise"]
 # The checks that make sense in each task.
 CHECKS: dict[Task, tuple[Check, ...]] = {"2afc": ("obvious",), "jnd": ("identical", "noise")}
 
+# Stands where a preset cannot know what to write.
+FILL_IN = "FILL IN"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\r\n]+$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,64}$")]
+Told = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Money = Annotated[float, Field(ge=0, le=1_000_000)]
 _HTML = re.compile(r"<[A-Za-z/!?]")
 
 
@@ -115,6 +119,30 @@ class Outcomes(_Settings):
     withdrawn: Code = Field(default="", description="the person withdrew")
 
 
+class Terms(_Settings):
+    """What people are told and promised; `bapps-collect serve` refuses a study in which any of it is missing."""
+
+    controller: Told = Field(default="", description="who answers for the data: institution and address")
+    ethics: Told = Field(default="", description="the approval, its board and number; or why none is needed")
+    minutes: float = Field(default=0, ge=0, le=1440, description="how long a session takes")
+    pay: Money = Field(default=0, description="for a complete session, in `currency`")
+    currency: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = Field(
+        default="", description="such as GBP or USD; amounts have two decimals"
+    )
+    least_per_hour: Money = Field(default=0, description="`pay` for `minutes` must come to at least this an hour")
+    turned_away_pay: Money = Field(
+        default=0, description="for who fails the comprehension check, has the wrong screen or finds no work"
+    )
+    adults_only: bool = Field(default=False, description="only people of 18 and over are asked")
+    retention: Told = Field(default="", description="how long what is kept")
+    publishing: Told = Field(default="", description="that pseudonymous answers will be published, and where")
+
+    @property
+    def per_hour(self) -> float:
+        """Pay for an hour; 0 if `minutes` is not filled in."""
+        return self.pay * 60 / self.minutes if self.minutes else 0.0
+
+
 class Rules(_Settings):
     """Rules about conduct beside the sentinels, such as `fast<=0.2`; see `bapps-consistency --help`."""
 
@@ -141,7 +169,12 @@ class Study(_Settings):
     version: int = Field(default=1, ge=1, le=10_000, description="raise it to change a study that has been served")
     title: Line = Field(description="what people see")
     contact: Line = Field(description="whom people can ask, with address")
-    consent: str = Field(min_length=1, max_length=50_000, description="what people agree to; Markdown without HTML")
+    consent: str = Field(
+        min_length=1,
+        max_length=50_000,
+        description="what people agree to; Markdown without HTML; {controller}, {ethics}, {minutes}, {pay}, "
+        "{retention}, {publishing} and {contact} are filled in from the settings of that name",
+    )
     task: Task = Field(description="2afc: which is closer to the reference? jnd: same or different?")
     answers_per_item: AnswersPerItem = Field(default_factory=AnswersPerItem)
     items_per_session: int = Field(ge=1, le=2000, description="test items in a session")
@@ -161,6 +194,7 @@ class Study(_Settings):
     sentinels: Sentinels = Field(default_factory=Sentinels)
     training: Training = Field(default_factory=Training)
     exposure: Exposure = Field(default_factory=Exposure)
+    terms: Terms = Field(default_factory=Terms)
     outcomes: Outcomes = Field(default_factory=Outcomes)
     rules: Rules = Field(default_factory=Rules)
 
@@ -212,9 +246,25 @@ class Study(_Settings):
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
     @property
+    def told(self) -> dict[str, str]:
+        """What a consent text may name in braces."""
+        terms = self.terms
+        texts = {name: getattr(terms, name) for name in ("controller", "ethics", "retention", "publishing")}
+        pay = f"{terms.pay:.2f} {terms.currency}"
+        return {**texts, "minutes": f"{terms.minutes:g}", "pay": pay, "contact": self.contact}
+
+    @property
+    def consent_text(self) -> str:
+        """The consent with everything filled in: what people read and agree to."""
+        text = self.consent
+        for name, value in self.told.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+    @property
     def consent_digest(self) -> str:
-        """SHA-256 of the consent text: what a person's consent is stored with."""
-        return hashlib.sha256(self.consent.encode()).hexdigest()
+        """SHA-256 of `consent_text`: what a person's consent is stored with."""
+        return hashlib.sha256(self.consent_text.encode()).hexdigest()
 
 
 def read_study(path: Path) -> Study:

@@ -36,6 +36,22 @@ from collection_app.study import Study
 from distortions.recipes import draw, parse
 from distortions.registry import distortions
 
+# What makes a preset ready to be served.
+READY: dict[str, Any] = {
+    "contact": "the study team, study@example.org",
+    "terms": {
+        "controller": "Example University, Example Street 1",
+        "ethics": "approved by the board of Example University, 2026-17",
+        "minutes": 20,
+        "pay": 4.0,
+        "currency": "GBP",
+        "least_per_hour": 9.0,
+        "turned_away_pay": 0.2,
+        "adults_only": True,
+        "retention": "Who you are is deleted 30 days after the study.",
+        "publishing": "Your answers will be published under a pseudonym.",
+    },
+}
 START_MS = 1_700_000_000_000
 _numbers = itertools.count()
 
@@ -73,6 +89,12 @@ def make_patch_set(
         items.append(Item(stem, task, name, split, *photo, reference, sides["p0"], sides["p1"]))
     finish_patch_set(folder, [item_table(items)], Description("test", {}, seed, {}, {}))
     return read_patch_set(folder)
+
+
+@pytest.fixture(scope="session")
+def ready() -> dict[str, Any]:
+    """Settings that make a preset ready to be served."""
+    return READY
 
 
 @pytest.fixture(scope="session")
@@ -166,6 +188,7 @@ def serve(tmp_path: Path, database_url: str) -> Iterator[Callable[..., list[str]
 
     def begin(study: Study, *sets: PatchSet, processes: int) -> list[str]:
         file = tmp_path / "study.toml"
+        study = Study.model_validate(study.model_dump() | READY)
         file.write_text(as_toml(study))
         engine = open_database(database_url)
         migrate(engine)
