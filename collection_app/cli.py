@@ -23,6 +23,8 @@ from collection_app.keys import signing_key
 from collection_app.logs import log, write_logs
 from collection_app.observers import KINDS, Kind
 from collection_app.passing import pass_rates
+from collection_app.pay_cli import pay
+from collection_app.polling import begin_polling
 from collection_app.presets import PRESETS, as_toml, preset
 from collection_app.readiness import require_ready
 from collection_app.rehearsal import rehearse
@@ -41,6 +43,7 @@ Examples:
   bapps-collect init study.toml --patches patches/ --preset paper-2afc
   bapps-collect serve study.toml
   bapps-collect status study.toml
+  bapps-collect pay study.toml --csv
   bapps-collect export study.toml answers.parquet
   bapps-collect simulate study.toml --patches patches/ --people 20
 """
@@ -53,6 +56,9 @@ class _Group(click.Group):
 @click.group(cls=_Group, epilog=_EXAMPLES)
 def collect() -> None:
     """Ask people which of two patches is closer to an original, or whether two are the same."""
+
+
+collect.add_command(pay)
 
 
 _study_file = click.argument("file", metavar="STUDY.toml", type=click.Path(path_type=Path))
@@ -122,6 +128,7 @@ def serve(file: Path, database: str | None, host: str | None, port: int | None, 
     write_logs()
     app = create_app(study, engine, key=signing_key(file.with_suffix(".key")), settings=settings)
     server = listen(app, settings)
+    begin_polling(app, settings)
     note(f"serving {study.name} version {study.version} at {server.address}; stop with Ctrl-C")
     log("serving", study=study.name, version=study.version, settings=study.digest())
     server.run()

@@ -165,6 +165,12 @@ class Problem(_Message):
     slots: list[int] = Field(default=[], description="the trials that lack an answer")
 
 
+class Taken(_Message):
+    """A platform's message was taken, now or before."""
+
+    status: Literal["taken", "known"]
+
+
 class Health(_Message):
     """Whether the server can keep what it is given."""
 

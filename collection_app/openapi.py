@@ -15,6 +15,7 @@ from collection_app.messages import (
     Receipts,
     SessionState,
     Start,
+    Taken,
     Trials,
     Withdrawal,
 )
@@ -23,7 +24,8 @@ blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
 _WHAT = {
     400: "The request is not as described.",
-    404: "There is no such image.",
+    404: "There is no such thing.",
+    403: "The message is not the platform's, or too old.",
     401: "No valid session token.",
     409: "Not possible in the present state; `error` says why.",
     413: "The request is too large.",
@@ -40,7 +42,7 @@ def description() -> ResponseReturnValue:
 
 def openapi() -> dict[str, Any]:
     """Describe the interface as OpenAPI 3.1."""
-    models = (Answers, Arrival, Health, Problem, Receipts, SessionState, Start, Trials, Withdrawal)
+    models = (Answers, Arrival, Health, Problem, Receipts, SessionState, Start, Taken, Trials, Withdrawal)
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -57,6 +59,7 @@ def openapi() -> dict[str, Any]:
             "/api/finish": {"post": _operation("Finish, and get the completion code", SessionState)},
             "/api/withdraw": {"post": _operation("Withdraw", SessionState, Withdrawal)},
             "/images/{sha256}": {"get": _image()},
+            "/webhooks/{platform}": {"post": _webhook()},
             "/healthz": {
                 "get": {
                     "summary": "Whether what is acknowledged is safe",
@@ -102,6 +105,18 @@ def _image() -> dict[str, Any]:
         "responses": {
             "200": {"description": "The patch.", "content": {"image/png": {}}},
             **{str(status): _content(_WHAT[status], Problem) for status in (404, 503)},
+        },
+    }
+
+
+def _webhook() -> dict[str, Any]:
+    """A message of the platform, in its own form."""
+    return {
+        "summary": "Take a message of the platform",
+        "parameters": [{"name": "platform", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "responses": {
+            "200": _content("Taken.", Taken),
+            **{str(status): _content(_WHAT[status], Problem) for status in (403, 404, 413, 503)},
         },
     }
 

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import current_app
 from sqlalchemy import Engine
@@ -31,6 +31,8 @@ class Running:
         Gives milliseconds since 1970; a virtual one in simulations.
     entropy : callable
         Gives random bytes; a seeded generator's in simulations.
+    platform_secret : str
+        Shared with the platform, which signs its messages with it; without one, none are taken.
     simulated : bool
         Whether everybody is a program, and everything made of it says so.
     """
@@ -42,6 +44,7 @@ class Running:
     limit: ArrivalLimit
     clock: Callable[[], int] = wall_clock
     entropy: Entropy = secrets.token_bytes
+    platform_secret: str = field(default="", repr=False)
     simulated: bool = False
 
     def step(self) -> Step:

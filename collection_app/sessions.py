@@ -127,7 +127,7 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
 
 def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
     """Tie a session under way to the submission that its own browser now comes with: the one that will be paid."""
-    if session.submission_id == visitor.submission_id:
+    if visitor.submission_id is None or session.submission_id == visitor.submission_id:
         return session
     connection.execute(
         update(Session)

@@ -21,6 +21,11 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on; 0: any free one")
     threads: int = Field(default=8, ge=1, le=256, description="requests handled at once by a process")
     arrivals_per_minute: int = Field(default=60, ge=0, description="from one address, to each process; 0: no limit")
+    platform_token: str = Field(default="", repr=False, description="speaks for you at the platform, to ask and to pay")
+    platform_secret: str = Field(default="", repr=False, description="shared with the platform, to sign its messages")
+    poll_minutes: float = Field(
+        default=5, ge=0, le=1440, description="with a token, how often `serve` asks the platform who left; 0: never"
+    )
     rehearsal: bool = Field(
         default=False, description="serve a study that lacks something; every session is marked as simulated"
     )

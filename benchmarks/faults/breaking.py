@@ -122,6 +122,13 @@ def small_disk() -> Iterator[Path]:
         folder.rmdir()
 
 
+@contextmanager
+def plain_folder() -> Iterator[Path]:
+    """A folder, where none has a file system of its own."""
+    with tempfile.TemporaryDirectory(prefix="ledger-") as name:
+        yield Path(name)
+
+
 def fill_disk(folder: Path, seconds: float) -> None:
     """Leave no byte free for a while."""
     ballast = folder / "ballast"

@@ -7,9 +7,11 @@ one is adding a file beside this one with a subclass of `Platform` in it; the re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field
+
+from bapps_builder.errors import BappsError
 
 Outcome = Literal["complete", "no_consent", "failed_checks", "no_work", "unsuitable_device", "withdrawn"]
 
@@ -20,6 +22,30 @@ class ArrivalError(ValueError):
 
 class Forged(Exception):
     """A message that does not come from the platform, or is too old to be believed."""
+
+
+class PlatformError(BappsError):
+    """A platform that does not answer as it should; whether it did what was asked is not known."""
+
+
+class PlatformRefusal(PlatformError):
+    """A platform that did not do what was asked, and says so, or was never reached."""
+
+
+class Payer(Protocol):
+    """Pays people through their platform. All methods raise PlatformRefusal or PlatformError."""
+
+    def approve(self, submission_id: str) -> None:
+        """Pay a submission in full. Again does no harm."""
+        ...
+
+    def set_up(self, submission_id: str, amount_minor: int) -> str:
+        """Write down a partial payment, in hundredths, that `pay` pays by the name given. Again does no harm."""
+        ...
+
+    def pay(self, reference: str) -> None:
+        """Pay what was set up. Again may pay again."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -153,3 +179,8 @@ class Platform(BaseModel, ABC, frozen=True, extra="forbid"):
         """
         del token
         return ()
+
+    def payer(self, token: str) -> Payer | None:
+        """Who pays through the platform's interface for programs, if it has one."""
+        del token
+        return None

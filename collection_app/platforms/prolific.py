@@ -26,7 +26,7 @@ from collection_app.platforms.platform import (
     Submission,
     Visitor,
 )
-from collection_app.platforms.prolific_api import ProlificApi
+from collection_app.platforms.prolific_api import ProlificApi, ProlificPayer
 
 ISSUER = "https://www.prolific.com"
 _IDS = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
@@ -100,12 +100,12 @@ class Prolific(Platform, frozen=True):
         """Everybody's submission to the study, as Prolific has it now."""
         if not self.study_id:
             return
-        for row in self.api_for(token).submissions(self.study_id):
+        for row in ProlificApi(self.api, token).submissions(self.study_id):
             yield _of(str(row.get("id", "")), str(row.get("participant_id", "")), str(row.get("status", "")))
 
-    def api_for(self, token: str) -> ProlificApi:
-        """Prolific's interface, in the name of who has the token."""
-        return ProlificApi(self.api, token)
+    def payer(self, token: str) -> ProlificPayer | None:
+        """Approves submissions and pays bonuses, for a study whose id there is known."""
+        return ProlificPayer(ProlificApi(self.api, token), self.study_id) if self.study_id and token else None
 
     @cached_property
     def signing_keys(self) -> jwt.PyJWKClient:
@@ -138,7 +138,7 @@ class Prolific(Platform, frozen=True):
 def _milliseconds(timestamp: str) -> int:
     try:
         return round(float(timestamp) * 1000)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:  # of nan and inf too
         raise Forged("the time of the message is none") from error
 
 

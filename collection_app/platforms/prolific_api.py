@@ -1,22 +1,19 @@
 """Prolific's interface for programs: everybody's submissions, approving one, and paying a bonus."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
 
-from bapps_builder.errors import BappsError
+from collection_app.platforms.platform import PlatformError, PlatformRefusal
 
 _PAGE = 100
 _MOST_PAGES = 1000
-
-
-class PlatformError(BappsError):
-    """A platform that does not answer as it should; whether it did what was asked is not known."""
-
-
-class PlatformRefusal(PlatformError):
-    """A platform that did not do what was asked, and says so, or was never reached."""
+# Statuses after which the request may have been done all the same.
+_UNCLEAR = (408, 409, 429)
+_NUMBERED = re.compile(r"/(?=[^/]*[0-9])(?!v1/)[^/]+/")
 
 
 class ProlificApi:
@@ -36,32 +33,60 @@ class ProlificApi:
                 return
 
     def approve(self, submission_id: str) -> None:
-        """Approve a submission: its reward is paid. Again does no harm."""
-        self._ask("POST", f"/api/v1/submissions/{submission_id}/transition/", json={"action": "APPROVE"})
+        """Approve a submission, if it is not approved yet: its reward is paid."""
+        path = f"/api/v1/submissions/{quote(submission_id, safe='')}/"
+        if str(self._ask("GET", path).get("status", "")).upper() != "APPROVED":
+            self._ask("POST", f"{path}transition/", json={"action": "APPROVE"})
 
     def set_up_bonus(self, study_id: str, submission_id: str, amount: str) -> str:
         """Write down a bonus, such as "1.50" in the study's currency; gives its id. Nothing is paid by it."""
         body = {"study_id": study_id, "csv_bonuses": f"{submission_id},{amount}"}
-        return str(self._ask("POST", "/api/v1/submissions/bonus-payments/", json=body)["id"])
+        made = self._ask("POST", "/api/v1/submissions/bonus-payments/", json=body)
+        if not made.get("id"):
+            raise PlatformError("POST submissions/bonus-payments: the reply names no bonus")
+        return str(made["id"])
 
     def pay_bonus(self, bonus_id: str) -> None:
         """Pay a bonus that was set up. Again pays again: never repeat it without having looked."""
-        self._ask("POST", f"/api/v1/bulk-bonus-payments/{bonus_id}/pay/")
+        self._ask("POST", f"/api/v1/bulk-bonus-payments/{quote(bonus_id, safe='')}/pay/")
 
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        headers = {"Authorization": f"Token {self._token}"}
+        # Errors name what was asked, and nobody: they are stored beside a payment.
+        what = f"{method} {_NUMBERED.sub('/.../', path)}"
         try:
-            reply = self._pool.request(method, self._url + path, headers=headers, redirect=False, **more)
+            reply = self._pool.request(
+                method, self._url + path, headers={"Authorization": f"Token {self._token}"}, redirect=False, **more
+            )
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise PlatformRefusal(f"{self._url} cannot be reached") from error
         except urllib3.exceptions.HTTPError as error:
-            raise PlatformError(f"{method} {path}: {type(error).__name__}") from error
-        if 400 <= reply.status < 500 and reply.status not in (408, 409, 429):
-            raise PlatformRefusal(f"{method} {path}: {reply.status} {reply.data[:200].decode(errors='replace')}")
+            raise PlatformError(f"{what}: {type(error).__name__}") from error
+        if 400 <= reply.status < 500 and reply.status not in _UNCLEAR:
+            raise PlatformRefusal(f"{what}: {reply.status}")
         if not 200 <= reply.status < 300:
-            raise PlatformError(f"{method} {path}: {reply.status}")
+            raise PlatformError(f"{what}: {reply.status}")
         try:
             content = reply.json() if reply.data else {}
         except ValueError as error:
-            raise PlatformError(f"{method} {path}: the reply is no JSON") from error
+            raise PlatformError(f"{what}: the reply is no JSON") from error
         return content if isinstance(content, dict) else {}
+
+
+class ProlificPayer:
+    """Pays the people of one study there; see `platform.Payer`."""
+
+    def __init__(self, api: ProlificApi, study_id: str) -> None:
+        self._api, self._study_id = api, study_id
+
+    def approve(self, submission_id: str) -> None:
+        """Approve the submission."""
+        self._api.approve(submission_id)
+
+    def set_up(self, submission_id: str, amount_minor: int) -> str:
+        """Set up a bonus."""
+        amount = f"{amount_minor // 100}.{amount_minor % 100:02d}"
+        return self._api.set_up_bonus(self._study_id, submission_id, amount)
+
+    def pay(self, reference: str) -> None:
+        """Pay a bonus."""
+        self._api.pay_bonus(reference)
