@@ -79,7 +79,7 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
     Refused
         If the study is closed, or the person has had all their sessions.
     AlreadyStarted
-        If the visitor's id is known, but neither key nor submission.
+        If the visitor's id is known, but neither key nor submission; or the submission is somebody else's.
     """
     wait_for_turn(connection, step.study_id)
     study_row = connection.execute(select(StudyRow).where(StudyRow.id == step.study_id)).one()
@@ -87,6 +87,10 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
         raise Refused("closed", "this study is closed")
     name = pseudonym(study_row.salt, step.study.platform.name, visitor.external_id)
     participant_id = _participant(connection, step, name=name, external_id=visitor.external_id)
+    others = select(Session.id).join(Participant).where(Participant.study_id == step.study_id)
+    others = others.where(Session.submission_id == visitor.submission_id, Participant.id != participant_id)
+    if visitor.submission_id is not None and connection.scalar(others.limit(1)):
+        raise AlreadyStarted  # a submission is one person's: it would be paid for two
     earlier = connection.execute(
         select(Session).where(Session.participant_id == participant_id).order_by(Session.number)
     ).all()
@@ -132,7 +136,12 @@ def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
     connection.execute(
         update(Session)
         .where(Session.id == session.id, Session.state.in_(("arrived", *OPEN_STATES)))
-        .values(submission_id=visitor.submission_id, kept=_as_text(visitor.kept), platform_state=None)
+        .values(
+            submission_id=visitor.submission_id,
+            kept=_as_text(visitor.kept),
+            platform_state=None,
+            platform_state_at=None,
+        )
     )
     return connection.execute(select(Session).where(Session.id == session.id)).one()
 

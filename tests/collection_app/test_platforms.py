@@ -171,6 +171,16 @@ def test_resuming_needs_the_browsers_key_or_the_same_submission(client: Any, pla
         assert (other.status_code, other.json["error"]) == (409, "already_started")
 
 
+def test_a_submission_belongs_to_who_came_with_it_first(client: Any, platform_name: str) -> None:
+    arrives = ARRIVES[platform_name]
+    ann, eve = arrives.parameters("ann"), arrives.parameters("eve")
+    assert arrive(client, ann).status_code == 200
+    of_submission = {"SESSION_ID", "assignmentId"}
+    stolen = {name: (ann if name in of_submission else eve)[name] for name in eve}
+    reply = arrive(client, stolen)
+    assert reply.status_code == (409 if arrives.resumes_by_submission else 200)
+
+
 class TestMTurk:
     """The frame, the preview and the address to submit to."""
 
