@@ -20,7 +20,7 @@ def webhook(platform: str) -> ResponseReturnValue:
     if platform != run.study.platform.name or not run.platform_secret:
         raise Stop(404, "not_found", "no messages are taken here")
     try:
-        message = run.study.platform.event(request.headers, body, secret=run.platform_secret, now=run.clock())
+        message = run.study.platform.event(dict(request.headers), body, secret=run.platform_secret, now=run.clock())
     except Forged as error:
         raise Stop(403, "forged", str(error)) from error
     text = body.decode(errors="replace").replace("\0", "")

@@ -108,7 +108,8 @@ class Paid:
 
 @pytest.fixture
 def paid(tmp_path: Path, small_set: PatchSet, prolific: Any, ready: dict[str, Any]) -> Iterator[Paid]:
-    found = Paid(tmp_path, small_set, *prolific, ready)
+    side, url = prolific
+    found = Paid(tmp_path, small_set, side, url, ready)
     yield found
     found.engine.dispose()
 
