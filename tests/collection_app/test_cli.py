@@ -96,8 +96,8 @@ def test_a_study_runs_without_torch_and_metrics() -> None:
 
 def test_no_command_but_init_makes_a_database(study: Path) -> None:
     study.with_suffix(".sqlite").unlink()
-    for command in ("status", "close", "serve"):
-        assert "no such database; run `bapps-collect init` first" in run(command, study, status=2).output
+    for command, *options in (["status"], ["close"], ["pay"], ["serve", "--rehearsal"]):
+        assert "no such database; run `bapps-collect init` first" in run(command, study, *options, status=2).output
     assert not study.with_suffix(".sqlite").exists()
 
 
