@@ -6,6 +6,8 @@ from collections.abc import Callable
 from flask import Flask, Response
 from sqlalchemy import Engine
 
+from collection_app.admin import blueprint as admin
+from collection_app.admin_access import protect
 from collection_app.api import blueprint as api
 from collection_app.database import write
 from collection_app.health import blueprint as health
@@ -16,6 +18,8 @@ from collection_app.limits import ArrivalLimit
 from collection_app.logs import log_requests
 from collection_app.openapi import blueprint as openapi
 from collection_app.problems import answer_problems
+from collection_app.prometheus import blueprint as prometheus
+from collection_app.proxies import TrustedProxies, networks
 from collection_app.running import Running, set_running, wall_clock
 from collection_app.settings import Settings
 from collection_app.study import Study
@@ -31,6 +35,7 @@ def create_app(
     clock: Callable[[], int] = wall_clock,
     entropy: Entropy = secrets.token_bytes,
     simulated: bool = False,
+    password_hash: str = "",
 ) -> Flask:
     """Make the app that serves an installed study, which is frozen by it.
 
@@ -40,10 +45,12 @@ def create_app(
     engine : Engine
         See `database.open_database`.
     key : str
-        Signs the session tokens; see `keys.signing_key`.
+        Signs the session tokens and the admin pages' cookie; see `keys.signing_key`.
     settings : Settings, optional
     clock, entropy, simulated
         See `running.Running`.
+    password_hash : str, optional
+        Of the admin pages' password; without one nobody can log in. See `passwords`.
 
     Raises
     ------
@@ -68,9 +75,11 @@ def create_app(
     set_running(app.extensions, running)
     answer_problems(app)
     log_requests(app)
-    for part in (api, images, health, openapi, webhooks):
+    protect(app, key=key, password_hash=password_hash, clock=clock)
+    for part in (api, images, health, openapi, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
     app.after_request(_guard)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies))
     return app
 
 

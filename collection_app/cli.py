@@ -12,29 +12,30 @@ from sqlalchemy import Engine
 
 from bapps_builder.console import Command, note, progress
 from bapps_builder.patchset import read_patch_set
-from collection_app import create_app, installation
-from collection_app.database import migrate, open_database, read, write
+from collection_app import installation
+from collection_app.backup import back_up
+from collection_app.database import open_database, read, write
 from collection_app.erasure import close as close_study
 from collection_app.erasure import empty_log
 from collection_app.erasure import erase as erase_person
 from collection_app.export import dictionary_path
 from collection_app.export import export as export_answers
-from collection_app.keys import signing_key
 from collection_app.logs import log, write_logs
 from collection_app.observers import KINDS, Kind
 from collection_app.passing import pass_rates
+from collection_app.passwords import password_hash, store_hash
 from collection_app.pay_cli import pay
 from collection_app.polling import begin_polling
 from collection_app.presets import PRESETS, as_toml, preset
-from collection_app.readiness import require_ready
 from collection_app.rehearsal import rehearse
 from collection_app.running import wall_clock
 from collection_app.sentinels import check_items
 from collection_app.serving import listen
 from collection_app.sessions import Step
-from collection_app.settings import database_url, settings_from
-from collection_app.status import Status
+from collection_app.settings import settings_from
+from collection_app.starting import app_of, engine_of, password_file, password_hash_of
 from collection_app.status import status as study_status
+from collection_app.status_text import show_status
 from collection_app.study import Study, StudyError, read_study
 
 _EXAMPLES = """
@@ -122,13 +123,12 @@ def serve(file: Path, database: str | None, host: str | None, port: int | None, 
     """
     study = read_study(file)
     settings = settings_from(database=database, host=host, port=port, rehearsal=rehearsal or None)
-    if not settings.rehearsal:
-        require_ready(study)
-    engine = _engine(file, database, connections=settings.threads)
+    app = app_of(file, settings)
     write_logs()
-    app = create_app(study, engine, key=signing_key(file.with_suffix(".key")), settings=settings)
     server = listen(app, settings)
     begin_polling(app, settings)
+    if not password_hash_of(file, settings):
+        note("no password is set, so nobody can see the admin pages; run `bapps-collect password`")
     note(f"serving {study.name} version {study.version} at {server.address}; stop with Ctrl-C")
     log("serving", study=study.name, version=study.version, settings=study.digest())
     server.run()
@@ -136,16 +136,30 @@ def serve(file: Path, database: str | None, host: str | None, port: int | None, 
 
 @collect.command(cls=Command)
 @_study_file
+@click.option("--show", is_flag=True, help="Print the hash, for $BAPPS_COLLECT_PASSWORD_HASH, and store nothing.")
+@click.password_option(help="[default: asked for]")
+def password(file: Path, show: bool, password: str) -> None:
+    """Set the password of the admin pages, at least 12 characters; servers see it when they start again."""
+    study, hashed = read_study(file), password_hash(password)
+    if show:
+        click.echo(hashed)
+        return
+    store_hash(password_file(file), hashed)
+    note(f"{password_file(file)}: the password of {study.name}, hashed; restart its server")
+
+
+@collect.command(cls=Command)
+@_study_file
 @_database
 @_json
 def status(file: Path, database: str | None, as_json: bool) -> None:
-    """Say how far a study is."""
+    """Say how far a study is: what the overview of the admin pages shows."""
     study, engine = read_study(file), _engine(file, database)
-    found = read(engine, lambda c: study_status(c, installation.find(c, study).id))
+    found = read(engine, lambda c: study_status(c, installation.find(c, study).id, now=wall_clock()))
     if as_json:
         click.echo(json.dumps({**asdict(found), "filled": found.filled, "wanted": found.wanted}, indent=2))
     else:
-        click.echo(_status_text(study, found))
+        show_status(study, found)
 
 
 @collect.command(cls=Command)
@@ -161,6 +175,18 @@ def export(file: Path, out: Path, database: str | None) -> None:
             lambda c: export_answers(c, study, installation.find(c, study).id, path=out, advance=advance),
         )
     note(f"{count} answers in {out}, columns explained in {dictionary_path(out)}")
+
+
+@collect.command(cls=Command)
+@_study_file
+@click.argument("out", type=click.Path(path_type=Path))
+@_database
+def backup(file: Path, out: Path, database: str | None) -> None:
+    """Copy the database to OUT as it is now, while people answer; see docs/deployment.md for going back to it."""
+    study, engine = read_study(file), _engine(file, database)
+    read(engine, lambda c: installation.find(c, study))
+    back_up(engine, out)
+    note(f"{out}: everything committed until now; keep {file}, its .key, .images and the patch sets with it")
 
 
 @collect.command(cls=Command)
@@ -237,7 +263,7 @@ def simulate(
     if as_json:
         click.echo(json.dumps({**asdict(found), "database": engine.url.render_as_string()}, indent=2))
         return
-    click.echo(_status_text(study, found.status))
+    show_status(study, found.status)
     click.echo("people: " + ", ".join(f"{count} {outcome}" for outcome, count in found.outcomes.items()))
     click.echo(f"{found.hours:.1f} hours of one person after another; answers in {engine.url.render_as_string()}")
 
@@ -254,15 +280,8 @@ def _shares(text: str) -> dict[Kind, float]:
     return shares
 
 
-def _engine(file: Path, database: str | None, *, made: bool = False, connections: int = 10) -> Engine:
-    """Open a study's database and bring it up to date; only `init` makes one."""
-    url = database_url(settings_from(database=database), file)
-    engine = open_database(url, connections=connections)
-    path = engine.url.database
-    if not made and engine.dialect.name == "sqlite" and path and not Path(path).exists():
-        raise StudyError(f"{path}: no such database; run `bapps-collect init` first")
-    migrate(engine)
-    return engine
+def _engine(file: Path, database: str | None, *, made: bool = False) -> Engine:
+    return engine_of(file, settings_from(database=database), made=made)
 
 
 def _empty_log(engine: Engine) -> None:
@@ -276,12 +295,3 @@ def _image_folder(file: Path) -> Path:
 
 def _step(study: Study, study_id: int) -> Step:
     return Step(study, study_id, wall_clock(), secrets.token_bytes)
-
-
-def _status_text(study: Study, found: Status) -> str:
-    said = " - SIMULATED" if found.simulated else ""
-    lines = [f"{study.name} version {study.version}{said}: {found.filled} of {found.wanted} answers given or under way"]
-    for part in found.sets:
-        lines.append(f"  {part.name}: {part.done} of {part.items} items full, {part.filled} of {part.wanted} answers")
-    sessions = ", ".join(f"{count} {state}" for state, count in found.sessions.items()) or "none yet"
-    return "\n".join([*lines, f"sessions: {sessions}; {found.excluded} of them not used"])

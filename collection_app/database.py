@@ -5,8 +5,8 @@ says what a connection really has.
 """
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -133,13 +133,20 @@ def write(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 def read(engine: Engine, work: Callable[[Connection], T]) -> T:
     """Run `work` on one unchanging view of the database."""
+    with view(engine) as connection:
+        return work(connection)
+
+
+@contextmanager
+def view(engine: Engine) -> Iterator[Connection]:
+    """Give one unchanging view of the database; it keeps nobody from writing."""
     with engine.connect() as plain:
         if plain.dialect.name == "sqlite":
             connection = plain.execution_options(**{_READING: True})
         else:
             connection = plain.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with connection.begin():
-            return work(connection)
+            yield connection
 
 
 def _worth_repeating(error: DBAPIError) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,13 +55,48 @@ def export(
     if not path.name.endswith(SUFFIXES):
         raise DatasetError(f"{path}: a table of answers ends in {', '.join(SUFFIXES)}")
     count = 0
-    with replaced_whole(path) as temporary, closing(_writer(temporary)) as writer:
+    with (
+        replaced_whole(path) as temporary,
+        temporary.open("wb") as file,
+        closing(_writer(file, path.name)) as writer,
+    ):
         for rows in _answers(connection, study, study_id):
             writer.write(rows)
             count += len(rows)
             advance(len(rows))
     write_dictionary(dictionary_path(path))
     return count
+
+
+def export_pieces(connection: Connection, study: Study, study_id: int, *, name: str) -> Iterator[bytes]:
+    """Give the bytes of what `export` writes to a file of this name, a piece at a time."""
+    pieces = _Pieces()
+    with closing(_writer(pieces, name)) as writer:
+        for rows in _answers(connection, study, study_id):
+            writer.write(rows)
+            yield pieces.take()
+    yield pieces.take()
+
+
+class _Pieces(io.BytesIO):
+    """A file that is taken away while it is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken = 0
+
+    def take(self) -> bytes:
+        found = self.getvalue()
+        self._taken += len(found)
+        self.seek(0)
+        self.truncate()
+        return found
+
+    def tell(self) -> int:
+        return self._taken + super().tell()
+
+    def close(self) -> None:
+        """Stay open: what the writer wrote last is still to be taken."""
 
 
 def dictionary_path(path: Path) -> Path:
@@ -71,11 +106,18 @@ def dictionary_path(path: Path) -> Path:
 
 def write_dictionary(path: Path) -> None:
     """Write what each column means."""
-    with replaced_whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["column", "kind", "values", "meaning"])
-        for column in COLUMNS:
-            writer.writerow([column.name, column.kind, " ".join(column.values), column.meaning])
+    with replaced_whole(path) as temporary:
+        temporary.write_bytes(dictionary().encode())
+
+
+def dictionary() -> str:
+    """Give what each column means, as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["column", "kind", "values", "meaning"])
+    for column in COLUMNS:
+        writer.writerow([column.name, column.kind, " ".join(column.values), column.meaning])
+    return text.getvalue()
 
 
 def _answers(connection: Connection, study: Study, study_id: int) -> Iterator[list[Values]]:
@@ -132,15 +174,15 @@ def _values(row: Row, study: Study) -> Values:
     }
 
 
-def _writer(path: Path) -> _Writer:
-    if path.name.endswith(".parquet"):
-        return _Parquet(path)
-    return _Csv(path)
+def _writer(file: BinaryIO, name: str) -> _Writer:
+    if name.endswith(".parquet"):
+        return _Parquet(file)
+    return _Csv(file, zipped=name.endswith(".gz"))
 
 
 class _Parquet:
-    def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetWriter(path, SCHEMA)
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = pq.ParquetWriter(file, SCHEMA)
 
     def write(self, rows: list[Values]) -> None:
         self._file.write_table(pa.Table.from_pylist(list(map(dict, rows)), schema=SCHEMA))
@@ -150,8 +192,8 @@ class _Parquet:
 
 
 class _Csv:
-    def __init__(self, path: Path) -> None:
-        self._raw = gzip.GzipFile(path, "wb", mtime=0) if path.name.endswith(".gz") else path.open("wb")
+    def __init__(self, file: BinaryIO, *, zipped: bool) -> None:
+        self._raw = gzip.GzipFile("", "wb", mtime=0, fileobj=file) if zipped else file
         self._text = io.TextIOWrapper(self._raw, encoding="utf-8", newline="")
         self._rows = csv.writer(self._text, lineterminator="\n")
         self._rows.writerow(SCHEMA.names)
@@ -160,8 +202,7 @@ class _Csv:
         self._rows.writerows([cell(row[name]) for name in SCHEMA.names] for row in rows)
 
     def close(self) -> None:
-        self._text.close()
-        self._raw.close()
+        self._text.close()  # and what it writes to
 
 
 def cell(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 study ─┬─ item ──────────────────────┐
        └─ participant ─┬─ session ─┬─ assignment ── answer
-                       └─ identity ├─ event
+                       └─ identity ├─ pace
+                                   ├─ event
                                    ├─ decision
                                    └─ payment            image, webhook_event stand alone
 
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     column,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -94,6 +96,8 @@ class Item(Base):
             sqlite_where=column("filled") < column("quota"),
             postgresql_where=column("filled") < column("quota"),
         ),
+        # What progress is summed along, without looking at the items.
+        Index("ix_item_progress", "study_id", "role", "set_name", "quota", "filled"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -184,6 +188,12 @@ class Assignment(Base):
         UniqueConstraint("participant_id", "item_id"),
         CheckConstraint("side IN ('left', 'right')", name="side"),
         Index(None, "item_id"),
+        Index(
+            "ix_assignment_spoiled",
+            "session_id",
+            sqlite_where=text("state = 'spoiled'"),
+            postgresql_where=text("state = 'spoiled'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -204,6 +214,7 @@ class Answer(Base):
     __table_args__ = (
         UniqueConstraint("assignment_id", "attempt"),
         CheckConstraint("attempt IN (1, 2)", name="attempt"),
+        Index("ix_answer_failed", "submitted_at", sqlite_where=text("NOT valid"), postgresql_where=text("NOT valid")),
     )
 
     # Made by the browser, so that sending it again is harmless.
@@ -227,6 +238,20 @@ class Answer(Base):
     focus_lost: Mapped[bool]
     answered_at: Mapped[int]
     submitted_at: Mapped[int] = mapped_column(index=True)
+
+
+class Pace(Base):
+    """How many answers a session gave in a minute (since 1970), and how many of them to a bad exposure.
+
+    Triggers of the database keep it, in the transaction of the answer; see the migration that made them.
+    """
+
+    __tablename__ = "pace"
+
+    minute: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("session.id"), primary_key=True, index=True)
+    answers: Mapped[int]
+    failed: Mapped[int]
 
 
 class Event(Base):

@@ -85,5 +85,5 @@ def rehearse(
             else:
                 idle = 0
             advance(study.items_per_session)
-    found = read(engine, lambda connection: status(connection, installed.study_id))
+    found = read(engine, lambda connection: status(connection, installed.study_id, now=clock()))
     return Rehearsal(dict(sorted(outcomes.items())), found, (clock() - _EPOCH_MS) / 3_600_000)

@@ -33,7 +33,7 @@ def listen(app: Flask, settings: Settings) -> Listening:
         sockets=[opened],
         threads=settings.threads,
         ident=None,
-        clear_untrusted_proxy_headers=True,
+        clear_untrusted_proxy_headers=False,  # see `proxies`
         max_request_body_size=settings.largest_request,
     )
     server = cast(TcpWSGIServer, made)  # as it is for a single socket

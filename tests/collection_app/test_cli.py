@@ -1,6 +1,7 @@
 """The commands as they are run, and the documentation kept in step with the settings."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -56,7 +57,8 @@ def test_simulate_export_status(study: Path, small_set: PatchSet, tmp_path: Path
     assert (found["filled"], found["wanted"]) == (60, 60)
     said = run("status", study, "--database", database).output
     assert "SIMULATED: 60 of 60 answers" in said
-    assert "val/traditional: 12 of 12 items full" in said
+    assert re.search(r"val/traditional +12 of 12 +60 of 60 +5\n", said)
+    assert re.search(r"rule sentinels obvious>=14 of 15: \d+ kept, \d+ broken\n", said)
     assert "remove it to simulate again" in run("simulate", study, "--patches", small_set.folder, status=2).output
     # The study's own database has nobody in it.
     assert json.loads(run("status", study, "--json").stdout)["sessions"] == {}

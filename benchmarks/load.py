@@ -1,0 +1,484 @@
+"""People answering at once, with the time they think: how fast a server answers when 500,000 answers are stored.
+
+A real server (gunicorn) on loopback, on SQLite and on PostgreSQL, with one process and with two. Simulated
+people arrive, get their next items, load three images a trial, think three seconds on average and answer, while the
+admin pages' overview is opened every two seconds. The people live in one process that shares the machine's cores
+with the server: its own part of a core is printed.
+
+    python benchmarks/load.py                                       all cells of the table, some 15 minutes
+    python benchmarks/load.py --only sqlite --processes 2 --people 300
+    python benchmarks/load.py --only postgresql --soak 30           half an hour of 60 people, with memory
+    python benchmarks/load.py --export                              500,000 answers by HTTP, with memory
+
+The databases are made once in --folder, and used again.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from collect import patch_set
+from faults.breaking import Postgres
+from sqlalchemy import Connection, Engine, text
+
+from collection_app.database import migrate, open_database, read, write
+from collection_app.installation import freeze, install
+from collection_app.passwords import password_hash
+from collection_app.presets import as_toml, preset
+
+STORED, OPEN_ITEMS, TRIALS = 500_000, 30_000, 100
+PEOPLE = (10, 50, 100, 300)
+THINK_SECONDS = 3.0
+PASSWORD = "only for this benchmark"
+STUDY = preset("paper-2afc", training={})
+CONF = Path(__file__).resolve().parent.parent / "deploy" / "gunicorn.conf.py"
+_HOUR_MS = 3_600_000
+
+# One statement for both databases: numbers from 0 to :top.
+_NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < :top) "
+
+
+def fill(connection: Connection, now: int) -> None:
+    """Store 500,000 answers of 5,000 sessions: 100,000 items full, 30,000 that nobody has seen, 300 as installed."""
+    sessions, full = STORED // TRIALS, STORED // 5
+    digits = "substr('00000000000000000000000000000000', 1, 32 - length(CAST(i AS VARCHAR))) || CAST(i AS VARCHAR)"
+    per_ms = (7 * 24 * _HOUR_MS) // sessions  # they came over a week, the last an hour ago
+    began = f"(:now - 169 * {_HOUR_MS} + i * {per_ms})"
+
+    def run(statement: str, top: int, **values: Any) -> None:
+        connection.execute(text(statement), {"top": top - 1, **values})
+
+    run(
+        "INSERT INTO item (id, study_id, role, set_name, name, check_name, expected, ref, p0, p1, quota, filled, "
+        f"p1_left, priority) {_NUMBERS} SELECT 1000000 + i, 1, 'test', old.set_name || '-' || CAST(i % 6 AS VARCHAR), "
+        "'many-' || CAST(i AS VARCHAR), '', '', old.ref, old.p0, old.p1, 5, CASE WHEN i < :full THEN 5 ELSE 0 END, "
+        "CASE WHEN i >= :full THEN 0 WHEN i % 2 = 0 THEN 3 ELSE 2 END, (i * 7919) % 100003 FROM n "
+        "JOIN item AS old ON old.id = (SELECT min(id) FROM item WHERE role = 'test') + i % 300",
+        full + OPEN_ITEMS,
+        full=full,
+    )
+    run(
+        f"INSERT INTO participant (id, study_id, pseudonym) {_NUMBERS} SELECT 1000000 + i, 1, {digits} FROM n", sessions
+    )
+    run(
+        "INSERT INTO session (id, public_id, participant_id, number, platform, arrival_sha256, state, outcome, seed, "
+        f"simulated, arrived_at, started_at, finished_at, seen_at) {_NUMBERS} SELECT 1000000 + i, {digits}, "
+        f"1000000 + i, 0, 'local', {digits}, 'complete', 'complete', 0, TRUE, {began}, {began}, {began} + 400000, "
+        f"{began} + 400000 FROM n",
+        sessions,
+        now=now,
+    )
+    run(
+        "INSERT INTO assignment (id, session_id, participant_id, item_id, slot, side, state, holds) "
+        f"{_NUMBERS} SELECT 1000000 + i, 1000000 + i / {TRIALS}, 1000000 + i / {TRIALS}, 1000000 + i % :full, "
+        f"i % {TRIALS}, CASE WHEN (i / :full + i) % 2 = 0 THEN 'left' ELSE 'right' END, 'answered', TRUE FROM n",
+        STORED,
+        full=full,
+    )
+    run(
+        "INSERT INTO answer (id, assignment_id, attempt, choice, valid, use, reason, reaction_ms, input, focus_lost, "
+        f"answered_at, submitted_at) {_NUMBERS} SELECT '0000' || {digits}, 1000000 + i, 1, 'p0', TRUE, TRUE, '', 900, "
+        f"'keyboard', FALSE, 0, :now - 169 * {_HOUR_MS} + (i / {TRIALS}) * {per_ms} + (i % {TRIALS}) * 4000 FROM n",
+        STORED,
+        now=now,
+    )
+    for tier, rule, verdict in (
+        ("use", "sentinels obvious>=14 of 15", "used"),
+        ("pay", "part taken", "approve"),
+    ):
+        run(
+            f"INSERT INTO decision (session_id, tier, rule, verdict, reason, at) {_NUMBERS} "
+            "SELECT 1000000 + i, :tier, :rule, :verdict, '15 right, 0 wrong', :now FROM n",
+            sessions,
+            tier=tier,
+            rule=rule,
+            verdict=verdict,
+            now=now,
+        )
+
+
+def prepared(folder: Path, url: str, kind: str) -> None:
+    """Make the study with its stored answers, if it is not there from an earlier run."""
+    done = folder / f"{kind}.done"
+    (folder / "study.toml").write_text(as_toml(STUDY))
+    if done.exists():
+        return
+    began, engine = time.perf_counter(), open_database(url)
+    migrate(engine)
+    patches = folder / f"patches-{kind}"
+    items = patch_set(patches, 300)
+    write(engine, lambda c: install(c, STUDY, [items], folder=folder / f"images-{kind}"))
+    now = time.time_ns() // 1_000_000
+    write(engine, lambda c: freeze(c, STUDY, now, simulated=True))
+    write(engine, lambda c: fill(c, now))
+    if kind == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in ("pace", "item"):  # generated ids are past the ones above
+                connection.execute(text(f"VACUUM ANALYZE {table}"))
+            connection.execute(text("VACUUM ANALYZE"))
+            for table in ("participant", "session", "assignment", "item"):
+                connection.execute(text(f"SELECT setval('{table}_id_seq', 9000000)"))
+    else:
+        write(engine, lambda c: c.execute(text("ANALYZE")))
+    engine.dispose()
+    done.touch()
+    print(f"{kind}: {STORED} answers stored in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+@dataclass
+class Served:
+    """A running server: its port, and the processes it is made of."""
+
+    port: int
+    process: psutil.Process
+    log: Path
+
+    def workers(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+    def memory(self) -> float:
+        """Megabytes of all its processes, those they share counted once each."""
+        return sum(process.memory_info().rss for process in self.workers()) / 2**20
+
+    def seconds(self) -> float:
+        """Seconds of a core that it has used."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.workers())
+
+    def locked(self) -> int:
+        """How many errors of the database it has logged."""
+        return self.log.read_text().count('"database"')
+
+
+@contextmanager
+def server(folder: Path, url: str, processes: int) -> Iterator[Served]:
+    """Run gunicorn with the configuration that is delivered."""
+    environment = {**os.environ, "BAPPS_COLLECT_STUDY": str(folder / "study.toml"), "BAPPS_COLLECT_DATABASE": url}
+    environment |= {"BAPPS_COLLECT_KEY": "k" * 40, "BAPPS_COLLECT_ARRIVALS_PER_MINUTE": "0"}
+    environment |= {"BAPPS_COLLECT_PASSWORD_HASH": password_hash(PASSWORD), "BAPPS_COLLECT_PORT": "0"}
+    environment |= {"BAPPS_COLLECT_PROCESSES": str(processes), "BAPPS_COLLECT_REHEARSAL": "true"}
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "gunicorn", "--config", str(CONF), "collection_app.wsgi:application()"]
+    with log.open("w") as file:
+        process = subprocess.Popen(command, env=environment, stderr=file, stdout=file)
+    try:
+        port = 0
+        while not port or log.read_text().count('"serving"') < processes:
+            if process.poll() is not None:
+                raise AssertionError(log.read_text())
+            time.sleep(0.2)
+            port = next(
+                (
+                    int(line.rsplit(":", 1)[1].split()[0])
+                    for line in log.read_text().splitlines()
+                    if "Listening at" in line
+                ),
+                0,
+            )
+        yield Served(port, psutil.Process(process.pid), log)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass
+class Seen:
+    """What the people saw: seconds of every request by kind, and what was not as it should be."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    wrong: Counter[str] = field(default_factory=Counter)
+    complete: int = 0
+
+    def percentiles(self, kind: str) -> str:
+        if not self.seconds[kind]:
+            return "-"
+        return " / ".join(f"{1000 * value:.0f}" for value in np.percentile(self.seconds[kind], [50, 95, 99]))
+
+
+class Wire:
+    """One connection that is kept open, as a browser does; the least that HTTP/1.1 asks of a client."""
+
+    def __init__(self, port: int, seen: Seen) -> None:
+        self._port, self._seen = port, seen
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, kind: str, path: str, *, body: object = None, token: str = "") -> Any:
+        """Send a request until it is answered, note how long it took, and give its content."""
+        content = b"" if body is None else json.dumps(body).encode()
+        head = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"Authorization: Bearer {token}\r\n" if token else ""
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
+        message = head.encode() + b"\r\n" + content
+        began = time.perf_counter()
+        for _ in range(20):
+            try:
+                status, reply = await self._once(message)
+                break
+            except (OSError, asyncio.IncompleteReadError):  # closed by the server in the meantime: send it again
+                self.close()
+        else:
+            raise AssertionError(f"no answer to {path}")
+        self._seen.seconds[kind].append(time.perf_counter() - began)
+        if status != 200:
+            self._seen.wrong[f"{kind} {status}"] += 1
+            return None
+        return json.loads(reply) if kind != "image" else reply
+
+    async def _once(self, message: bytes) -> tuple[int, bytes]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        writer.write(message)
+        head = await reader.readuntil(b"\r\n\r\n")
+        lines = head.decode().lower().split("\r\n")
+        length = next(int(line[15:]) for line in lines if line.startswith("content-length:"))
+        reply = await reader.readexactly(length)
+        if "connection: close" in lines:
+            self.close()
+        return int(lines[0].split()[1]), reply
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+async def person(port: int, seen: Seen, chance: random.Random, until: float) -> None:
+    """One person after another in one place: arrives, answers, leaves when the session is complete."""
+    while time.monotonic() < until:
+        wire = Wire(port, seen)
+        try:
+            await session(wire, seen, chance, until)
+        finally:
+            wire.close()
+
+
+async def session(wire: Wire, seen: Seen, chance: random.Random, until: float) -> None:
+    arrival = {"key": uuid.uuid4().hex, "parameters": {"id": uuid.uuid4().hex}}
+    state = await wire.ask("arrival", "/api/arrivals", body=arrival)
+    if state is None:
+        await asyncio.sleep(1)
+        return
+    token = state["token"]
+    state = await wire.ask("start", "/api/start", body={"consent_sha256": state["consent_sha256"]}, token=token)
+    if state is None or state["outcome"]:
+        seen.wrong["no work"] += 1
+        await asyncio.sleep(1)
+        return
+    while trials := (await wire.ask("items", "/api/trials?limit=20", token=token))["trials"]:
+        for trial in trials:
+            thinking = asyncio.create_task(asyncio.sleep(chance.lognormvariate(math.log(THINK_SECONDS) - 0.08, 0.4)))
+            for place in ("reference", "left", "right"):
+                await wire.ask("image", f"/images/{trial[place]}")
+            await thinking
+            if time.monotonic() > until:
+                return
+            answer = {"id": str(uuid.uuid4()), "slot": trial["slot"], "choice": chance.choice(["left", "right"])}
+            answer |= {"reaction_ms": 900.0, "answered_at": 0, "input": "keyboard"}
+            await wire.ask("answer", "/api/answers", body={"answers": [answer]}, token=token)
+    if await wire.ask("finish", "/api/finish", body={}, token=token):
+        seen.complete += 1
+
+
+class Admin:
+    """Somebody who runs the study, logged in."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}/admin"
+        self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open
+        page = self._open(f"{self._url}/login").read().decode()
+        token = page.split('name="form_token" value="')[1].split('"')[0]
+        self._open(f"{self._url}/login", data=f"form_token={token}&password={PASSWORD.replace(' ', '+')}".encode())
+
+    def look(self) -> float:
+        """Open the overview; give the seconds it took."""
+        began = time.perf_counter()
+        assert b"Progress" in self._open(f"{self._url}/").read()
+        return time.perf_counter() - began
+
+    def export(self, kind: str) -> tuple[float, int]:
+        """Fetch all answers; give seconds and bytes."""
+        began, size = time.perf_counter(), 0
+        with self._open(f"{self._url}/export.{kind}") as reply:
+            while piece := reply.read(1 << 16):
+                size += len(piece)
+        return time.perf_counter() - began, size
+
+
+async def crowd(served: Served, admin: Admin, seen: Seen, people: int, seconds: float, *, ramp: float) -> None:
+    """Let people come one after another within `ramp` seconds, and look at the overview every two seconds."""
+    until = time.monotonic() + seconds
+
+    async def come(number: int) -> None:
+        await asyncio.sleep(ramp * number / people)
+        await person(served.port, seen, random.Random(number), until)
+
+    async def look() -> None:
+        while time.monotonic() < until:
+            seen.seconds["dashboard"].append(await asyncio.to_thread(admin.look))
+            await asyncio.sleep(2)
+
+    await asyncio.gather(look(), *map(come, range(people)))
+
+
+def cell(kind: str, processes: int, people: int, served: Served, *, seconds: float) -> None:
+    """Measure one cell of the table."""
+    seen, admin = Seen(), Admin(served.port)
+    ramp = max(5.0, people * 60 / 1000)  # a thousand arrivals a minute
+    mine, theirs, began = time.process_time(), served.seconds(), time.perf_counter()
+    before = len(seen.seconds["answer"])
+    asyncio.run(crowd(served, admin, seen, people, seconds, ramp=ramp))
+    took = time.perf_counter() - began
+    requests = sum(map(len, seen.seconds.values()))
+    steady = (len(seen.seconds["answer"]) - before) / (took - ramp / 2)
+    parts = " | ".join(seen.percentiles(name) for name in ("arrival", "start", "answer", "items", "image", "dashboard"))
+    print(
+        f"| {kind} | {processes} | {people} | {steady:.1f} | {requests / took:.0f} | {parts} | "
+        f"{(served.seconds() - theirs) / took:.2f} | {(time.process_time() - mine) / took:.2f} | "
+        f"{served.memory():.0f} | {sum(seen.wrong.values())} |",
+        flush=True,
+    )
+    if seen.wrong:
+        print(dict(seen.wrong), served.log.read_text()[-2000:])
+
+
+HEADER = (
+    "| database | processes | people | answers/s | requests/s | arrival | start | answer | next items | image | "
+    "dashboard | server cores | people's cores | MB | errors |\n|" + "---|" * 15
+)
+
+
+def soak(kind: str, processes: int, served: Served, engine: Engine, *, minutes: float, people: int) -> None:
+    """Let people answer for long; print memory, errors and latencies as they go."""
+    admin, began = Admin(served.port), time.monotonic()
+    seen, total = Seen(), Counter[str]()
+    stored = read(engine, lambda c: c.scalar(text("SELECT sum(answers) FROM pace")))
+    print(
+        f"{kind}, {processes} processes, {people} people; minutes: MB, answers/s, answer and dashboard p50/p95/p99 ms"
+    )
+    piece = min(300.0, minutes * 60)
+
+    async def report(until: float) -> None:
+        nonlocal seen
+        while time.monotonic() < until:
+            await asyncio.sleep(min(60.0, piece))
+            print(
+                f"{(time.monotonic() - began) / 60:5.1f}: {served.memory():.0f} MB, "
+                f"{len(seen.seconds['answer']) / 60:.1f}/s, {seen.percentiles('answer')}, "
+                f"{seen.percentiles('dashboard')}, {seen.complete} complete, {dict(seen.wrong)}, "
+                f"{served.locked()} database errors",
+                flush=True,
+            )
+            total["answers"] += len(seen.seconds["answer"])
+            total["wrong"] += sum(seen.wrong.values())
+            seen.seconds.clear()
+            seen.wrong.clear()
+
+    async def both() -> None:
+        until = time.monotonic() + minutes * 60
+        await asyncio.gather(crowd(served, admin, seen, people, minutes * 60, ramp=20), report(until))
+
+    asyncio.run(both())
+    total["answers"] += len(seen.seconds["answer"])
+    now = read(engine, lambda c: c.scalar(text("SELECT sum(answers) FROM pace")))
+    print(f"{total['answers']} answers acknowledged, {now - stored} stored; {total['wrong']} wrong replies", flush=True)
+
+
+def exports(kind: str, processes: int, served: Served) -> None:
+    """Fetch all answers in every format, with the server's memory before and its highest while it writes."""
+    admin = Admin(served.port)
+    for name in ("csv", "parquet"):
+        before = served.memory()
+        with Highest(served) as highest:
+            seconds, size = admin.export(name)
+        print(
+            f"{kind}, {processes}: export.{name} {size / 2**20:.0f} MB in {seconds:.1f} s; "
+            f"memory {before:.0f} MB before, {highest.found:.0f} MB at most",
+            flush=True,
+        )
+
+
+class Highest:
+    """The highest memory of a server while a block runs."""
+
+    def __init__(self, served: Served) -> None:
+        from threading import Event, Thread
+
+        self._served, self._over, self.found = served, Event(), 0.0
+        self._thread = Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            self.found = max(self.found, self._served.memory())
+
+    def __enter__(self) -> "Highest":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@contextmanager
+def database(folder: Path, kind: str) -> Iterator[str]:
+    """The address of a database of a kind in a folder."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/load.sqlite"
+        return
+    postgres = Postgres(folder / "pg")
+    try:
+        yield postgres.url
+    finally:
+        postgres.end()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where the databases are made, or were [default: a temporary one]")
+    parser.add_argument("--only", choices=("sqlite", "postgresql"))
+    parser.add_argument("--processes", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--people", type=int, nargs="*", default=list(PEOPLE))
+    parser.add_argument("--seconds", type=float, default=40, help="of each cell")
+    parser.add_argument("--soak", type=float, help="minutes of 60 people, instead of the table")
+    parser.add_argument("--export", action="store_true", help="exports, instead of the table")
+    parser.add_argument("--prepare", action="store_true", help="make the databases, and nothing else")
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="load-"))
+    folder.mkdir(exist_ok=True)
+    if not (options.soak or options.export or options.prepare):
+        print(HEADER)
+    for kind in [options.only] if options.only else ["sqlite", "postgresql"]:
+        with database(folder, kind) as url:
+            prepared(folder, url, kind)
+            for processes in [] if options.prepare else options.processes:
+                with server(folder, url, processes) as served:
+                    if options.soak:
+                        engine = open_database(url)
+                        soak(kind, processes, served, engine, minutes=options.soak, people=60)
+                        engine.dispose()
+                    elif options.export:
+                        exports(kind, processes, served)
+                    else:
+                        for people in options.people:
+                            cell(kind, processes, people, served, seconds=options.seconds)
+
+
+if __name__ == "__main__":
+    main()
