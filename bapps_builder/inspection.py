@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bapps_builder.dataset import parse_label
 from bapps_builder.enlargement import patch_of
 from bapps_builder.errors import BappsError
-from bapps_builder.images import read_image
+from bapps_builder.images import decode_image
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 from bapps_builder.near_duplicates import SIDE, perceptual_hashes, thumbnail
 from bapps_builder.official import FILE_SIDE, SMALLER_FILE_SIDE
@@ -79,7 +79,7 @@ def inspect_items(job: Job) -> Inspection:
     identical = np.zeros(size, bool)
     thumbnails = np.zeros((size, SIDE, SIDE), np.uint8)
     for index in range(size):
-        paths = {role: Path(f"{places[role]}/{files[index]}") for role, files in job.files.items()}
+        paths = {role: f"{places[role]}/{files[index]}" for role, files in job.files.items()}
         fractions[index] = _label(paths[label], problems)
         images = {role: _image(job, role, index, paths[role], problems) for role in roles}
         decoded = {role: image for role, image in images.items() if image is not None}
@@ -87,7 +87,7 @@ def inspect_items(job: Job) -> Inspection:
             continue
         if len({image.shape for image in decoded.values()}) > 1:
             shapes = ", ".join(f"{role} {image.shape[1]}x{image.shape[0]}" for role, image in decoded.items())
-            problems.append(("size", f"{paths[label].stem} ({shapes})"))
+            problems.append(("size", f"{Path(paths[label]).stem} ({shapes})"))
             continue
         original = decoded[roles[0]]
         sides[index] = original.shape[:2]
@@ -97,26 +97,34 @@ def inspect_items(job: Job) -> Inspection:
     return Inspection(tuple(problems), sides, fractions, identical, hashes, detailed)
 
 
-def _label(path: Path, problems: list[tuple[str, str]]) -> float:
+def _content(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path an image is an eighth of all the work
+        return file.read()
+
+
+def _label(path: str, problems: list[tuple[str, str]]) -> float:
     try:
-        array = parse_label(path.read_bytes(), name=str(path))
+        array = parse_label(_content(path), name=path)
     except (BappsError, OSError) as error:
-        problems.append(("label", f"{path.stem} ({error})"))
+        problems.append(("label", f"{Path(path).stem} ({error})"))
         return np.nan
     if array.dtype.str != "<f4" or array.shape != (1,):
-        problems.append(("label", f"{path.stem} (not float32 of shape (1,))"))
+        problems.append(("label", f"{Path(path).stem} (not float32 of shape (1,))"))
     return float(array.reshape(()))
 
 
-def _image(job: Job, role: str, index: int, path: Path, problems: list[tuple[str, str]]) -> Pixels | None:
+def _image(job: Job, role: str, index: int, path: str, problems: list[tuple[str, str]]) -> Pixels | None:
     try:
-        image = read_image(path)
+        image = decode_image(_content(path), name=path)
     except BappsError as error:
         problems.append(("decodable", str(error)))
         return None
+    except OSError as error:
+        problems.append(("decodable", f"{path}: cannot be read: {error.strerror or error}"))
+        return None
     if job.digests and pixel_digest(image) != job.digests[role][index]:
-        problems.append(("hash", f"{role}/{path.stem}"))
+        problems.append(("hash", f"{role}/{Path(path).stem}"))
     official = image.shape[0] == image.shape[1] and len(image) in (FILE_SIDE, SMALLER_FILE_SIDE)
     if job.enlarged and official and patch_of(image) is None:
-        problems.append(("enlargement", f"{role}/{path.stem}"))
+        problems.append(("enlargement", f"{role}/{Path(path).stem}"))
     return image
