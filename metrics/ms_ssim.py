@@ -18,15 +18,19 @@ Large images are not shrunk first: that is what the scales are for. All arithmet
 
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+from bapps_builder.compiled import compiled
 from bapps_builder.errors import MetricError
-from metrics.metric import Metric, identity
-from metrics.pieces import contrast, embedding
+from metrics.chunks import in_chunks
+from metrics.metric import Images, Metric
+from metrics.planes import LEVELS
 from metrics.registry import register_metric
-from metrics.ssim import K1, K2, WANG_2004
+from metrics.ssim import K1, K2, WANG_2004, structure_and_similarity
 from metrics.tensors import check_unit_pair
 from metrics.windows import windowed
 
@@ -72,6 +76,35 @@ def ms_ssim(a: Tensor, b: Tensor, *, scales: int = 5) -> Tensor:
     return product.mean(1)
 
 
+def ms_ssim_of_bytes(a: Images, b: Images, *, scales: int = 5) -> NDArray[np.float64]:
+    """`ms_ssim` of uint8 images (N, H, W, 3), many times as fast, for where no gradient is wanted."""
+    product = np.ones(a.shape[::3])
+    *finer, coarsest = WEIGHTS[scales]
+    x, y = a, b
+    for weight in finer:
+        structure, _ = structure_and_similarity(x, y, WANG_2004, data_range=LEVELS)
+        product *= structure.clip(min=0) ** weight
+        x, y = _halved_pixels(x), _halved_pixels(y)
+    _, similarity = structure_and_similarity(x, y, WANG_2004, data_range=LEVELS)
+    return (product * similarity.clip(min=0) ** coarsest).mean(1)
+
+
+@compiled
+def _halved_pixels(images: NDArray[np.generic]) -> NDArray[np.float64]:
+    """As `_halved`, (N, H, W, C)."""
+    count, height, width, channels = images.shape
+    result = np.empty((count, (height + 1) // 2, (width + 1) // 2, channels))
+    for n in range(count):
+        for i in range(result.shape[1]):
+            above, below = images[n, 2 * i], images[n, min(2 * i + 1, height - 1)]
+            for j in range(result.shape[2]):
+                left, right = 2 * j, min(2 * j + 1, width - 1)
+                for k in range(channels):
+                    total = float(above[left, k]) + above[right, k] + below[left, k] + below[right, k]
+                    result[n, i, j, k] = total / 4
+    return result
+
+
 def _moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Of each window: mean x mean y, mean x² + mean y², the covariance, and the sum of the two variances."""
     # The variances are needed as their sum only, so x² and y² share a plane.
@@ -114,14 +147,12 @@ def _metric(scales: int, weights: str) -> Metric:
             name=f"ms-ssim-{scales}",
             description=f"1 - MS-SSIM, {scales} scales, {weights}, 11x11 Gaussian window, sigma 1.5, "
             "mean over R, G, B, negative structure 0",
-            embed=_embed,
-            contrast=contrast(partial(ms_ssim, scales=scales)),
+            contrast=in_chunks(partial(ms_ssim_of_bytes, scales=scales)),
             head=lambda similarity: 1 - similarity,
             smallest_side=smallest_side(scales),
         )
     )
 
 
-_embed = embedding(identity)
 MS_SSIM_3 = _metric(3, "the paper's first weights over their sum")
 MS_SSIM_5 = _metric(5, "the paper's weights")

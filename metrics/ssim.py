@@ -84,11 +84,21 @@ def structural_similarity(
     -------
     array of shape (N,), 1 for equal images
     """
-    sums = np.empty(len(a))
+    return structure_and_similarity(a, b, window, data_range=data_range)[1].mean(1)
+
+
+def structure_and_similarity(
+    a: NDArray[np.generic], b: NDArray[np.generic], window: Window, *, data_range: float
+) -> Floats:
+    """Means over inner positions of contrast times structure (eq. 9 and 10) and of SSIM: (2, N, C).
+
+    Parameters as of `structural_similarity`.
+    """
+    count, height, width, channels = a.shape
+    sums = np.empty((2, count, channels))
     constants = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     _sums(a, b, window.taps, window.covariance_factor, constants, sums)
-    _, height, width, channels = a.shape
-    return sums / (channels * (height - window.side + 1) * (width - window.side + 1))
+    return sums / ((height - window.side + 1) * (width - window.side + 1))
 
 
 @compiled
@@ -100,7 +110,7 @@ def _sums(
     constants: tuple[float, float],
     sums: Floats,
 ) -> None:
-    """Sums of eq. 13 over channels and inner positions, images (N, H, W, C) to (N,).
+    """Sums over inner positions of contrast times structure and of eq. 13, images (N, H, W, C) to (2, N, C).
 
     x² and y² enter eq. 13 as a sum only, so their windowed variances need one plane: that of (x - y)²,
     which is exactly 0 for equal images.
@@ -113,8 +123,8 @@ def _sums(
     along = np.empty((height, 4, inner_width))
     windowed = np.empty((4, inner_width))
     for image in range(n):
-        total = 0.0
         for channel in range(channels):
+            structure_total = similarity_total = 0.0
             for i in range(height):
                 for j in range(width):
                     x, y = float(a[image, i, j, channel]), float(b[image, i, j, channel])
@@ -140,8 +150,10 @@ def _sums(
                     means, gap = 2 * x * y, (x - y) ** 2
                     covariances = covariance_factor * (2 * windowed[3, j] - means)
                     variances = covariances + covariance_factor * (windowed[2, j] - gap)
-                    total += (means + c1) * (covariances + c2) / ((means + gap + c1) * (variances + c2))
-        sums[image] = total
+                    structure = (covariances + c2) / (variances + c2)
+                    structure_total += structure
+                    similarity_total += structure * (means + c1) / (means + gap + c1)
+            sums[0, image, channel], sums[1, image, channel] = structure_total, similarity_total
 
 
 def ssim(a: Images, b: Images) -> Floats:
