@@ -5,6 +5,7 @@ with any interruptions, gives the same files.
 """
 
 import importlib.metadata
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -194,8 +195,8 @@ def tool(command: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide on pixels, and on the bytes they are kept in."""
-    isal = importlib.metadata.version("isal")
-    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__, "isal": isal}
+    zlib_version = zlib.ZLIB_RUNTIME_VERSION
+    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__, "zlib": zlib_version}
 
 
 def _make_all(
