@@ -14,14 +14,15 @@ import click
 from sqlalchemy import Engine
 
 from bapps_builder.console import Command, note, progress
-from collection_app.database import migrate, open_database, read, write
+from collection_app.database import read, write
 from collection_app.export import cell
 from collection_app.installation import find
 from collection_app.pay import Line, Verdict, decide, pay_lines
 from collection_app.paying import send, settle, unclear
 from collection_app.running import wall_clock
 from collection_app.sessions import Step
-from collection_app.settings import Settings, database_url, settings_from
+from collection_app.settings import Settings, settings_from
+from collection_app.starting import engine_of
 from collection_app.study import Study, StudyError, read_study
 from collection_app.submissions import note_submissions
 
@@ -86,7 +87,7 @@ def pay(
       bapps-collect pay study.toml --send
     """
     study, settings = read_study(file), settings_from(database=database)
-    engine = _engine(file, settings)
+    engine = engine_of(file, settings)
     step = Step(study, read(engine, lambda c: find(c, study).id), wall_clock(), secrets.token_bytes)
     if settled:
         _settle(engine, *settled, by=by)
@@ -165,12 +166,3 @@ def _row(line: Line) -> dict[str, Any]:
         "payment_key": "key",
     }
     return {name: values[renamed.get(name, name)] for name in COLUMNS}
-
-
-def _engine(file: Path, settings: Settings) -> Engine:
-    engine = open_database(database_url(settings, file))
-    path = engine.url.database
-    if engine.dialect.name == "sqlite" and path and not Path(path).exists():
-        raise StudyError(f"{path}: no such database; run `bapps-collect init` first")
-    migrate(engine)
-    return engine
