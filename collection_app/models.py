@@ -98,6 +98,14 @@ class Item(Base):
         ),
         # What progress is summed along, without looking at the items.
         Index("ix_item_progress", "study_id", "role", "set_name", "quota", "filled"),
+        # The few with a known answer, which every session draws some of.
+        Index(
+            "ix_item_check",
+            "study_id",
+            "check_name",
+            sqlite_where=text("role <> 'test'"),
+            postgresql_where=text("role <> 'test'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
