@@ -11,7 +11,7 @@ interrupted pass goes on with the next part.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bapps_builder.atomic import replaced_whole
-from bapps_builder.dataset import LoadMode
+from bapps_builder.dataset import LoadMode, mapped_ahead
 from metrics.lpips import LPIPS
 from metrics.metric import Precision
 from metrics.training.features import squared_differences
-from metrics.training.judgments import Judgments
+from metrics.training.judgments import Indices, Judgments
 from metrics.training.processes import Processes
 from metrics.training.recipe import TrainingError
 from metrics.weights import tensors_digest
@@ -76,7 +76,8 @@ def averages_of(
 ) -> Averages:
     """Open the rows of judgments, computing those parts that are not in the cache yet.
 
-    Several processes share the work, and see one cache.
+    Several processes share the work, and see one cache. Within one, each of `threads` threads takes some items
+    through the trunk by itself, so the rows do not depend on how many there are.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def averages_of(
             continue
         rows = _computed(module, judgments, part, load, precision, threads, advance)
         with replaced_whole(part.path) as temporary:
-            np.save(temporary, (np.concatenate(list(rows)) * SCALE).astype(np.float16))
+            np.save(temporary, (rows * SCALE).astype(np.float16))
     processes.wait()
     return Averages(
         parts=tuple(_mapped(part, channels) for part in work),
@@ -124,18 +125,25 @@ def _computed(
     precision: Precision,
     threads: int,
     advance: Callable[[int], None],
-) -> Iterator[Rows]:
+) -> Rows:
     portions = [
         np.arange(first, min(first + _AT_A_TIME, part.start + part.count))
         for first in range(part.start, part.start + part.count, _AT_A_TIME)
     ]
-    for indices, batches in judgments.decoded(portions, load=load, threads=threads):
-        for batch in batches:
-            yield averaged(squared_differences(module, batch, precision))
-        advance(len(indices))
+
+    @torch.no_grad()
+    def rows_of(indices: Indices) -> Rows:
+        batches = judgments.read(indices, load=load)
+        return np.concatenate([averaged(squared_differences(module, batch, precision)) for batch in batches])
+
+    found = []
+    with mapped_ahead(rows_of, portions, threads=threads) as done:
+        for rows in done:
+            found.append(rows)
+            advance(len(rows))
+    return np.concatenate(found)
 
 
-@torch.no_grad()
 def averaged(squares: list[tuple[Tensor, Tensor]]) -> Rows:
     """Rows (N, 4, K) of squared differences of each layer: m of both pairs, then s of both."""
     layers = []

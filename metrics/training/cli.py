@@ -107,7 +107,7 @@ def _training(mode: Any) -> click.Command:
         show_default=True,
         help="Steps between checkpoints inside an epoch; 0: only after epochs.",
     )
-    @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="That decode images.")
+    @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="That read images.")
     @click.option(
         "--cache",
         type=click.Path(path_type=Path),
@@ -183,6 +183,7 @@ def trunk(net: str, method: str, photos: Path, out: Path | None, crops: int, pat
 
     from bapps_builder.atomic import check_writable, replaced_whole
     from metrics.kmeans import kmeans_trunk, random_crops, scaled
+    from metrics.training.processes import torch_threads
     from metrics.trunks import trunk_specs
     from metrics.weights import default_cache
 
@@ -194,7 +195,7 @@ def trunk(net: str, method: str, photos: Path, out: Path | None, crops: int, pat
     check_writable(out)
     rng = np.random.default_rng(seed)
     images = scaled(random_crops(photos, count=crops, rng=rng))
-    with progress(None, "layers") as advance:
+    with progress(None, "layers") as advance, torch_threads(1):
         tensors = kmeans_trunk(trunk_specs()[net], images, rng=rng, patches=patches, advance=advance)
     about = {"net": net, "method": method, "crops": crops, "patches": patches, "seed": seed}
     with replaced_whole(out) as temporary:

@@ -208,7 +208,9 @@ def scores(module: LPIPS, distances: Distances, judgments: Judgments, *, process
     device = next(module.parameters()).device
     payoffs = processes.summed(payoffs.to(device)).cpu()
     if not bool(payoffs.isfinite().all()):
-        raise TrainingError("a validation distance is not a number; try a lower --lr")
+        raise TrainingError(
+            "a validation distance is not a number; nothing was written since the last checkpoint; try a lower --lr"
+        )
     starts = judgments.starts
     return tuple(float(payoffs[a:b].mean()) for a, b in pairwise(starts))
 

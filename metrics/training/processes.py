@@ -1,7 +1,8 @@
-"""Several processes that train together, as torchrun starts them; one process alone is the simplest case.
+"""Several processes that train together, as torchrun starts them, and the threads of each.
 
-Each takes its share of every batch and sums over the shares, so that the arithmetic is that of one
-process up to the order of sums.
+One process alone is the simplest case. Each takes its share of every batch and sums over the shares, so that
+the arithmetic is that of one process up to the order of sums. Several threads of torch share out one sum, and
+on a busy machine not always in the same way; so a run takes one, unless it is told otherwise.
 """
 
 import os
@@ -26,10 +27,6 @@ class Processes:
         """Whether this is the one that writes files and talks."""
         return self.rank == 0
 
-    def share(self, items: Tensor) -> Tensor:
-        """Every n-th of some items, of n processes."""
-        return items[self.rank :: self.count]
-
     def summed(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""
         if self.count > 1:
@@ -50,6 +47,17 @@ class Processes:
         """Wait until all have come here."""
         if self.count > 1:
             dist.barrier()
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute in so many threads, here and in threads that are started within."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

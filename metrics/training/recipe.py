@@ -68,6 +68,14 @@ class Recipe:
     exact: bool = field(default=False, metadata=_about("lin goes through the images in every epoch, instead of once."))
     precision: Precision = field(default="fp32", metadata=_about("Of the convolutions."))
     device: str = field(default="cpu", metadata=_about("Torch device, such as cuda."))
+    torch_threads: int = field(
+        default=1,
+        metadata=_about(
+            "Threads in which torch computes on the CPU. A run on 1 repeats to the bit; on more, sums may be added in "
+            "another order.",
+            least=1,
+        ),
+    )
     trunk: str = field(
         default="",
         metadata=_about(

@@ -11,7 +11,7 @@ from metrics.training.averages import averages_of
 from metrics.training.distances import Distances, FromAverages, FromImages
 from metrics.training.judgments import Judgments, check_informative, open_judgments
 from metrics.training.loop import Epoch, Learner, Position, adam, fit, scores
-from metrics.training.processes import Processes, joined
+from metrics.training.processes import Processes, joined, torch_threads
 from metrics.training.recipe import Recipe
 from metrics.training.run import About, Run
 from metrics.training.start import needs_own_trunk, starting_module, starting_ranking
@@ -38,7 +38,7 @@ class Settings:
     checkpoint_every : int
         Steps between checkpoints inside an epoch; 0: only after epochs.
     threads : int
-        That decode images.
+        That decode images, and take them through a frozen trunk.
     """
 
     data: Path
@@ -61,7 +61,7 @@ def train(
     DatasetError, ImageError, WeightsError
         If data or weights cannot be had.
     """
-    with joined(recipe.device) as (processes, device):
+    with joined(recipe.device) as (processes, device), torch_threads(recipe.torch_threads):
         if processes.first:
             return _train(recipe, settings, processes, device, progress, say)
         return _train(recipe, settings, processes, device, _silent, lambda _: None)

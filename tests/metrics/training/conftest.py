@@ -1,11 +1,9 @@
 """A small judged dataset for the tests of training."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from bapps_builder.images import encode_png
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
@@ -39,13 +37,3 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_items(root, "2afc", "val/tied", 4, seed=4, tied=True)
     write_items(root, "jnd", "val/same", 4, seed=5)
     return root
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sums by several threads may differ in their last bits, and threads of busy machines wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # for the processes that a test starts
-    yield
-    torch.set_num_threads(before)

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,9 @@ from bapps_builder.images import read_image
 from metrics.lpips import LPIPS
 from metrics.metric import Setup
 from metrics.registry import load
+from metrics.training import session
 from metrics.training.cli import train
+from metrics.training.recipe import Recipe
 from metrics.weights import read_torch
 
 COMMAND = [sys.executable, "-m", "metrics.training.cli"]
@@ -106,11 +110,32 @@ def test_a_run_is_a_metric_and_a_module(lin: Path, shared_data: Path) -> None:
     assert metric(a, b)[0] != pytest.approx(load("lpips-alex")(a, b)[0], rel=1e-2)
 
 
-def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(judged: Path, tmp_path: Path) -> None:
-    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        succeeded(*arguments("lin", judged, tmp_path / name, *SHORT, "--exact", "--seed", seed))
+@pytest.mark.parametrize("more", [[], ["--exact"]], ids=["fast", "exact"])
+def test_the_same_command_gives_the_same_bytes_and_another_seed_does_not(
+    judged: Path, tmp_path: Path, more: list[str]
+) -> None:
+    for name, seed, threads, cores in (("a", "1", "1", 1), ("b", "1", "3", 2), ("c", "2", "1", 2)):
+        cache = ["--cache", str(tmp_path / f"cache-{name}"), "--threads", threads]
+        before = torch.get_num_threads()
+        torch.set_num_threads(cores)
+        succeeded(*arguments("lin", judged, tmp_path / name, *SHORT, *more, *cache, "--seed", seed))
+        assert torch.get_num_threads() == cores
+        torch.set_num_threads(before)
     assert content(tmp_path / "a") == content(tmp_path / "b")
     assert content(tmp_path / "a")["lpips.safetensors"] != content(tmp_path / "c")["lpips.safetensors"]
+
+
+def test_torch_computes_in_as_many_threads_as_the_recipe_says(judged: Path, tmp_path: Path) -> None:
+    @contextmanager
+    def counting(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+        yield lambda _: counted.append(torch.get_num_threads())
+
+    for wanted in (1, 3):
+        counted: list[int] = []
+        recipe = Recipe("lin", "alex", ("train/a",), epochs=1, decay_epochs=0, torch_threads=wanted)
+        settings = session.Settings(judged, tmp_path / str(wanted), cache=tmp_path / "cache")
+        session.train(recipe, settings, progress=counting)
+        assert counted[-1] == wanted  # while it took steps
 
 
 @pytest.mark.parametrize("mode", ["tune", "scratch"])
