@@ -2,8 +2,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
-.PHONY: help demo test test-slow check fix bench lock
+.PHONY: help demo test test-slow check docs fix bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,10 +27,15 @@ test: .venv ## Run the tests, but for the slow ones
 test-slow: .venv ## Run the slow tests
 	$(BIN)/pytest -m slow
 
-check: .venv ## Check format, lint and types; change nothing
+check: .venv ## Check format, lint, types and documentation; change nothing
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
+	$(SPHINX)
+
+docs: .venv ## Build the documentation into docs/_build/html
+	$(SPHINX)
+	@echo docs/_build/html/index.html
 
 fix: .venv ## Format, and mend what the linter can
 	$(BIN)/ruff format

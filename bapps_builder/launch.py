@@ -10,26 +10,41 @@ from collections.abc import Callable
 
 from bapps_builder.console import BadInput, check_packages
 
+# Name of each command's function here: where its click command is.
+COMMANDS = {
+    "build": ("bapps_builder.cli", "build"),
+    "collect": ("collection_app.cli", "collect"),
+    "consistency": ("analysis.consistency_cli", "consistency"),
+    "distance": ("metrics.cli", "distance"),
+    "distort": ("distortions.cli", "distort"),
+    "mos": ("analysis.mos_cli", "mos"),
+    "report": ("analysis.report_cli", "report"),
+    "score": ("analysis.cli", "score"),
+    "train": ("metrics.training.cli", "train"),
+    "weights": ("metrics.cli", "weights"),
+}
 
-def _launcher(module: str, command: str) -> Callable[[], None]:
+
+def _launcher(name: str) -> Callable[[], None]:
     def launch() -> None:
         try:
             check_packages()
         except BadInput as error:
             error.show()
             sys.exit(error.exit_code)
+        module, command = COMMANDS[name]
         getattr(importlib.import_module(module), command)()
 
     return launch
 
 
-build = _launcher("bapps_builder.cli", "build")
-collect = _launcher("collection_app.cli", "collect")
-consistency = _launcher("analysis.consistency_cli", "consistency")
-distance = _launcher("metrics.cli", "distance")
-distort = _launcher("distortions.cli", "distort")
-mos = _launcher("analysis.mos_cli", "mos")
-report = _launcher("analysis.report_cli", "report")
-score = _launcher("analysis.cli", "score")
-train = _launcher("metrics.training.cli", "train")
-weights = _launcher("metrics.cli", "weights")
+build = _launcher("build")
+collect = _launcher("collect")
+consistency = _launcher("consistency")
+distance = _launcher("distance")
+distort = _launcher("distort")
+mos = _launcher("mos")
+report = _launcher("report")
+score = _launcher("score")
+train = _launcher("train")
+weights = _launcher("weights")

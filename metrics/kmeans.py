@@ -30,7 +30,8 @@ ITERATIONS = 20
 # Added to eigenvalues before division, relative to the largest: directions that hold nothing but rounding
 # errors would be blown up to the size of the others.
 _FLOOR = 1e-5
-_CHUNK = 64
+# Images at once: all windows of a layer of VGG on sixteen are 150 MB.
+_CHUNK = 16
 
 
 def kmeans_file(net: str, store: WeightStore) -> Path:
@@ -118,7 +119,7 @@ def kmeans_trunk(
     """
     trunk = Trunk(spec).eval()
     for convolution in _convolutions(trunk):
-        seen = _patches(convolution, _inputs(trunk, convolution, images), patches, rng)
+        seen = _patches(trunk, convolution, images, patches, rng)
         outputs = convolution.out_channels
         if len(seen) < outputs:
             raise WeightsError(f"{len(seen)} patches for {outputs} filters; take more crops")
@@ -168,7 +169,7 @@ class _Reached(Exception):
     """The forward pass came to the convolution whose input is wanted."""
 
 
-def _inputs(trunk: Trunk, convolution: nn.Conv2d, images: Tensor) -> Tensor:
+def _input(trunk: Trunk, convolution: nn.Conv2d, images: Tensor) -> Tensor:
     """What a convolution gets when the trunk sees images; layers behind it do not run."""
     found: list[Tensor] = []
 
@@ -178,25 +179,24 @@ def _inputs(trunk: Trunk, convolution: nn.Conv2d, images: Tensor) -> Tensor:
 
     handle = convolution.register_forward_pre_hook(stop)
     try:
-        for some in images.split(_CHUNK):
-            try:
-                trunk(some)
-            except _Reached:
-                continue
+        trunk(images)
+    except _Reached:
+        return found[0]
     finally:
         handle.remove()
-    return torch.cat(found)
+    raise TypeError("the trunk never runs this convolution")
 
 
-def _patches(convolution: nn.Conv2d, inputs: Tensor, count: int, rng: np.random.Generator) -> Tensor:
-    """Patches (P, D) of inputs (N, C, H, W) under the convolution's window, evenly from all inputs."""
+def _patches(trunk: Trunk, convolution: nn.Conv2d, images: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+    """Patches (P, D) of a convolution's input under its window, evenly from all images."""
     size, stride, padding = convolution.kernel_size, convolution.stride, convolution.padding
     if isinstance(padding, str):
         raise TypeError("a trunk's convolutions are padded by numbers")
-    each = -(-count // len(inputs))
+    each = -(-count // len(images))
     taken = []
-    for some in inputs.split(_CHUNK):
-        unfolded = nn.functional.unfold(some, size, padding=padding, stride=stride).transpose(1, 2)  # (n, L, D)
+    for some in images.split(_CHUNK):
+        inputs = _input(trunk, convolution, some)
+        unfolded = nn.functional.unfold(inputs, size, padding=padding, stride=stride).transpose(1, 2)  # (n, L, D)
         n, positions, _ = unfolded.shape
         order = np.argsort(rng.random((n, positions)), axis=1)[:, :each]
         taken.append(unfolded[torch.arange(n)[:, None], torch.from_numpy(order)].flatten(0, 1))
