@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,7 +163,7 @@ def opinions(shelf: Shelf) -> None:
     write_csv(shelf.folder / "tid2013.csv", {"ref": [f"I{k % 4:02d}" for k in range(24)], "mos": mos, **noisy})
 
 
-def write_csv(path: Path, columns: object) -> None:
+def write_csv(path: Path, columns: Any) -> None:
     """Write a table."""
     pd.DataFrame(columns).to_csv(path, index=False)
 
