@@ -18,7 +18,7 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("bapps_builder", "metrics", "distortions", "analysis", "collection_app")
 # What is reached by a command, a browser or a database, and not from Python.
-NO_REFERENCE = re.compile(r"(^|[._])(cli|launch|migrations|commands)($|\.)")
+NO_REFERENCE = re.compile(r"(^|[._])(cli|launch|migrations|commands?)($|\.)")
 
 
 def write_pages(docs: Path) -> None:
