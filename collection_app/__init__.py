@@ -17,6 +17,7 @@ from collection_app.keys import Entropy, Tokens
 from collection_app.limits import ArrivalLimit
 from collection_app.logs import log_requests
 from collection_app.openapi import blueprint as openapi
+from collection_app.pages import blueprint as pages
 from collection_app.problems import answer_problems
 from collection_app.prometheus import blueprint as prometheus
 from collection_app.proxies import TrustedProxies, networks
@@ -76,7 +77,7 @@ def create_app(
     answer_problems(app)
     log_requests(app)
     protect(app, key=key, password_hash=password_hash, clock=clock)
-    for part in (api, images, health, openapi, webhooks, admin, prometheus(settings.metrics_token)):
+    for part in (api, images, health, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
     app.after_request(_guard)
     app.wsgi_app = TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies))

@@ -20,8 +20,12 @@ from collection_app.messages import (
     AnswerReceipt,
     Answers,
     Arrival,
+    Chosen,
+    Comprehension,
+    Display,
     ExposureTimes,
     Form,
+    Question,
     Receipts,
     SessionState,
     Start,
@@ -34,7 +38,7 @@ from collection_app.platforms.platform import ArrivalError, Ended, Redirect
 from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.problems import Stop
 from collection_app.running import Running, running
-from collection_app.sessions import OPEN_STATES, Refused, arrive, finish, start, withdraw
+from collection_app.sessions import OPEN_STATES, TRIES, Refused, arrive, check, finish, start, tries, withdraw
 from collection_app.study import Study
 from collection_app.trials import open_trials
 
@@ -67,6 +71,8 @@ def post_arrival() -> ResponseReturnValue:
                 submit=None,
                 trials=0,
                 answered=0,
+                comprehension=None,
+                proof="",
                 **_of_study(run.study),
             )
         )
@@ -85,6 +91,18 @@ def get_session() -> ResponseReturnValue:
     return _reply(read(run.engine, lambda connection: _state(connection, run, _row(connection, public_id))))
 
 
+@blueprint.post("/comprehension")
+def post_comprehension() -> ResponseReturnValue:
+    """Try the comprehension check."""
+    run, public_id, chosen = running(), _session_id(), _body(Chosen)
+
+    def work(connection: Connection) -> SessionState:
+        session = check(connection, run.step(), public_id=public_id, choices=chosen.choices)
+        return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
 @blueprint.post("/start")
 def post_start() -> ResponseReturnValue:
     """Note consent, and draw the session's trials."""
@@ -97,6 +115,7 @@ def post_start() -> ResponseReturnValue:
             public_id=public_id,
             consent_sha256=started.consent_sha256,
             device=json.dumps(started.device, sort_keys=True),
+            consented_at=started.consented_at,
         )
         return _state(connection, run, session)
 
@@ -205,6 +224,8 @@ def _state(connection: Connection, run: Running, session: Row) -> SessionState:
         submit=Form(action=leaving.action, fields=dict(leaving.fields)) if isinstance(leaving, LeavingForm) else None,
         trials=trials,
         answered=trials - still_open,
+        comprehension=_comprehension(connection, run.study, session),
+        proof=run.tokens.prove(session.public_id),
         **_of_study(run.study),
     )
 
@@ -222,7 +243,17 @@ def _of_study(study: Study) -> dict[str, Any]:
         "consent_sha256": study.consent_digest,
         "task": study.task,
         "exposure": ExposureTimes(**study.exposure.model_dump()),
+        "display": Display(**study.display.model_dump()),
     }
+
+
+def _comprehension(connection: Connection, study: Study, session: Row) -> Comprehension | None:
+    """The check without its right choices."""
+    if not study.comprehension:
+        return None
+    passed, failed = tries(connection, session.id)
+    asked = [Question(question=one.question, choices=list(one.choices)) for one in study.comprehension]
+    return Comprehension(questions=asked, passed=passed, tries_left=TRIES - failed)
 
 
 def _trial(row: Row) -> Trial:

@@ -59,6 +59,7 @@ class Tokens:
 
     def __init__(self, key: str) -> None:
         self._serializer = URLSafeTimedSerializer(key, salt="session")
+        self._proofs = URLSafeTimedSerializer(key, salt="proof")
 
     def sign(self, public_id: str) -> str:
         """Give the token of a session."""
@@ -73,6 +74,18 @@ class Tokens:
         # Not left to the library, which also refuses what a server whose clock is ahead has just signed.
         too_old = signed_at.timestamp() + TOKEN_SECONDS < time.time()
         return found if isinstance(found, str) and not too_old else None
+
+    def prove(self, public_id: str) -> str:
+        """Sign that a session exists: what a person can show, without giving away the session."""
+        return self._proofs.dumps(public_id)
+
+    def proven(self, proof: str) -> str | None:
+        """The session whose existence was signed here, or None."""
+        try:
+            found = self._proofs.loads(proof)
+        except BadData:
+            return None
+        return found if isinstance(found, str) else None
 
 
 def pseudonym(salt: bytes, platform: str, external_id: str) -> str:

@@ -55,6 +55,36 @@ class Form(_Message):
     fields: dict[str, str]
 
 
+class Display(_Message):
+    """How large to draw patches, in CSS pixels, and JND: how few frames a second are too few."""
+
+    size: int
+    least_hz: float
+
+
+class Question(_Message):
+    """A question of the comprehension check."""
+
+    question: str
+    choices: list[str]
+
+
+class Comprehension(_Message):
+    """The comprehension check, where the study has one, and how far the session is with it."""
+
+    questions: list[Question]
+    passed: bool
+    tries_left: int
+
+
+class Chosen(_Message):
+    """A try at the comprehension check."""
+
+    choices: list[Annotated[int, Field(ge=1, le=8), Whole]] = Field(
+        max_length=20, description="number of each question's choice, the first being 1"
+    )
+
+
 class SessionState(_Message):
     """A session, and what its pages need to know of the study.
 
@@ -79,12 +109,16 @@ class SessionState(_Message):
     trials: int = Field(description="of the session, once it has started")
     answered: int = Field(description="trials that are done")
     exposure: ExposureTimes
+    display: Display
+    comprehension: Comprehension | None
+    proof: str = Field(description="names the session, signed: shown when answers cannot be delivered; no key")
 
 
 class Start(_Message):
     """Consent, and what the browser is."""
 
     consent_sha256: Sha256
+    consented_at: Clock | None = Field(default=None, description="when, by the browser's clock")
     device: dict[Annotated[str, StringConstraints(max_length=64)], bool | int | float | Text] = Field(
         default={}, max_length=32, description="what the device check found, such as refresh_hz"
     )

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from collection_app.messages import (
     Answers,
     Arrival,
+    Chosen,
     Health,
     Problem,
     Receipts,
@@ -42,7 +43,7 @@ def description() -> ResponseReturnValue:
 
 def openapi() -> dict[str, Any]:
     """Describe the interface as OpenAPI 3.1."""
-    models = (Answers, Arrival, Health, Problem, Receipts, SessionState, Start, Taken, Trials, Withdrawal)
+    models = (Answers, Arrival, Chosen, Health, Problem, Receipts, SessionState, Start, Taken, Trials, Withdrawal)
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -53,6 +54,7 @@ def openapi() -> dict[str, Any]:
         "paths": {
             "/api/arrivals": {"post": _operation("Arrive", SessionState, Arrival, token=False, also=(429,))},
             "/api/session": {"get": _operation("See the session", SessionState)},
+            "/api/comprehension": {"post": _operation("Try the comprehension check", SessionState, Chosen)},
             "/api/start": {"post": _operation("Consent, and get trials", SessionState, Start)},
             "/api/trials": {"get": {**_operation("Get the next trials", Trials, also=(400,)), "parameters": [limit]}},
             "/api/answers": {"post": _operation("Send answers", Receipts, Answers)},

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from collection_app.allocation import give_up_expired, wait_for_turn
@@ -31,6 +31,8 @@ from collection_app.trials import draw_trials
 TURNED_AWAY = ("no_consent", "failed_checks", "unsuitable_device")
 WITHDRAWN = "withdrawn"
 _LAPSED_AT_ONCE = 20
+# Of the comprehension check, as events are named.
+PASSED, FAILED, TRIES = "check passed", "check failed", 2
 
 
 class AlreadyStarted(Exception):
@@ -166,7 +168,47 @@ def _participant(connection: Connection, step: Step, *, name: str, external_id: 
     return found
 
 
-def start(connection: Connection, step: Step, *, public_id: str, consent_sha256: str, device: str) -> Row:
+def tries(connection: Connection, session_id: int) -> tuple[bool, int]:
+    """Whether a session has passed the comprehension check, and how often it has failed it."""
+    counts = connection.execute(
+        select(Event.kind, func.count())
+        .where(Event.session_id == session_id, Event.kind.in_((PASSED, FAILED)))
+        .group_by(Event.kind)
+    )
+    found = dict(counts.tuples().all())
+    return PASSED in found, found.get(FAILED, 0)
+
+
+def check(connection: Connection, step: Step, *, public_id: str, choices: Sequence[int]) -> Row:
+    """Note a try at the comprehension check; the second failure ends the session with "failed_checks".
+
+    Raises
+    ------
+    Refused
+        If there is not a choice for each question.
+    """
+    session = _session(connection, public_id)
+    passed, failed = tries(connection, session.id)
+    if session.state != "arrived" or passed:
+        return session
+    right = [question.right for question in step.study.comprehension]
+    if len(choices) != len(right):
+        raise Refused("choices", f"{len(right)} choices are wanted, got {len(choices)}")
+    _note(connection, step, session_id=session.id, kind=PASSED if list(choices) == right else FAILED)
+    if list(choices) != right and failed + 1 >= TRIES:
+        return _end(connection, step, session=session, state="turned away", outcome="failed_checks")
+    return _session(connection, public_id)
+
+
+def start(
+    connection: Connection,
+    step: Step,
+    *,
+    public_id: str,
+    consent_sha256: str,
+    device: str,
+    consented_at: int | None = None,
+) -> Row:
     """Note consent and give the session its trials: training first, then test items and sentinels shuffled.
 
     With too few items left, the session ends here with the outcome "no_work".
@@ -174,7 +216,7 @@ def start(connection: Connection, step: Step, *, public_id: str, consent_sha256:
     Raises
     ------
     Refused
-        If the consent is to another text than the study's.
+        If the consent is to another text than the study's, or the comprehension check is not passed.
     """
     wait_for_turn(connection, step.study_id)
     session = _session(connection, public_id)
@@ -182,10 +224,13 @@ def start(connection: Connection, step: Step, *, public_id: str, consent_sha256:
         return session
     if consent_sha256 != step.study.consent_digest:
         raise Refused("consent", "the consent text has changed; read it again")
+    if step.study.comprehension and not session.simulated and not tries(connection, session.id)[0]:
+        raise Refused("comprehension", "the comprehension check comes first")
     connection.execute(
         update(Session).where(Session.id == session.id).values(consent_sha256=consent_sha256, device=device)
     )
-    _note(connection, step, session_id=session.id, kind="consent", detail=consent_sha256)
+    said = consent_sha256 if consented_at is None else f"{consent_sha256} at {consented_at} by the browser's clock"
+    _note(connection, step, session_id=session.id, kind="consent", detail=said)
     tidy(connection, step)
     trials = draw_trials(
         connection,

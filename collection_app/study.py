@@ -108,6 +108,29 @@ class Exposure(_Settings):
     )
 
 
+class Display(_Settings):
+    """How patches are drawn: always a whole number of device pixels for each of theirs."""
+
+    size: int = Field(
+        default=256, ge=64, le=2048, description="CSS pixels that a patch fills, as nearly as the screen allows"
+    )
+    least_hz: float = Field(default=50, ge=0, le=1000, description="JND: a screen with fewer frames is unsuitable")
+
+
+class Question(_Settings):
+    """A question of the comprehension check, asked after the instructions; two tries at all of them."""
+
+    question: Line = Field(description="what is asked")
+    choices: tuple[Line, ...] = Field(min_length=2, max_length=8, description="what can be chosen")
+    right: int = Field(ge=1, description="number of the right choice, the first being 1")
+
+    @model_validator(mode="after")
+    def _is_there(self) -> Self:
+        if self.right > len(self.choices):
+            raise ValueError(f"right must be one of the {len(self.choices)} choices, got {self.right}")
+        return self
+
+
 class Outcomes(_Settings):
     """Completion code of each outcome; an empty one is made at random for each session."""
 
@@ -175,6 +198,9 @@ class Study(_Settings):
         description="what people agree to; Markdown without HTML; {controller}, {ethics}, {minutes}, {pay}, "
         "{retention}, {publishing} and {contact} are filled in from the settings of that name",
     )
+    language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = Field(
+        default="", description="of the pages, such as en or de; empty: the visitor's"
+    )
     task: Task = Field(description="2afc: which is closer to the reference? jnd: same or different?")
     answers_per_item: AnswersPerItem = Field(default_factory=AnswersPerItem)
     items_per_session: int = Field(ge=1, le=2000, description="test items in a session")
@@ -194,6 +220,8 @@ class Study(_Settings):
     sentinels: Sentinels = Field(default_factory=Sentinels)
     training: Training = Field(default_factory=Training)
     exposure: Exposure = Field(default_factory=Exposure)
+    display: Display = Field(default_factory=Display)
+    comprehension: tuple[Question, ...] = Field(default=(), max_length=20, description="asked after the instructions")
     terms: Terms = Field(default_factory=Terms)
     outcomes: Outcomes = Field(default_factory=Outcomes)
     rules: Rules = Field(default_factory=Rules)

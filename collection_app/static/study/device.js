@@ -1,0 +1,64 @@
+/** What this screen is and how steady its frames come: the device check. */
+
+import { isMagnified } from "./attention.js";
+import { clockResolution, dropped, period } from "./frames.js";
+
+const FRAMES = 120;
+const LONGEST_MS = 3000;
+const MOST_DROPPED = 0.2; // share of frames missed while nothing else goes on
+
+/** Watch frames for some two seconds; gives {hz, jitter, missed}: standard deviation in ms, share of frames. */
+export async function watchFrames(clock) {
+  clock.forget();
+  const began = performance.now();
+  await new Promise((resolve) => {
+    const stop = clock.each(() => {
+      if (clock.times.length < FRAMES && performance.now() - began < LONGEST_MS) return;
+      stop();
+      resolve();
+    });
+  });
+  const times = clock.times;
+  const frame = period(times);
+  const single = times.slice(1).map((time, i) => time - times[i]).filter((ms) => ms < 1.5 * frame);
+  const spread = Math.sqrt(single.reduce((sum, ms) => sum + (ms - frame) ** 2, 0) / single.length);
+  const missed = dropped(times, frame);
+  return { hz: 1000 / frame, jitter: spread, missed: missed / (missed + times.length) };
+}
+
+/** What is wrong with a device, as names of facts; nothing if all is well. */
+export function faults({ task, scale, magnified, hz, missed, leastHz }) {
+  const found = [];
+  if (scale < 1) found.push("small");
+  if (magnified) found.push("zoom");
+  if (task === "jnd" && !(hz >= leastHz)) found.push("rate");
+  else if (task === "jnd" && missed > MOST_DROPPED) found.push("unsteady");
+  return found;
+}
+
+/** All that is stored of a device. */
+export function describe({ frames, best, patch, lasting }) {
+  const round = (value, digits) => Number(value.toFixed(digits));
+  return {
+    screen_width: screen.width,
+    screen_height: screen.height,
+    window_width: innerWidth,
+    window_height: innerHeight,
+    device_pixel_ratio: devicePixelRatio,
+    magnified: isMagnified(),
+    layout: best.layout,
+    scale: best.scale,
+    pixel_exact: patch.exact ?? "unknown",
+    refresh_hz: round(frames.hz || 0, 3),
+    frame_jitter_ms: round(frames.jitter || 0, 3),
+    frames_missed: round(frames.missed || 0, 4),
+    clock_resolution_ms: round(clockResolution(), 4),
+    cross_origin_isolated: globalThis.crossOriginIsolated ?? false,
+    color_depth: screen.colorDepth,
+    gamut: ["rec2020", "p3", "srgb"].find((gamut) => matchMedia(`(color-gamut: ${gamut})`).matches) ?? "unknown",
+    high_dynamic_range: matchMedia("(dynamic-range: high)").matches,
+    touch: matchMedia("(pointer: coarse)").matches,
+    engine: navigator.userAgentData ? "chromium" : CSS.supports("-moz-appearance", "none") ? "firefox" : "webkit",
+    keeps_answers: lasting,
+  };
+}

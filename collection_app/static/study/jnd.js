@@ -1,0 +1,45 @@
+/** A JND trial: a cross, a patch, a gap, a patch, each from one frame to another; then same or different. */
+
+import { chosen } from "./choice.js";
+import { showSteps } from "./frames.js";
+
+const CROSS_MS = 500;
+
+/** Show a trial and wait for the choice; gives the columns of an answer that it measures. */
+export async function jnd({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal }) {
+  const [patch] = stage.patches;
+  ask("trial.jnd_watch");
+  stage.fit();
+  attention.begin();
+  const shown = await showSteps(
+    clock,
+    [
+      { draw: () => patch.cross(), ms: CROSS_MS },
+      { draw: () => patch.show(bitmaps.left), ms: exposure.first_ms },
+      { draw: () => patch.clear(), ms: exposure.gap_ms },
+      { draw: () => patch.show(bitmaps.right), ms: exposure.second_ms },
+      { draw: () => patch.clear() },
+    ],
+    signal,
+  );
+  const focusLost = attention.lost;
+  ask("trial.jnd_question");
+  const { choice, at, input } = await chosen(buttons, signal);
+  return { choice, input, focus_lost: focusLost, ...measured(shown, at) };
+}
+
+/** Columns of an answer from onsets of cross, first patch, gap, second patch, and question. */
+export function measured({ onsets, times, period }, answeredAt) {
+  const [, first, gap, second, question] = onsets;
+  const frames = (ms) => Math.round(ms / period);
+  const seen = times.filter((time) => time >= first);
+  return {
+    reaction_ms: answeredAt - question,
+    first_ms: gap - first,
+    gap_ms: second - gap,
+    second_ms: question - second,
+    frame_ms: period,
+    frames: frames(gap - first) + frames(question - second),
+    dropped_frames: frames(question - first) - (seen.length - 1),
+  };
+}

@@ -1,0 +1,267 @@
+/** The way through the study: consent, device check, instructions, comprehension check, trials, end.
+ *
+ * The server knows how far a session is; this browser keeps what comes before its start, and answers that wait.
+ */
+
+import { Api, patiently, Problem } from "./api.js";
+import { Attention, isMagnified } from "./attention.js";
+import { describe, faults, watchFrames } from "./device.js";
+import { FrameClock } from "./frames.js";
+import { decoded, Images } from "./images.js";
+import { Patch, scaleFor } from "./patch.js";
+import { Queue } from "./queue.js";
+import { saveReceipt } from "./receipt.js";
+import { Stage } from "./stage.js";
+import { openStore, randomHex } from "./store.js";
+import { takeStudy } from "./tabs.js";
+import { text } from "./texts.js";
+import { Trials } from "./trials.js";
+import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
+
+const { task, person, contact } = document.body.dataset;
+const FLUSH_MS = 3000; // how long to wait for answers under way before a withdrawal
+
+const here = new AbortController(); // aborts when this page has nothing more to do: ended, or another tab took over
+const api = new Api();
+const clock = new FrameClock();
+let session, store, queue, stage, attention;
+
+const unreachable = (is) => (by("unreachable").hidden = !is);
+const ask = (work) => patiently(work, unreachable, here.signal);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function main() {
+  show("loading");
+  if ("refused" in document.body.dataset) return showProblem("parameters");
+  if ("preview" in document.body.dataset) return showPreview();
+  store = await openStore(person);
+  takeStudy(person, rest);
+  const kept = await store.kept();
+  const { key } = kept.key ? kept : await store.keep({ key: randomHex(16) });
+  const parameters = Object.fromEntries(new URLSearchParams(location.search));
+  delete parameters.lang;
+  session = await ask(() => api.arrive(key, parameters));
+  if (session.outcome) return end();
+
+  queue = new Queue(store, api);
+  queue.addEventListener("change", () => waiting(queue, contact));
+  queue.start();
+  by("stuck-save").addEventListener("click", () => saveReceipt(session, store));
+  by("withdraw").hidden = false;
+  by("withdraw").addEventListener("click", withdrawal);
+  attention = new Attention(here.signal);
+  clock.start(here.signal);
+  stage = new Stage(by("stage"), { task, size: session.display.size });
+  stage.onChange(() => attention.spoil());
+  stage.onChange(() => clock.forget());
+  if (kept.withdrawing) return withdraw(kept.withdrawing);
+  if (session.state === "arrived") await prepare(kept);
+  else await welcome();
+  if (!session.outcome) await judge(session.answered ? "again" : "");
+  end();
+}
+
+/** Everything before the first trial; a reload comes back to the step it was at. */
+async function prepare(kept) {
+  let { at = "consent", consent } = kept;
+  if (consent?.sha256 !== session.consent_sha256) at = "consent";
+  const steps = { consent: giveConsent, device: checkDevice, instructions: instruct, check: comprehend };
+  const order = ["consent", "device", "instructions", "check"];
+  for (let i = order.indexOf(at); i < order.length; ) {
+    await store.keep({ at: order[i] });
+    i += (await steps[order[i]]()) ?? 1;
+    here.signal.throwIfAborted();
+  }
+  const found = await store.kept();
+  const start = { consent_sha256: found.consent.sha256, consented_at: found.consent.at, device: found.device ?? {} };
+  session = await ask(() => api.post("/api/start", start));
+}
+
+async function giveConsent() {
+  show("consent");
+  const answer = await Promise.race([submitted("consent"), clicked("decline")]);
+  if (answer === "decline") return withdraw("no_consent");
+  await store.keep({ consent: { sha256: session.consent_sha256, at: Date.now() } });
+}
+
+async function checkDevice() {
+  for (;;) {
+    show("device");
+    by("device-verdict").className = "notice";
+    say("device-verdict", "device.running");
+    by("device-next").disabled = true;
+    by("device-again").hidden = by("device-leave").hidden = by("device-advice").hidden = true;
+    const frames = await watchFrames(clock);
+    const best = measureStage();
+    const found = describe({ frames, best, patch: stage.patches[0], lasting: store.lasting });
+    const { least_hz: leastHz } = session.display;
+    const wrong = faults({ task, scale: best.scale, magnified: isMagnified(), hz: frames.hz, missed: frames.missed, leastHz });
+    showDevice(best, frames, wrong);
+    const pressed = await clicked("device-next", "device-again", "device-leave");
+    if (pressed === "device-leave") return withdraw("unsuitable_device");
+    if (pressed === "device-next") {
+      await store.keep({ device: found });
+      return;
+    }
+  }
+}
+
+/** Lay the stage out as trials will, between two frames, and see what fits. */
+function measureStage() {
+  show("trials");
+  stage.fit();
+  const best = stage.best();
+  show("device");
+  return best;
+}
+
+function showDevice(best, frames, wrong) {
+  const size = best.scale * 64;
+  if (wrong.includes("small")) say("device-size", "device.small");
+  else say("device-size", "device.size_value", { size, scale: `${best.scale} × ${best.scale}` });
+  say("device-zoom", wrong.includes("zoom") ? "device.zoom_bad" : "device.zoom_good");
+  const rate = frames.hz ? frames.hz.toFixed(1) : "?";
+  const name = wrong.includes("rate") ? "rate_bad" : wrong.includes("unsteady") ? "rate_unsteady" : "rate_value";
+  say("device-rate", `device.${name}`, { rate, least: session.display.least_hz });
+  by("device-verdict").className = wrong.length ? "notice bad" : "notice good";
+  say("device-verdict", wrong.length ? "device.bad" : "device.good");
+  by("device-next").disabled = wrong.length > 0;
+  by("device-again").hidden = by("device-leave").hidden = by("device-advice").hidden = !wrong.length;
+  by(wrong.length ? "device-again" : "device-next").focus({ preventScroll: true });
+}
+
+async function instruct() {
+  show("instructions");
+  drawExamples();
+  await clicked("instructions-next");
+}
+
+async function drawExamples() {
+  for (const holder of document.querySelectorAll("[data-example]")) {
+    const patch = new Patch(holder);
+    const width = holder.closest(".examples").clientWidth;
+    patch.resize(scaleFor({ width: width - 96, height: width, columns: 3, rows: 1, ratio: devicePixelRatio, size: 128 }));
+    patch.settle();
+    patch.show(await decoded(holder.dataset.example));
+    delete holder.dataset.example;
+  }
+}
+
+async function comprehend() {
+  const check = session.comprehension;
+  if (!check || check.passed) return;
+  show("check");
+  by("check-wrong").hidden = check.tries_left > 1;
+  const answer = await Promise.race([submitted("check"), clicked("check-reread")]);
+  if (answer === "check-reread") return -1;
+  const choices = check.questions.map((_, i) => Number(answer.get(`question-${i + 1}`)));
+  session = await ask(() => api.post("/api/comprehension", { choices }));
+  if (session.outcome) return end();
+  return session.comprehension.passed ? 1 : -1;
+}
+
+async function welcome() {
+  progress(session.answered, session.trials);
+  say("welcome-text", "welcome.text", { done: session.answered + queue.waiting, total: session.trials });
+  show("welcome");
+  await clicked("welcome-next");
+}
+
+/** Trials until none is left, then the end of the session. */
+async function judge(first) {
+  const images = new Images();
+  const { exposure } = session;
+  const trials = new Trials({ task, exposure, stage, clock, attention, images, queue, view: trialView });
+  stage.follow(here.signal);
+  for (let round = 0; ; round += 1) {
+    const { trials: open } = await ask(() => api.get("/api/trials?limit=1000"));
+    const kept = new Set((await store.answers()).map(({ sent }) => `${sent.slot}/${sent.attempt}`));
+    const left = open.filter(({ slot, attempt }) => !kept.has(`${slot}/${attempt}`));
+    let remaining = left.length;
+    const tell = () => progress(Math.max(0, session.trials - remaining), session.trials);
+    if (left.length) {
+      tell();
+      show("trials");
+      await trials.run(left, {
+        first: round ? "" : first,
+        signal: here.signal,
+        done: () => {
+          remaining -= 1;
+          tell();
+        },
+      });
+    }
+    await delivered();
+    if (open.length) continue; // perhaps some have to be shown once more
+    try {
+      session = await ask(() => api.post("/api/finish"));
+      return;
+    } catch (problem) {
+      if (!(problem instanceof Problem) || problem.status !== 409) throw problem;
+      session = await ask(() => api.get("/api/session"));
+      if (session.outcome) return;
+      await sleep(1000);
+    }
+  }
+}
+
+/** Wait until the server has every answer; say so where it takes a while. */
+async function delivered() {
+  const slow = setTimeout(() => show("sending"), 500);
+  await queue.drained();
+  clearTimeout(slow);
+}
+
+function withdrawal() {
+  attention.spoil();
+  attention.left = true;
+  by("withdraw-dialog").showModal();
+  by("withdraw-back").onclick = () => by("withdraw-dialog").close();
+  by("withdraw-confirm").onclick = () => {
+    by("withdraw-confirm").disabled = true;
+    say("withdraw-confirm", "withdraw.sending");
+    withdraw("withdrawn").catch(fail);
+  };
+}
+
+/** End the session without its answers; those under way go first, since they count for pay. */
+async function withdraw(reason) {
+  await store.keep({ withdrawing: reason });
+  await Promise.race([queue.drained(), sleep(FLUSH_MS)]);
+  session = await ask(() => api.post("/api/withdraw", { reason }));
+  by("withdraw-dialog").close();
+  end();
+}
+
+function end() {
+  here.abort(new Ended());
+  queue?.stop();
+  showEnd(session);
+}
+
+/** Another tab has taken over. */
+function rest() {
+  here.abort(new Ended());
+  queue?.stop();
+  by("withdraw-dialog").close();
+  by("withdraw").hidden = by("progress").hidden = true;
+  by("inactive-here").addEventListener("click", () => location.reload());
+  show("inactive");
+}
+
+function showPreview() {
+  by("preview").hidden = false;
+  for (const control of by("consent").elements) control.disabled = true;
+  show("consent");
+}
+
+class Ended extends Error {}
+
+function fail(problem) {
+  if (problem instanceof Ended || here.signal.aborted) return;
+  queue?.stop();
+  showProblem(problem.name, problem instanceof Problem ? problem.message : text("problem.other"));
+  if (!(problem instanceof Problem)) throw problem;
+}
+
+main().catch(fail);

@@ -1,0 +1,78 @@
+/** Where patches are shown: picks the layout and scale that make them largest, and keeps them on the device grid. */
+
+import { onDisplayChange, Patch, scaleFor } from "./patch.js";
+
+// How many columns and rows of patches a layout has. A triangle has the reference above, in the middle.
+const LAYOUTS = { "2afc": { row: [3, 1], triangle: [2, 2] }, jnd: { row: [1, 1] } };
+
+/** The layout and scale for a room in CSS pixels; `beside` and `below` are what padding, name and gap take of it for
+ * each column and row. */
+export function bestLayout(task, { width, height, ratio, size }, { beside, below }) {
+  const found = Object.entries(LAYOUTS[task]).map(([layout, [columns, rows]]) => {
+    const room = { width: width - columns * beside, height: height - rows * below };
+    return { layout, scale: scaleFor({ ...room, columns, rows, ratio, size }) };
+  });
+  return found.reduce((best, one) => (one.scale > best.scale ? one : best));
+}
+
+export class Stage {
+  #element;
+  #patches;
+  #task;
+  #size;
+  #told = new Set();
+
+  constructor(element, { task, size }) {
+    this.#element = element;
+    this.#patches = element.querySelector(".patches");
+    this.#task = task;
+    this.#size = size;
+    this.patches = [...element.querySelectorAll(".holder")].map((holder) => new Patch(holder));
+  }
+
+  /** Follow zoom, monitor and window until `signal` aborts. */
+  follow(signal) {
+    const observer = new ResizeObserver(() => this.fit());
+    observer.observe(this.#element);
+    signal.addEventListener("abort", () => observer.disconnect());
+    onDisplayChange(() => {
+      this.fit();
+      for (const tell of this.#told) tell();
+    }, signal);
+    this.fit();
+  }
+
+  /** Call `tell` when the display has changed. */
+  onChange(tell) {
+    this.#told.add(tell);
+  }
+
+  get scale() {
+    return this.patches[0].scale;
+  }
+
+  /** What the room allows: {layout, scale}; scale 0 if nothing fits. */
+  best() {
+    const style = getComputedStyle(this.#element);
+    const number = (name) => parseFloat(style.getPropertyValue(name));
+    const others = [...this.#element.children].filter((part) => part.matches(".prompt, .tail"));
+    const width = this.#element.clientWidth;
+    const height = this.#element.clientHeight - others.reduce((sum, part) => sum + part.offsetHeight, 0);
+    const room = { width, height, ratio: devicePixelRatio, size: this.#size };
+    return bestLayout(this.#task, room, { beside: number("--beside"), below: number("--below") });
+  }
+
+  /** Take layout and scale, and lie on the grid. */
+  fit() {
+    if (!this.#element.clientWidth) return;
+    const { layout, scale } = this.best();
+    this.#patches.dataset.layout = layout;
+    for (const patch of this.patches) patch.resize(Math.max(1, scale));
+    for (const patch of this.patches) patch.settle();
+  }
+
+  /** Show nothing. */
+  clear() {
+    for (const patch of this.patches) patch.clear();
+  }
+}

@@ -1,0 +1,121 @@
+/** The run of trials: shows each, keeps its answer, gives feedback where it is practice, and asks before going on
+ * after a pause. It ends when no trial is left. */
+
+import { goAhead } from "./choice.js";
+import { isMagnified } from "./attention.js";
+import { jnd } from "./jnd.js";
+import { randomId } from "./store.js";
+import { twoafc } from "./twoafc.js";
+
+const KINDS = { "2afc": twoafc, jnd };
+const AHEAD = 24; // trials whose patches are fetched before they are needed
+const REST_AFTER = 50;
+const FEEDBACK_WITHIN_MS = 4000;
+
+export class Trials {
+  #at;
+  #since = 0; // trials since somebody was last asked whether to go on
+
+  /** `at` holds what trials work with: {task, exposure, stage, clock, attention, images, queue, view}. */
+  constructor(at) {
+    this.#at = at;
+  }
+
+  /** Run trials, given in their order; `done()` is called after each. */
+  async run(trials, { first, done, signal }) {
+    const { images, stage, view } = this.#at;
+    for (const [i, trial] of trials.entries()) {
+      images.want(trials.slice(i, i + AHEAD));
+      await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
+      const bitmaps = await this.#loaded(trial);
+      signal.throwIfAborted();
+      const answer = await this.#answered(trial, bitmaps, signal);
+      view.ask("");
+      const receipt = trial.training ? this.#receipt(answer.id) : null;
+      await this.#at.queue.put(answer);
+      done();
+      this.#since += 1;
+      if (receipt) await this.#feedback(answer, receipt, signal);
+      stage.clear();
+    }
+    images.want([]);
+  }
+
+  /** Why to ask before a trial, as the name of a text, or nothing. */
+  #reason(trial, before, first) {
+    if (!before) {
+      if (first === "again") return "ready_again";
+      return trial.attempt > 1 ? "ready_repeat" : trial.training ? "ready_training" : "ready";
+    }
+    if (this.#at.attention.left) return "ready_again";
+    if (before.training && !trial.training) return "ready";
+    if (before.attempt < trial.attempt) return "ready_repeat";
+    return this.#since >= REST_AFTER ? "ready_rest" : "";
+  }
+
+  async #gate(reason, signal) {
+    const { view, attention } = this.#at;
+    if (!reason) return;
+    view.gate(reason);
+    await goAhead(view.gateButton, signal);
+    view.gate("");
+    attention.back();
+    this.#since = 0;
+  }
+
+  async #loaded(trial) {
+    const { images, view } = this.#at;
+    const slow = setTimeout(() => view.ask("trial.loading"), 300);
+    const bitmaps = await images.of(trial);
+    clearTimeout(slow);
+    return bitmaps;
+  }
+
+  async #answered(trial, bitmaps, signal) {
+    const { task, exposure, stage, clock, attention, view } = this.#at;
+    const ask = (name) => view.ask(name);
+    if (isMagnified()) attention.spoil();
+    const buttons = view.choices;
+    const found = await KINDS[task]({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal });
+    const measured = Object.entries(found).map(([name, value]) => [
+      name,
+      typeof value === "number" ? Math.max(0, Math.round(value * 1000) / 1000) : value,
+    ]);
+    return {
+      id: randomId(),
+      slot: trial.slot,
+      attempt: trial.attempt,
+      answered_at: Date.now(),
+      device_pixel_ratio: devicePixelRatio,
+      scale: stage.scale,
+      ...Object.fromEntries(measured),
+      focus_lost: found.focus_lost || isMagnified(),
+    };
+  }
+
+  /** The server's receipt of an answer, or null if none comes in time. */
+  #receipt(id) {
+    const { queue } = this.#at;
+    return new Promise((resolve) => {
+      const hear = ({ detail }) => detail.id === id && settle(detail);
+      const timer = setTimeout(() => settle(null), FEEDBACK_WITHIN_MS);
+      const settle = (receipt) => {
+        clearTimeout(timer);
+        queue.removeEventListener("receipt", hear);
+        resolve(receipt);
+      };
+      queue.addEventListener("receipt", hear);
+    });
+  }
+
+  async #feedback(answer, coming, signal) {
+    const { view } = this.#at;
+    view.feedback("feedback_wait");
+    const receipt = await coming;
+    if (!receipt?.expected) view.feedback("feedback_none");
+    else if (receipt.expected === answer.choice) view.feedback("feedback_right", true);
+    else view.feedback(`feedback_wrong_${receipt.expected}`, false);
+    await goAhead(view.nextButton, signal);
+    view.feedback("");
+  }
+}
