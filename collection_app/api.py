@@ -145,7 +145,7 @@ def get_trials() -> ResponseReturnValue:
 def post_answers() -> ResponseReturnValue:
     """Store answers, all in one transaction, and say so after it was committed."""
     run, public_id, sent = running(), _session_id(), _body(Answers)
-    given = [_given(answer) for answer in sent.answers]
+    given = [given_of(answer) for answer in sent.answers]
 
     def work(connection: Connection) -> list[Receipt]:
         session = lock_session(connection, public_id)
@@ -268,7 +268,8 @@ def _trial(row: Row) -> Trial:
     )
 
 
-def _given(answer: Answer) -> Given:
+def given_of(answer: Answer) -> Given:
+    """Sort what the browser sent into what decides about an answer and what was measured beside it."""
     content = answer.model_dump()
     shown = Shown(**{name: content.pop(name) for name in _SHOWN})
     return Given(**{name: content.pop(name) for name in _PLACE}, shown=shown, measured=content)

@@ -20,6 +20,7 @@ from collection_app.erasure import empty_log
 from collection_app.erasure import erase as erase_person
 from collection_app.export import dictionary_path
 from collection_app.export import export as export_answers
+from collection_app.keys import Tokens, signing_key
 from collection_app.logs import log, write_logs
 from collection_app.observers import KINDS, Kind
 from collection_app.passing import pass_rates
@@ -27,6 +28,8 @@ from collection_app.passwords import password_hash, store_hash
 from collection_app.pay_cli import pay
 from collection_app.polling import begin_polling
 from collection_app.presets import PRESETS, as_toml, preset
+from collection_app.receipts import read_receipt
+from collection_app.receipts import receive as receive_answers
 from collection_app.rehearsal import rehearse
 from collection_app.running import wall_clock
 from collection_app.sentinels import check_items
@@ -187,6 +190,21 @@ def backup(file: Path, out: Path, database: str | None) -> None:
     read(engine, lambda c: installation.find(c, study))
     back_up(engine, out)
     note(f"{out}: everything committed until now; keep {file}, its .key, .images and the patch sets with it")
+
+
+@collect.command(cls=Command)
+@_study_file
+@click.argument("receipt", type=click.Path(path_type=Path))
+@_database
+def receive(file: Path, receipt: Path, database: str | None) -> None:
+    """Store the answers of a RECEIPT: what a person saved when their browser could not deliver them."""
+    study, engine = read_study(file), _engine(file, database)
+    tokens = Tokens(signing_key(file.with_suffix(".key")))
+    content = read_receipt(receipt)
+    found = write(engine, lambda c: receive_answers(c, study, content, tokens=tokens, now=wall_clock()))
+    click.echo(f"{found.stored} answers stored, {found.known} were here already, {len(found.refused)} refused")
+    for problem in found.refused:
+        note(f"refused: {problem}")
 
 
 @collect.command(cls=Command)

@@ -43,7 +43,7 @@ def study_page() -> ResponseReturnValue:
         language=language.language,
         text=language.text,
         spoken=language.of(*_SPOKEN),
-        consent=_MARKDOWN.render(study.consent),
+        consent=_MARKDOWN.render(study.consent_text),
         total=_trials(study),
         practice=_practice(study),
         state=state,

@@ -171,11 +171,11 @@ def _participant(connection: Connection, step: Step, *, name: str, external_id: 
 def tries(connection: Connection, session_id: int) -> tuple[bool, int]:
     """Whether a session has passed the comprehension check, and how often it has failed it."""
     counts = connection.execute(
-        select(Event.kind, func.count())
+        select(Event.kind, func.count().label("times"))
         .where(Event.session_id == session_id, Event.kind.in_((PASSED, FAILED)))
         .group_by(Event.kind)
     )
-    found = dict(counts.tuples().all())
+    found = {row.kind: row.times for row in counts}
     return PASSED in found, found.get(FAILED, 0)
 
 

@@ -37,7 +37,7 @@ export function faults({ task, scale, magnified, hz, missed, leastHz }) {
 }
 
 /** All that is stored of a device. */
-export function describe({ frames, best, patch, lasting }) {
+export function describe({ frames, best, exact, lasting }) {
   const round = (value, digits) => Number(value.toFixed(digits));
   return {
     screen_width: screen.width,
@@ -48,7 +48,7 @@ export function describe({ frames, best, patch, lasting }) {
     magnified: isMagnified(),
     layout: best.layout,
     scale: best.scale,
-    pixel_exact: patch.exact ?? "unknown",
+    pixel_exact: exact ?? "unknown",
     refresh_hz: round(frames.hz || 0, 3),
     frame_jitter_ms: round(frames.jitter || 0, 3),
     frames_missed: round(frames.missed || 0, 4),

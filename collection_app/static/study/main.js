@@ -92,8 +92,8 @@ async function checkDevice() {
     by("device-next").disabled = true;
     by("device-again").hidden = by("device-leave").hidden = by("device-advice").hidden = true;
     const frames = await watchFrames(clock);
-    const best = measureStage();
-    const found = describe({ frames, best, patch: stage.patches[0], lasting: store.lasting });
+    const { best, exact } = await measureStage();
+    const found = describe({ frames, best, exact, lasting: store.lasting });
     const { least_hz: leastHz } = session.display;
     const wrong = faults({ task, scale: best.scale, magnified: isMagnified(), hz: frames.hz, missed: frames.missed, leastHz });
     showDevice(best, frames, wrong);
@@ -106,13 +106,17 @@ async function checkDevice() {
   }
 }
 
-/** Lay the stage out as trials will, between two frames, and see what fits. */
-function measureStage() {
-  show("trials");
+/** Lay the stage out as trials will, out of sight, and see what fits; `exact`: do device pixels agree? */
+async function measureStage() {
+  const page = document.querySelector('section[data-page="trials"]');
+  page.classList.add("measured");
+  page.hidden = false;
   stage.fit();
-  const best = stage.best();
-  show("device");
-  return best;
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const found = { best: stage.best(), exact: stage.patches[0].exact };
+  page.hidden = true;
+  page.classList.remove("measured");
+  return found;
 }
 
 function showDevice(best, frames, wrong) {
