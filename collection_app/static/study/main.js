@@ -8,7 +8,7 @@ import { Attention, isMagnified } from "./attention.js";
 import { describe, faults, watchFrames } from "./device.js";
 import { FrameClock } from "./frames.js";
 import { decoded, Images } from "./images.js";
-import { Patch, scaleFor } from "./patch.js";
+import { onDisplayChange, Patch, scaleFor } from "./patch.js";
 import { Queue } from "./queue.js";
 import { saveReceipt } from "./receipt.js";
 import { Stage } from "./stage.js";
@@ -140,15 +140,25 @@ async function instruct() {
   await clicked("instructions-next");
 }
 
-async function drawExamples() {
-  for (const holder of document.querySelectorAll("[data-example]")) {
-    const patch = new Patch(holder);
-    const width = holder.closest(".examples").clientWidth;
-    patch.resize(scaleFor({ width: width - 96, height: width, columns: 3, rows: 1, ratio: devicePixelRatio, size: 128 }));
-    patch.settle();
-    patch.show(await decoded(holder.dataset.example));
-    delete holder.dataset.example;
-  }
+/** Draw the examples as trials draw their patches, only smaller. */
+function drawExamples() {
+  const holders = [...document.querySelectorAll("[data-example]")];
+  const addresses = holders.map((holder) => holder.dataset.example);
+  const patches = holders.map((holder) => new Patch(holder));
+  for (const holder of holders) holder.removeAttribute("data-example");
+  const fit = () => {
+    const width = holders[0].closest(".examples").clientWidth;
+    const room = { width: width - 96, height: width, columns: 3, rows: 1 };
+    const scale = Math.max(1, scaleFor({ ...room, ratio: devicePixelRatio, size: 128 }));
+    for (const patch of patches) patch.resize(scale);
+    for (const patch of patches) patch.settle();
+  };
+  if (!patches.length) return; // they are there already
+  fit();
+  onDisplayChange(fit, here.signal);
+  patches.forEach(async (patch, i) => {
+    patch.show(await decoded(addresses[i]));
+  });
 }
 
 async function comprehend() {

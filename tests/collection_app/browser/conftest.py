@@ -52,6 +52,12 @@ STATE = """() => {
 }"""
 
 
+@pytest.fixture(scope="session")
+def flags() -> list[str]:
+    """How chromium is started."""
+    return FLAGS
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's chromium; for one module, since Playwright holds the thread's event loop."""
