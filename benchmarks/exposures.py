@@ -4,10 +4,7 @@
 
 The study's own pages in Debian's chromium without a window, at 60 frames a second; the trials are shown by
 static/study/frames.js, once by its frames and once by the baseline, setTimeout, with nothing else to do and with the
-processor slowed down four times while the page works for 30 ms in every 100. Frames missed are counted by the page,
-and compared with how many the schedule of the work must have cost.
-
-Figures: FIGURES
+processor slowed down four times while the page works for 30 ms in every 100. Frames missed are counted by the page.
 """
 
 import argparse
