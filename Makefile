@@ -17,9 +17,8 @@ help: ## List the targets
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch .venv
 
-demo: .venv ## Make a small dataset from free photographs and score metrics on it
-	$(BIN)/python examples/small_dataset.py dataset
-	$(BIN)/bapps-score --data dataset --metric l2 --metric ssim --metric alex --metric lpips-alex --metric lpips-vgg
+demo: .venv ## The whole journey, from free photographs to a scored table and a report
+	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 test: .venv ## Run the tests, but for the slow ones
 	$(BIN)/pytest -m 'not slow'
