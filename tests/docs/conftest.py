@@ -128,7 +128,7 @@ def tables(shelf: Shelf) -> None:
     found = found[(found["role"] == "test") & found["use"]]
     items = sorted(found["item"].unique())
     files = {role: [f"patches/{role}/{item}.png" for item in items] for role in ("ref", "p0", "p1")}
-    write_csv(shelf.folder / "items.csv", {"item": items, **files, "set": "val/theirs"})
+    write_csv(shelf.folder / "items.csv", {"item": items, **files, "split": "val", "set": "theirs"})
     write_csv(shelf.folder / "answers.csv", found[["item", "participant", "choice"]])
     first, second = found[::2], found[1::2]  # a batch has several trials in a row
     trials = {

@@ -26,6 +26,7 @@ from collection_app.settings import Settings
 QUIET = ["background-networking", "component-update", "sync", "quic", "default-apps"]
 FLAGS = ["--no-sandbox", "--no-first-run", "--force-color-profile=srgb", *(f"--disable-{name}" for name in QUIET)]
 PATIENCE_S = 60
+CONTACT = "the study team, study@example.org"
 SMALL: dict[str, dict[str, Any]] = {
     "2afc": {
         "items_per_session": 3,
@@ -87,6 +88,14 @@ class Served:
         )
         return list(read(self.engine, lambda c: c.execute(asked, {"name": name}).all()))
 
+    def sent(self, name: str, count: int = 1) -> list[Row]:
+        """The answers of somebody, once there are so many: they are sent in the background."""
+        until = time.monotonic() + PATIENCE_S
+        while len(found := self.answers(name)) < count:
+            assert time.monotonic() < until, f"{len(found)} answers of {name}, wanted {count}"
+            time.sleep(0.02)
+        return found
+
     def session(self, name: str) -> Row:
         """The session of somebody."""
         asked = text(
@@ -104,7 +113,7 @@ def study(
 
         def begin(task: str = "2afc", **settings: Any) -> Served:
             folder = tmp_path_factory.mktemp("study")
-            made = preset(f"paper-{task}", **{**SMALL[task], **settings})
+            made = preset(f"paper-{task}", **{"contact": CONTACT, **SMALL[task], **settings})
             patches = make_set(folder / "patches", task=task, count=12)
             engine = open_database(f"sqlite:///{folder}/study.sqlite")
             migrate(engine)

@@ -45,7 +45,7 @@ def on_screen(chromium: Browser, flags: list[str], person: Callable[..., Any]) -
 
         def come(address: str, ratio: float) -> Any:
             kind = chromium.browser_type
-            as_wide = [*flags, f"--force-device-scale-factor={ratio}"]
+            as_wide = [*flags, f"--force-device-scale-factor={ratio}", "--window-size=1400,1000"]
             screen = kind.launch(executable_path=shutil.which("chromium"), args=as_wide)
             stack.callback(screen.close)
             return person(address, "mouse", context=screen.new_context(no_viewport=True))
@@ -100,7 +100,7 @@ def test_2afc_patches_are_exact(found: Any, on_screen: Callable[..., Any], ratio
     assert scales == sorted(scales)
     # The answer says what was on the screen when it was given.
     somebody.act()
-    (answer,) = found.answers(f"looker-{ratio}")
+    (answer,) = found.sent(f"looker-{ratio}")
     assert answer.device_pixel_ratio == pytest.approx(ratio)
     assert answer.scale == scales[-1]
 
