@@ -191,9 +191,6 @@ def draw(names: tuple[str, ...], severities: tuple[float, ...], rng: np.random.G
     severities : one in [0, 1] for each step that is no network
     rng : numpy Generator
     """
-    strengths = iter(severities)
-    return Recipe(
-        tuple(
-            Step(name, () if is_variant(name) else tuple(find(name).at(next(strengths), rng).items())) for name in names
-        )
-    )
+    gradual = [name for name in names if not is_variant(name)]
+    drawn = iter([tuple(find(name).at(s, rng).items()) for name, s in zip(gradual, severities, strict=True)])
+    return Recipe(tuple(Step(name, () if is_variant(name) else next(drawn)) for name in names))

@@ -204,7 +204,7 @@ def test_generate_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     options = ("--out", "set", "--items", 3, "--workers", 1)
     assert "empty: no photos in it" in refused("generate", "--photos", "empty", *options)
     assert "none: no such folder of photos" in refused("generate", "--photos", "none", *options)
-    assert "wants trained models named cnn-000" in refused("generate", "--photos", photos, *options, "--family", "mix")
+    assert "none: " in refused("generate", "--photos", photos, *options, "--family", "mix", "--zoo", "none")
     assert "rescale must be two numbers" in refused("generate", "--photos", photos, *options, "--rescale", 2, 1)
     assert "wants the extra" not in refused("generate", "--photos", photos, *options, "--dask", "nonsense")
     write(tmp_path / "file")

@@ -72,7 +72,8 @@ def side_of(name: str) -> int:
 
 def test_every_torch_metric_can_be_a_loss() -> None:
     assert len(METRICS) >= 17
-    assert {name for name, metric in METRICS.items() if metric.embed.__module__ == "metrics.pieces"} == set(LOSSES)
+    tensors = {name for name, metric in METRICS.items() if metric.embed.__module__ == "metrics.pieces"}
+    assert tensors <= set(LOSSES) <= set(METRICS)  # bytes of some go through a compiled loop instead
 
 
 @every
