@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
 FENCES: dict[str, tuple[str, ...]] = {
     "torch": ("metrics/", "distortions/cnn/", "analysis/evaluate.py"),
     "numba": ("bapps_builder/compiled.py",),
-    "isal": ("bapps_builder/png_decoding.py", "bapps_builder/png_encoding.py"),
+    "isal": ("bapps_builder/png_decoding.py",),
     "flask": ("collection_app/",),
     "sqlalchemy": ("collection_app/",),
     "matplotlib": ("analysis/figures.py", "analysis/report.py", "distortions/", "metrics/training/curves.py"),
