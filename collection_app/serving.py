@@ -39,15 +39,30 @@ def listen(app: Flask, settings: Settings) -> Listening:
     server = cast(TcpWSGIServer, made)  # as it is for a single socket
     host, port = opened.getsockname()[:2]
 
-    def close() -> None:
-        # The loop ends when nothing is left in its map; only the loop's own thread may take it away.
-        cast(Any, server.trigger).pull_trigger(lambda: wasyncore.close_all(channels))
+    def end() -> None:
+        server.task_dispatcher.shutdown()  # first: a thread that is answering still uses the channels
+        wasyncore.close_all(channels)  # the loop ends when nothing is left in its map
 
-    def run() -> None:
-        server.run()
-        server.task_dispatcher.shutdown()
+    stop, stopped = socket.socketpair()
+    _Hangup(stopped, channels, end)
+    return Listening(f"http://{host}:{port}", server.run, stop.close)
 
-    return Listening(f"http://{host}:{port}", run, close)
+
+class _Hangup(wasyncore.dispatcher):
+    """Calls `then` in the loop's own thread when the other end of the socket is closed.
+
+    Waitress' own trigger cannot carry this: a loop that is awake already would close it while it is being pulled.
+    """
+
+    def __init__(self, ours: socket.socket, channels: dict[int, Any], then: Callable[[], None]) -> None:
+        super().__init__(ours, map=channels)
+        self._then = then
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read(self) -> None:
+        self._then()
 
 
 @contextmanager

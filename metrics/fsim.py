@@ -5,8 +5,8 @@ people look where the phases of many frequencies agree; FSIMc adds the similarit
 """
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bapps_builder.compiled import compiled
 from metrics.gradients import SCHARR, gradient_magnitude, length
 from metrics.metric import Metric
 from metrics.pieces import contrast, embedding
@@ -63,7 +64,7 @@ def fsim(a: Tensor, b: Tensor) -> Tensor:
         If the tensors are no such pair.
     """
     check_unit_pair("fsim", a, b, smallest_side=_SMALLEST_SIDE)
-    return _indices(_features(a.double()), _features(b.double()))[:, 0]
+    return _indices(_features(a.double(), phase_congruency), _features(b.double(), phase_congruency))[:, 0]
 
 
 def fsimc(a: Tensor, b: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ def fsimc(a: Tensor, b: Tensor) -> Tensor:
         If the tensors are no such pair.
     """
     check_unit_pair("fsimc", a, b, smallest_side=_SMALLEST_SIDE)
-    return _indices(_features(a.double()), _features(b.double()))[:, 1]
+    return _indices(_features(a.double(), phase_congruency), _features(b.double(), phase_congruency))[:, 1]
 
 
 class _Features(NamedTuple):
@@ -99,10 +100,10 @@ class _Features(NamedTuple):
     colours: Tensor
 
 
-def _features(images: Tensor) -> _Features:
+def _features(images: Tensor, congruency_of: Callable[[Tensor], Tensor]) -> _Features:
     yiq = shrunk(in_levels(images, YIQ))
     luminance = yiq[:, :1]
-    congruency = phase_congruency(luminance[:, 0])[:, None]
+    congruency = congruency_of(luminance[:, 0])[:, None]
     return _Features(congruency, gradient_magnitude(luminance, SCHARR), yiq[:, 1:])
 
 
@@ -133,6 +134,46 @@ def phase_congruency(planes: Tensor) -> Tensor:
         energies = energies + (energy - noise).clamp_min(0)
         amplitudes = amplitudes + amplitude.sum(1)
     return energies / (amplitudes + NO_WEIGHT)
+
+
+def fast_phase_congruency(planes: Tensor) -> Tensor:
+    """`phase_congruency` of planes in float32 in half the time, where no gradient is wanted."""
+    filters, noise_gains = _log_gabor_filters(*planes.shape[1:], planes.dtype, planes.device)
+    spectrum = torch.fft.fft2(planes - planes.mean((1, 2), keepdim=True))[:, None]
+    energies, amplitudes = torch.zeros_like(planes), torch.zeros_like(planes)
+    for of_scale, noise_gain in zip(filters, noise_gains, strict=True):
+        response = torch.view_as_real(torch.fft.ifft2(spectrum * of_scale)).flatten(2, 3)
+        _add_orientation(response.numpy(), noise_gain, energies.flatten(1).numpy(), amplitudes.flatten(1).numpy())
+    return energies / (amplitudes + NO_WEIGHT)
+
+
+@compiled
+def _add_orientation(
+    response: NDArray[np.float32], noise_gain: float, energies: NDArray[np.float32], amplitudes: NDArray[np.float32]
+) -> None:
+    """The body of the loop of `phase_congruency`: responses (N, scale, M, 2) to sums (N, M), in place."""
+    count, scales, size, _ = response.shape
+    even, odd, amplitude, across = np.empty((4, size), np.float32)
+    finest = np.empty(size, np.float32)
+    for n in range(count):
+        even[:], odd[:], amplitude[:], across[:] = 0, 0, 0, 0
+        for s in range(scales):
+            for i in range(size):
+                p, q = response[n, s, i, 0], response[n, s, i, 1]
+                even[i] += p
+                odd[i] += q
+                amplitude[i] += np.sqrt(p * p + q * q)
+            if s == 0:
+                finest[:] = amplitude
+        for s in range(scales):
+            for i in range(size):
+                across[i] += abs(response[n, s, i, 1] * even[i] - response[n, s, i, 0] * odd[i])
+        noise = np.float32(noise_gain * np.median(finest))
+        for i in range(size):
+            amplitudes[n, i] += amplitude[i]
+            squared = even[i] * even[i] + odd[i] * odd[i]
+            energy = (squared - across[i]) / (np.sqrt(squared) + np.float32(_EPSILON))
+            energies[n, i] += max(energy - noise, np.float32(0))
 
 
 def _median(rows: Tensor) -> Tensor:
@@ -186,7 +227,7 @@ def _frequencies(n: int) -> Floats:
 
 
 # One object each, so that both metrics share the work. Features in float32 move no index by more than 1e-6.
-_embed = embedding(_features, dtype=torch.float32)
+_embed = embedding(partial(_features, congruency_of=fast_phase_congruency), dtype=torch.float32)
 _contrast = contrast(_indices)
 _SETTINGS = (
     "phase congruency of 4 scales and 4 orientations, Scharr gradients, T1 = .85, T2 = 160, range 255, "

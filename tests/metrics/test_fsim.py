@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bapps_builder.images import read_image
-from metrics.fsim import FSIM, FSIMC, phase_congruency
+from metrics.fsim import FSIM, FSIMC, fast_phase_congruency, phase_congruency
 from metrics.metric import Metric
 
 Floats = NDArray[np.float64]
@@ -99,3 +99,13 @@ def test_flat_image_has_no_phase_congruency() -> None:
 def test_both_share_the_work() -> None:
     assert FSIM.embed is FSIMC.embed
     assert FSIM.contrast is FSIMC.contrast
+
+
+@pytest.mark.parametrize("size", [(48, 48), (64, 64), (65, 51)])
+def test_both_ways_to_phase_congruency_agree(size: tuple[int, int]) -> None:
+    planes = torch.rand(4, *size, generator=torch.Generator().manual_seed(0)).mul_(255)
+    planes[1, 20:] /= 50
+    planes[2] = 7
+    wanted = phase_congruency(planes.double())
+    assert (fast_phase_congruency(planes) - wanted).abs().max() < 1e-5
+    assert wanted[1].max() > 0.1

@@ -1,5 +1,6 @@
 """HaarPSI against the authors' number and against a slow one. Properties: test_properties.py."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
 from bapps_builder.images import read_image
-from metrics.haarpsi import HAARPSI
+from metrics.haarpsi import HAARPSI, haarpsi, haarpsi_of_bytes
+from metrics.metric import Images
+from metrics.tensors import to_unit_tensor
 
 Floats = NDArray[np.float64]
+MakePair = Callable[[int, int, int], tuple[Images, Images]]
 
 
 def test_authors_number(shared_data: Path) -> None:
@@ -59,3 +63,11 @@ def test_slow_one(height: int, width: int) -> None:
     b = (a // 2 + b // 2).astype(np.uint8)
     expected = [slow_haarpsi(x, y) for x, y in zip(a, b, strict=True)]
     assert 1 - HAARPSI(a, b) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 64), (17, 33)])
+def test_bytes_and_tensors_give_one_number(made_pair: MakePair, size: tuple[int, int]) -> None:
+    a, b = made_pair(4, *size)
+    b[0], a[1], a[2], b[2] = a[0], 0, 0, 255  # equal, black, and black against white
+    wanted = 1 - haarpsi(to_unit_tensor(a), to_unit_tensor(b)).numpy()
+    np.testing.assert_allclose(haarpsi_of_bytes(a, b), wanted, rtol=0, atol=1e-12)

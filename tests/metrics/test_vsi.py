@@ -13,7 +13,7 @@ from scipy.signal import convolve2d
 
 from bapps_builder.images import read_image
 from metrics.tensors import to_unit_tensor
-from metrics.vsi import VSI, saliency, vsi
+from metrics.vsi import VSI, fast_saliency, saliency, vsi
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -102,3 +102,13 @@ def test_flat_image_has_no_saliency() -> None:
     flat = torch.full((1, 3, 64, 64), 0.3)
     for images in (flat, flat.double()):
         assert saliency(images).abs().max() == 0
+
+
+def test_both_ways_to_saliency_agree() -> None:
+    images = torch.rand(4, 3, 64, 70, generator=torch.Generator().manual_seed(0))
+    images[1, :, 20:] /= 50  # the straight parts of the curves
+    images[2] = 0.3
+    wanted = saliency(images.double())
+    assert (fast_saliency(images) - wanted).abs().max() < 2e-6
+    assert wanted[2].max() == 0
+    assert wanted[1].max() == 1
