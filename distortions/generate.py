@@ -5,7 +5,6 @@ with any interruptions, gives the same files.
 """
 
 import importlib.metadata
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -195,8 +194,8 @@ def tool(command: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide on pixels, and on the bytes they are kept in."""
-    zlib_version = zlib.ZLIB_RUNTIME_VERSION
-    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__, "zlib": zlib_version}
+    installed = {"zlib-ng": importlib.metadata.version("zlib-ng")}
+    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__, **installed}
 
 
 def _make_all(

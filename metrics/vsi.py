@@ -201,13 +201,13 @@ def _convert_to_lab(narrow: Planes, first: NDArray[np.int64], weights: Planes, t
                     curve = base * base * _root(base, 5) ** 2
                     values[x] = min(values[x], np.float32(0)) * np.float32(1 / 12.92) + curve * np.float32(1.055**-2.4)
             red, green, blue = row
-            l, a, b = lab[n, 0, y], lab[n, 1, y], lab[n, 2, y]
+            lightness, a, b = lab[n, 0, y], lab[n, 1, y], lab[n, 2, y]
             for x in range(width):
                 p, q, r = red[x], green[x], blue[x]
                 relative_x = _curve_of_lab(to_white[0, 0] * p + to_white[0, 1] * q + to_white[0, 2] * r)
                 relative_y = _curve_of_lab(to_white[1, 0] * p + to_white[1, 1] * q + to_white[1, 2] * r)
                 relative_z = _curve_of_lab(to_white[2, 0] * p + to_white[2, 1] * q + to_white[2, 2] * r)
-                l[x] = np.float32(116) * relative_y
+                lightness[x] = np.float32(116) * relative_y
                 a[x] = np.float32(500) * (relative_x - relative_y)
                 b[x] = np.float32(200) * (relative_y - relative_z)
 
