@@ -1,6 +1,6 @@
 """How fast and how lean `bapps-distort generate` is, and where its time goes.
 
-    python benchmarks/generate.py                   all of it, under a minute on two free cores
+    python benchmarks/generate.py                   all of it, half a minute on two free cores
     python benchmarks/generate.py --items 2000      fewer items
     python benchmarks/generate.py --folder /dev/shm where patches are written
 
@@ -22,13 +22,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.images import encode_png, read_image
 from bapps_builder.manifest import Item, item_id, item_table
 from bapps_builder.patchset import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
-from distortions.drawing import Family, Settings, draw_place, draw_treatments, item_seed
-from distortions.generate import generate
-from distortions.registry import find
+from distortions.drawing import Family, Settings, apply_treatments
+from distortions.generate import TOGETHER, PhotoUnit, draw_item, generate
+from distortions.photos import list_photos
+from distortions.registry import Patch, distortions
 from distortions.workers import Workers, settle_opencv
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"
@@ -53,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         whole(Path(folder), arguments.photos, arguments.items)
         networks(Path(folder), arguments.photos, arguments.items // 4)
-        stages(Path(folder), arguments.photos, count=1000)
+        stages(Path(folder), arguments.photos, count=16 * TOGETHER)
         memory(Path(folder), arguments.photos, arguments.items)
 
 
@@ -97,16 +99,20 @@ class Clock:
 
 
 def stages(folder: Path, photos: Path, *, count: int) -> None:
-    """The work on one item, step by step in one process, on the items that `generate` makes first."""
+    """The work on the items that `generate` makes, step by step in one process, as many together as there."""
     settle_opencv()
-    clock, by_distortion = Clock(), defaultdict[str, list[float]](list)
     pixels = [read_image(path) for path in sorted(photos.glob("*.png"))]
+    listed = list_photos([photos], smallest_side=PATCH_SIDE).photos
     target = folder / "stages"
     for role in ("ref", "p0", "p1", "bare"):
         (target / role).mkdir(parents=True)
-    one_item(target, pixels[0], 0, Clock(), defaultdict(list))  # what is made once, such as tables
-    for index in range(count):
-        one_item(target, pixels[index % len(pixels)], index, clock, by_distortion)
+    clock = Clock()
+    for start in range(0, count + TOGETHER, TOGETHER):
+        number = start // TOGETHER % len(pixels)
+        indices = tuple(range(start, start + TOGETHER))
+        if start == TOGETHER:
+            clock = Clock()  # the first time, tables are made
+        one_group(target, PhotoUnit(listed[number], 0, indices), pixels[number], clock)
     rows: list[Item] = list(read_patch_set(folder / "whole"))[:count]
     with clock("manifest"):
         pq.write_table(item_table(rows), target / "part.parquet")
@@ -122,34 +128,41 @@ def stages(folder: Path, photos: Path, *, count: int) -> None:
     print(f"  a bare file of 8 kB takes {bare * 1e6:.0f}, and an item has three")
     now, free = (WORKERS * count / seconds for seconds in (total, total - clock.seconds["distort"]))
     print(f"ceiling with {WORKERS} workers: {now:.0f}/s as it is, {free:.0f}/s if distorting were free")
-    print("\ndistortions on 96x96, microseconds in the median:")
-    for name, times in sorted(by_distortion.items(), key=lambda entry: -float(np.median(entry[1]))):
-        print(f"  {name:<24}{np.median(times) * 1e6:7.0f}")
+    by_distortion(pixels)
 
 
-def one_item(folder: Path, photo: np.ndarray, index: int, clock: Clock, by_distortion: dict[str, list[float]]) -> None:
-    with clock("draw"):
-        rng = np.random.default_rng(item_seed(1, index, 0))
-        place = draw_place(photo, rng, rescale=None)
-        treatments = draw_treatments(settings(1), rng)
-    with clock("crop"):
-        crop, _ = cut(photo, left=place.left, top=place.top)
-        patches = [without_margin(crop)]
-    for treatment in treatments:
-        with clock("distort"):
-            patches.append(treatment.apply(crop))
-        if len(treatment.recipe.steps) == 1:
-            step = treatment.recipe.steps[0]
+def one_group(folder: Path, unit: PhotoUnit, photo: Patch, clock: Clock) -> None:
+    """What `generate` does with some items of a photo."""
+    with clock("draw, crop"):
+        drawn = [draw_item(unit, photo, index=index, settings=settings(1)) for index in unit.indices]
+    with clock("distort"):
+        todo = [(treatment, one.crop) for one in drawn if one for treatment in one.treatments]
+        made = iter(apply_treatments(*zip(*todo, strict=True), zoo=None))
+    for one in filter(None, drawn):
+        for role, patch in zip(("ref", "p0", "p1"), (without_margin(one.crop), next(made), next(made)), strict=True):
+            with clock("encode"):
+                data = encode_png(patch)
+            with clock("write"):
+                write_file(patch_path(folder, role, item_id(one.index)), data)
+            with clock("hash"):
+                pixel_digest(patch)
+
+
+def by_distortion(photos: list[Patch]) -> None:
+    """Each distortion by itself, at random severities."""
+    rng, medians = np.random.default_rng(0), dict[str, float]()
+    crops = [cut(photos[k % len(photos)], left=16 + k, top=16 + k)[0] for k in range(100)]
+    for name, found in distortions().items():
+        times = []
+        for crop in crops:
+            values = found.at(rng.random(), rng)
             start = time.process_time()
-            find(step.name).apply(crop, rng, dict(step.values))
-            by_distortion[step.name].append(time.process_time() - start)
-    for role, patch in zip(("ref", "p0", "p1"), patches, strict=True):
-        with clock("encode"):
-            data = encode_png(patch)
-        with clock("write"):
-            write_file(patch_path(folder, role, item_id(index)), data)
-        with clock("hash"):
-            pixel_digest(patch)
+            found.apply(crop, rng, values)
+            times.append(time.process_time() - start)
+        medians[name] = float(np.median(times)) * 1e6
+    print("\ndistortions on 96x96, microseconds in the median:")
+    for name, median in sorted(medians.items(), key=lambda entry: -entry[1]):
+        print(f"  {name:<24}{median:7.0f}")
 
 
 def memory(folder: Path, photos: Path, items: int) -> None:

@@ -54,7 +54,7 @@ _UNIT = 256
 _PIXELS_AN_ITEM = 4000
 # Items that are all drawn, then all distorted, then all written. Each code and its tables stay in the processor's
 # caches meanwhile, which takes a quarter off the time.
-_TOGETHER = 64
+TOGETHER = 64
 # The same where networks take part, whose batches are filled up the better the more there are.
 _TOGETHER_IN_NETWORKS = 256
 # Photos that are tried for an item, if the first are damaged or too flat.
@@ -92,7 +92,7 @@ class PhotoWork:
         except ImageError as error:
             return Part((), skipped=reason_of(error, str(unit.photo.path)))
         zoo = self.zoo and open_zoo(self.zoo)
-        together = _TOGETHER_IN_NETWORKS if zoo else _TOGETHER
+        together = _TOGETHER_IN_NETWORKS if zoo else TOGETHER
         made: list[Item] = []
         for at in range(0, len(unit.indices), together):
             some = unit.indices[at : at + together]
