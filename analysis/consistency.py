@@ -37,6 +37,7 @@ _COLUMNS = (
     Column("halves", "number"),
     Column("reliability", "number"),
 )
+_RECIPES_SHOWN = 20
 _CEILING_COLUMNS = (
     Column("majority", "percent"),
     Column("others' majority", "percent"),
@@ -85,9 +86,14 @@ def agreement_by(judgments: Judgments, by: By, settings: Settings) -> Section:
     for name, mask in breakdown.groups(judgments.items, by).items():
         cells, _ = _agreement_cells(judgments.items[mask], judgments.task, settings)
         rows.append((name, *cells))
+    shown = Section.shown
+    if by == "recipe":  # of which there are hundreds: those with most votes first
+        rows.sort(key=lambda row: -row[2])
+        shown = _RECIPES_SHOWN
     overlap = "an item counts for each of its patches, so groups overlap" if by in ("recipe", "family") else ""
     columns = (Column(by), *_columns(judgments))
-    return Section(titled(f"Agreement by {by}", judgments), columns, tuple(rows), tuple(filter(None, [overlap])))
+    notes = tuple(filter(None, [overlap]))
+    return Section(titled(f"Agreement by {by}", judgments), columns, tuple(rows), notes, shown)
 
 
 def _columns(judgments: Judgments) -> tuple[Column, ...]:

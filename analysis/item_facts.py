@@ -11,31 +11,36 @@ from pandas.api.types import is_numeric_dtype
 from analysis.intervals import Sample
 from bapps_builder.answers import read_answers
 from bapps_builder.errors import DatasetError
-from bapps_builder.layout import ANSWERS, ITEMS, OTHER_ANSWERS, SetFolder
+from bapps_builder.layout import ANSWERS, ITEMS, OTHER_ANSWERS, SetFolder, Task
 
 # What may be known about an item: its photo, and how each patch was made.
 FACTS = ("photo", *(f"{side}_{fact}" for side in ("p0", "p1") for fact in ("recipe", "family", "severity")))
 
 
 def read_facts(path: Path) -> pd.DataFrame:
-    """Read a table about items: id, optionally set (and split), and any of `FACTS`; other columns are left alone."""
+    """Read a table about items: id, optionally task, set and split, and any of `FACTS`; other columns are left alone."""
     table = read_table(path)
     if "id" not in table:
         raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; wanted id and {', '.join(FACTS)}")
     if {"set", "split"} <= set(table):
         table["set"] = table["split"].str.cat(table["set"], sep="/")
-    kept = [name for name in ("set", "id", "k", "n", *FACTS) if name in table]
+    kept = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]
     table = table[kept].rename(columns={"id": "item"}).astype({"item": str})
-    keys = [key for key in ("set", "item") if key in table]
+    keys = [key for key in ("task", "set", "item") if key in table]
     if (twice := table.duplicated(keys)).any():
         raise DatasetError(f"{path}: two rows for item {table['item'][twice].iloc[0]}")
     return table
 
 
+def of_task(facts: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The rows about one task, if the table tells: both may have a set of one name, with items of the same ids."""
+    return facts[facts["task"] == task].drop(columns="task") if "task" in facts else facts
+
+
 def facts_of_set(folder: SetFolder) -> pd.DataFrame | None:
     """What the dataset says about the items of one of its sets, or None."""
     path = folder.path / ITEMS
-    return read_facts(path).assign(set=folder.label) if path.is_file() else None
+    return read_facts(path).assign(task=folder.task, set=folder.label) if path.is_file() else None
 
 
 def answers_of_set(folder: SetFolder) -> pd.DataFrame | None:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.distances import SetDistances
+from analysis.item_facts import of_task
 from bapps_builder.answers import counted
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import Task
@@ -82,7 +83,7 @@ def judged_sets(
     ----------
     results : sequence of SetDistances
         Checked with `check_same_items`.
-    facts : tables with item, and set where there are several
+    facts : tables with item, and task and set where there are several
         Earlier ones win.
     answers : DataFrame or None
         A checked table of answers.
@@ -112,7 +113,7 @@ def _joined(
         distances.append(result.distances[:, :, order])
     items = pd.DataFrame({"set": first.label, "item": list(first.ids), "p": first.labels})
     for table in facts:
-        items = _with_columns(items, table)
+        items = _with_columns(items, of_task(table, first.task))
     items = _with_votes(items, votes, first.label)
     return JudgedSet(
         task=first.task,

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, read_table
+from analysis.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, of_task, read_table
 from bapps_builder.answers import read_answers, votes
 from bapps_builder.dataset import read_label
 from bapps_builder.errors import DatasetError
@@ -110,7 +110,9 @@ def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
             else:
                 counts = _of_labels(folder, reading)
             if facts is not None:
-                counts = counts.merge(facts.drop(columns=["k", "n"], errors="ignore"), on=["set", "item"], how="left")
+                counts = counts.merge(
+                    facts.drop(columns=["task", "k", "n"], errors="ignore"), on=["set", "item"], how="left"
+                )
             items.append(counts)
         table = pd.concat(items, ignore_index=True).assign(identical=False)
         found.append(Judgments(task, table, answers_of_sets(folders) if everywhere else None))
@@ -244,7 +246,7 @@ def _identical(items: pd.Series, reading: Reading) -> np.ndarray:
 def _with_facts(judgments: Judgments, reading: Reading) -> Judgments:
     if reading.facts is None:
         return judgments
-    facts = reading.facts.drop(columns=["k", "n"], errors="ignore")
+    facts = of_task(reading.facts, judgments.task).drop(columns=["k", "n"], errors="ignore")
     keys = [key for key in ("set", "item") if key in facts]
     known = judgments.items.drop(columns=[fact for fact in FACTS if fact in judgments.items and fact in facts])
     return replace(judgments, items=known.merge(facts, on=keys, how="left"))

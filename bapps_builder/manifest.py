@@ -18,6 +18,7 @@ Border = Literal["image", "reflected"]
 
 _SIDE_SCHEMA = (
     ("recipe", pa.string()),
+    ("family", pa.string()),
     ("seed", pa.int64()),
     ("severity", pa.list_(pa.float64())),
     ("sha256", pa.string()),
@@ -55,12 +56,16 @@ class Made:
         Of each step of the recipe, in [0, 1]; empty if there was none.
     sha256 : str
         See `pixel_digest`.
+    family : str
+        Of the recipe's steps, each once, such as `noise+blur`; `cnn` for networks; empty if there was none, and
+        in imported sets.
     """
 
     recipe: str
     seed: int
     severity: tuple[float, ...]
     sha256: str
+    family: str = ""
 
 
 @dataclass(frozen=True)

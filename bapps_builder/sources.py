@@ -7,6 +7,7 @@ Other people's images are named by a table (CSV or Parquet, one row an item):
     set, split            optional; else those given for the whole table
     photo                 optional: the photograph the patch comes from, for splits without leaks
     p0_recipe, p1_recipe  optional: what was done to the patches
+    p0_family, p1_family  optional: of which kind that is, several joined by +
 
 or lie in a folder with ref/, p0/ and p1/ (JND: p0/ and p1/), paired by stem.
 """
@@ -32,7 +33,8 @@ ROLES = IMAGE_FOLDERS["2afc"]
 SOURCE_SCHEMA = pa.schema(
     [("source_set", pa.string()), ("source_id", pa.string()), *(field for field in SCHEMA if field.name != "id")]
 )
-_TABLE_COLUMNS = ("item", "ref", "p0", "p1", "set", "split", "photo", "p0_recipe", "p1_recipe")
+_OPTIONAL = ("photo", "p0_recipe", "p1_recipe", "p0_family", "p1_family")
+_TABLE_COLUMNS = ("item", "ref", "p0", "p1", "set", "split", *_OPTIONAL)
 _SET_NAME = re.compile(r"[^\W_][\w+@,~ -]*(\.[\w+@,~ -]+)*")
 
 
@@ -160,7 +162,7 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
         "source_id": table["item"],
         "task": (table["ref"] == "").map({True: "jnd", False: "2afc"}),
     }
-    for column in ("set", "split", "photo", "p0_recipe", "p1_recipe"):
+    for column in ("set", "split", *_OPTIONAL):
         if column in table:
             columns[column] = table[column].astype(object).where(table[column] != "", None)
     rows = len(table)

@@ -46,6 +46,7 @@ from collection_app.presets import as_toml, preset
 STORED, OPEN_ITEMS, TRIALS = 500_000, 30_000, 100
 PEOPLE = (10, 50, 100, 300)
 THINK_SECONDS = 3.0
+ARRIVALS_PER_MINUTE = 200
 PASSWORD = "only for this benchmark"
 STUDY = preset("paper-2afc", training={})
 CONF = Path(__file__).resolve().parent.parent / "deploy" / "gunicorn.conf.py"
@@ -199,11 +200,16 @@ def server(folder: Path, url: str, processes: int) -> Iterator[Served]:
 
 @dataclass
 class Seen:
-    """What the people saw: seconds of every request by kind, and what was not as it should be."""
+    """What the people saw: seconds of every request by kind, and what was not as it should be.
+
+    What was asked for while people still arrived is a kind of its own. `timely` is how many answers were given
+    between then and when people were told to stop.
+    """
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     wrong: Counter[str] = field(default_factory=Counter)
     complete: int = 0
+    timely: int = 0
 
     def percentiles(self, kind: str) -> str:
         if not self.seconds[kind]:
@@ -322,8 +328,8 @@ class Admin:
 
 
 async def crowd(served: Served, admin: Admin, seen: Seen, people: int, seconds: float, *, ramp: float) -> None:
-    """Let people come one after another within `ramp` seconds, and look at the overview every two seconds."""
-    until = time.monotonic() + seconds
+    """Let people come one after another within `ramp` seconds, then answer for `seconds`; look every two seconds."""
+    until = time.monotonic() + ramp + seconds
 
     async def come(number: int) -> None:
         await asyncio.sleep(ramp * number / people)
@@ -334,20 +340,27 @@ async def crowd(served: Served, admin: Admin, seen: Seen, people: int, seconds: 
             seen.seconds["dashboard"].append(await asyncio.to_thread(admin.look))
             await asyncio.sleep(2)
 
-    await asyncio.gather(look(), *map(come, range(people)))
+    async def all_there() -> None:
+        await asyncio.sleep(ramp)
+        for kind in ("answer", "items", "image", "dashboard"):
+            seen.seconds[f"{kind}, arriving"] = seen.seconds.pop(kind, [])
+        await asyncio.sleep(seconds)
+        seen.timely = len(seen.seconds["answer"])
+
+    await asyncio.gather(look(), all_there(), *map(come, range(people)))
 
 
 def cell(kind: str, processes: int, people: int, served: Served, *, seconds: float) -> None:
     """Measure one cell of the table."""
     seen, admin = Seen(), Admin(served.port)
-    ramp = max(5.0, people * 60 / 1000)  # a thousand arrivals a minute
+    ramp = people * 60 / ARRIVALS_PER_MINUTE
     mine, theirs, began = time.process_time(), served.seconds(), time.perf_counter()
-    before = len(seen.seconds["answer"])
     asyncio.run(crowd(served, admin, seen, people, seconds, ramp=ramp))
     took = time.perf_counter() - began
     requests = sum(map(len, seen.seconds.values()))
-    steady = (len(seen.seconds["answer"]) - before) / (took - ramp / 2)
-    parts = " | ".join(seen.percentiles(name) for name in ("arrival", "start", "answer", "items", "image", "dashboard"))
+    steady = seen.timely / seconds
+    kinds = ("arrival", "start", "answer, arriving", "answer", "items", "image", "dashboard")
+    parts = " | ".join(seen.percentiles(name) for name in kinds)
     print(
         f"| {kind} | {processes} | {people} | {steady:.1f} | {requests / took:.0f} | {parts} | "
         f"{(served.seconds() - theirs) / took:.2f} | {(time.process_time() - mine) / took:.2f} | "
@@ -359,8 +372,8 @@ def cell(kind: str, processes: int, people: int, served: Served, *, seconds: flo
 
 
 HEADER = (
-    "| database | processes | people | answers/s | requests/s | arrival | start | answer | next items | image | "
-    "dashboard | server cores | people's cores | MB | errors |\n|" + "---|" * 15
+    "| database | processes | people | answers/s | requests/s | arrival | start | answer, others arriving | answer | "
+    "next items | image | dashboard | server cores | people's cores | MB | errors |\n|" + "---|" * 16
 )
 
 
@@ -455,7 +468,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--people", type=int, nargs="*", default=list(PEOPLE))
-    parser.add_argument("--seconds", type=float, default=40, help="of each cell")
+    parser.add_argument("--seconds", type=float, default=40, help="of each cell, once all are there")
     parser.add_argument("--soak", type=float, help="minutes of 60 people, instead of the table")
     parser.add_argument("--export", action="store_true", help="exports, instead of the table")
     parser.add_argument("--prepare", action="store_true", help="make the databases, and nothing else")

@@ -14,7 +14,7 @@ from collection_app.health import blueprint as health
 from collection_app.images import blueprint as images
 from collection_app.installation import freeze
 from collection_app.keys import Entropy, Tokens
-from collection_app.limits import ArrivalLimit
+from collection_app.limits import RateLimit
 from collection_app.logs import log_requests
 from collection_app.openapi import blueprint as openapi
 from collection_app.pages import blueprint as pages
@@ -67,7 +67,7 @@ def create_app(
         study_id=write(engine, lambda connection: freeze(connection, study, now, simulated=simulated)),
         engine=engine,
         tokens=Tokens(key),
-        limit=ArrivalLimit(settings.arrivals_per_minute, clock),
+        limit=RateLimit(settings.arrivals_per_minute, clock),
         clock=clock,
         entropy=entropy,
         platform_secret=settings.platform_secret,

@@ -15,6 +15,7 @@ from collection_app.admin_access import PATH, check_form, form_token, has_passwo
 from collection_app.browsing import failed_exposures, item_named
 from collection_app.browsing import item as find_item
 from collection_app.browsing import items as list_items
+from collection_app.browsing import pay as list_pay
 from collection_app.browsing import session as find_session
 from collection_app.browsing import sessions as list_sessions
 from collection_app.database import read, view
@@ -140,6 +141,14 @@ def exclusions() -> ResponseReturnValue:
     """Show whose answers are not used, and why."""
     found = _read(lambda c, study_id: list_sessions(c, study_id, excluded=True, after=_number("after")))
     return render_template("admin/exclusions.html", page=found, found=_status())
+
+
+@blueprint.get("/pay")
+def pay() -> ResponseReturnValue:
+    """Show what each session is to be paid, and why."""
+    step = running().step()
+    found = _read(lambda c, _: list_pay(c, step, after=_number("after")))
+    return render_template("admin/pay.html", page=found, found=_status())
 
 
 @blueprint.get("/exposures")

@@ -13,7 +13,7 @@ from flask import Flask, current_app, request, session
 from flask.sessions import SecureCookieSessionInterface
 
 from collection_app.keys import digest
-from collection_app.limits import ArrivalLimit
+from collection_app.limits import RateLimit
 from collection_app.passwords import is_password
 from collection_app.problems import Stop
 from collection_app.running import running
@@ -31,8 +31,8 @@ class Access:
     """The hash of the password, empty if there is none, and the limits of tries at it."""
 
     password_hash: str
-    by_address: ArrivalLimit
-    together: ArrivalLimit
+    by_address: RateLimit
+    together: RateLimit
 
 
 class _Cookie(SecureCookieSessionInterface):
@@ -53,7 +53,7 @@ def protect(app: Flask, *, key: str, password_hash: str, clock: Callable[[], int
         SESSION_COOKIE_SAMESITE="Strict",
     )
     app.extensions[_EXTENSION] = Access(
-        password_hash, ArrivalLimit(TRIES_PER_MINUTE, clock), ArrivalLimit(ALL_TRIES_PER_MINUTE, clock)
+        password_hash, RateLimit(TRIES_PER_MINUTE, clock), RateLimit(ALL_TRIES_PER_MINUTE, clock)
     )
 
 

@@ -1,4 +1,4 @@
-"""Lists for the people who run a study: sessions, items with their answers, exposures that failed.
+"""Lists for the people who run a study: sessions, pay, items with their answers, exposures that failed.
 
 Every list comes a page at a time along an index, so that a page is as quick after 500,000 answers as after 50.
 `after` is the `id` of the last row of the page before.
@@ -6,11 +6,14 @@ Every list comes a page at a time along an index, so that a page is as quick aft
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, ScalarSelect, Select, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from collection_app.models import Answer, Assignment, Decision, Event, Item, Pace, Participant, Session
+from collection_app.pay import over, pay_lines
+from collection_app.sessions import Step
 
 PAGE = 50
 
@@ -19,7 +22,7 @@ PAGE = 50
 class Page:
     """Some rows of a list; `after` leads to those that follow, None where nothing does."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Any]
     after: int | None
 
 
@@ -76,6 +79,15 @@ def session(connection: Connection, study_id: int, session_id: int) -> SessionDe
         connection.execute(select(Event).where(Event.session_id == session_id).order_by(Event.id)).all(),
         connection.execute(trials).all(),
     )
+
+
+def pay(connection: Connection, step: Step, *, after: int | None = None) -> Page:
+    """Lines of pay, the latest session first."""
+    query = over(step).order_by(None).order_by(Session.id.desc())
+    if after is not None:
+        query = query.where(Session.id < after)
+    ids = _page(connection, query)
+    return Page(pay_lines(connection, step, [row.id for row in ids.rows])[::-1], ids.after)
 
 
 def items(

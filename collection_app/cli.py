@@ -39,7 +39,7 @@ from collection_app.settings import settings_from
 from collection_app.starting import app_of, engine_of, password_file, password_hash_of
 from collection_app.status import status as study_status
 from collection_app.status_text import show_status
-from collection_app.study import Study, StudyError, read_study
+from collection_app.study import Study, StudyError, name_for, read_study
 
 _EXAMPLES = """
 \b
@@ -96,7 +96,7 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
     if name and file.exists():
         raise StudyError(f"{file}: is there already; leave --preset out, or name another file")
     if name:
-        file.write_text(as_toml(preset(name)), encoding="utf-8")
+        file.write_text(as_toml(preset(name, name=name_for(file))), encoding="utf-8")
         note(f"wrote {file}: fill in every FILL IN, edit what you like, then run init again")
     study = read_study(file)
     engine = _engine(file, database, made=True)

@@ -4,6 +4,7 @@ SQLite by default, PostgreSQL by its address. Every connection is set up here an
 says what a connection really has.
 """
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -90,6 +91,8 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")):
             cursor.execute(f"PRAGMA {name} = {value}")
         cursor.execute("PRAGMA secure_delete = ON")
+        # Pages between two copies of the log into the file: the same pages are written again and again.
+        cursor.execute("PRAGMA wal_autocheckpoint = 8000")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -122,13 +125,28 @@ def write(engine: Engine, work: Callable[[Connection], T]) -> T:
     """
     for attempt in range(_TRIES):
         try:
-            with engine.begin() as connection:
+            with _turn(engine), engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
             if attempt == _TRIES - 1 or not _worth_repeating(error):
                 raise
             time.sleep(0.02 * 2**attempt)
     raise AssertionError("unreachable")
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """Let the writers of an SQLite file queue up, threads and processes alike.
+
+    SQLite itself has them sleep and try again, in no order and for up to 100 ms at a time. Whoever writes without
+    queueing, such as a backup, is still kept apart by SQLite's own lock.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with open(f"{engine.url.database}-queue", "ab") as file:  # noqa: PTH123 - SQLite names its files like this
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, also by a kill
+        yield
 
 
 def read(engine: Engine, work: Callable[[Connection], T]) -> T:

@@ -1,11 +1,12 @@
 """Patches by the hash of their pixels, the only address they have: it names neither set nor distortion."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from collection_app.database import read
 from collection_app.models import Image
@@ -22,13 +23,17 @@ def image(sha256: str) -> ResponseReturnValue:
     """Give a patch as PNG. The path comes from the database, never from the address."""
     if not _HASH.fullmatch(sha256):
         raise Stop(404, "not_found", "no such image")
-    path = read(
-        running().engine, lambda connection: connection.scalar(select(Image.path).where(Image.sha256 == sha256))
-    )
-    if path is None:
-        raise Stop(404, "not_found", "no such image")
     try:
-        data = Path(path).read_bytes()
+        data = Path(_path(running().engine, sha256)).read_bytes()
     except OSError as error:
         raise Stop(503, "image_missing", "this image cannot be read now", retry_after=5) from error
     return Response(data, mimetype="image/png", headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+@lru_cache(maxsize=50_000)  # some 15 MB
+def _path(engine: Engine, sha256: str) -> str:
+    """Where an image is, which never changes: remembered, since people ask for three images an answer."""
+    path = read(engine, lambda connection: connection.scalar(select(Image.path).where(Image.sha256 == sha256)))
+    if path is None:
+        raise Stop(404, "not_found", "no such image")
+    return path

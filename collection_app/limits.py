@@ -1,4 +1,4 @@
-"""How often one address may arrive. No address is kept: only its HMAC, under a key that lives in memory for a day."""
+"""How often one address may arrive, or try a password. No address is kept: only its HMAC, under a key that lives in memory for a day."""
 
 import hashlib
 import hmac
@@ -12,8 +12,8 @@ _MINUTE_MS = 60_000
 _MOST = 100_000
 
 
-class ArrivalLimit:
-    """A bucket of arrivals for each address, refilled at a steady rate; one for each process."""
+class RateLimit:
+    """A bucket of tries for each address, refilled at a steady rate; one for each process."""
 
     def __init__(self, per_minute: int, clock: Callable[[], int]) -> None:
         self._per_minute, self._clock = per_minute, clock
@@ -22,7 +22,7 @@ class ArrivalLimit:
         self._buckets: dict[bytes, tuple[float, int]] = {}
 
     def allows(self, address: str) -> bool:
-        """Count an arrival from an address; tell whether it is within the limit. 0 a minute is no limit."""
+        """Count a try from an address; tell whether it is within the limit. 0 a minute is no limit."""
         if not self._per_minute:
             return True
         now = self._clock()

@@ -5,11 +5,11 @@ nothing is asked to return the work. No rule withholds pay: only a person does, 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from collection_app.models import Assignment, Decision, Identity, Participant, Payment, Session
 from collection_app.sessions import Step
@@ -62,15 +62,24 @@ class Line:
         return "approve" if self.verdict == "approve" else "bonus"
 
 
-def pay_lines(connection: Connection, step: Step) -> list[Line]:
-    """Give a line for each session that is over, or silent too long, in the order of arrival."""
+def over(step: Step) -> Select:
+    """The ids of the sessions that are over, or silent too long, in the order of arrival."""
+    silent_since = step.now - round(step.study.lapse_hours * 3_600_000)
+    return (
+        select(Session.id)
+        .join(Participant)
+        .where(Participant.study_id == step.study_id)
+        .where(Session.state.not_in(("arrived", "started")) | (Session.seen_at < silent_since))
+        .order_by(Session.id)
+    )
+
+
+def pay_lines(connection: Connection, step: Step, only: Sequence[int] | None = None) -> list[Line]:
+    """Give a line for each session of `over`, in its order, or `only` for some of them."""
+    sessions = over(step).order_by(None) if only is None else only
     decisions: dict[int, list[Row]] = {}
     for row in connection.execute(
-        select(Decision)
-        .join(Session)
-        .join(Participant)
-        .where(Participant.study_id == step.study_id, Decision.tier == "pay")
-        .order_by(Decision.id)
+        select(Decision).where(Decision.session_id.in_(sessions), Decision.tier == "pay").order_by(Decision.id)
     ):
         decisions.setdefault(row.session_id, []).append(row)
     rows = connection.execute(
@@ -82,22 +91,14 @@ def pay_lines(connection: Connection, step: Step) -> list[Line]:
         .join(Participant, Participant.id == Session.participant_id)
         .outerjoin(Identity, Identity.participant_id == Participant.id)
         .outerjoin(Assignment, Assignment.session_id == Session.id)
-        .where(Participant.study_id == step.study_id)
+        .where(Session.id.in_(sessions))
         .group_by(Session.id, Identity.external_id)
         .order_by(Session.id)
     ).all()
     payments = {
-        row.session_id: row
-        for row in connection.execute(
-            select(Payment).join(Session).join(Participant).where(Participant.study_id == step.study_id)
-        )
+        row.session_id: row for row in connection.execute(select(Payment).where(Payment.session_id.in_(sessions)))
     }
-    silent_since = step.now - round(step.study.lapse_hours * 3_600_000)
-    return [
-        _line(step.study, row, decisions.get(row.id, []), payments.get(row.id))
-        for row in rows
-        if row.state not in ("arrived", "started") or row.seen_at < silent_since
-    ]
+    return [_line(step.study, row, decisions.get(row.id, []), payments.get(row.id)) for row in rows]
 
 
 def _line(study: Study, session: Row, decisions: list[Row], payment: Row | None) -> Line:

@@ -61,7 +61,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str, **settings: Any) -> Study:
+def preset(name: str, /, **settings: Any) -> Study:
     """Give a ready study, with top-level settings of your own in place of its own."""
     if name not in PRESETS:
         raise StudyError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")

@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from collection_app.keys import Entropy, Tokens
-from collection_app.limits import ArrivalLimit
+from collection_app.limits import RateLimit
 from collection_app.sessions import Step
 from collection_app.study import Study
 
@@ -41,7 +41,7 @@ class Running:
     study_id: int
     engine: Engine
     tokens: Tokens
-    limit: ArrivalLimit
+    limit: RateLimit
     clock: Callable[[], int] = wall_clock
     entropy: Entropy = secrets.token_bytes
     platform_secret: str = field(default="", repr=False)

@@ -312,6 +312,11 @@ def read_study(path: Path) -> Study:
         raise StudyError(f"{path}: not readable as TOML: {error}") from error
 
 
+def name_for(file: Path) -> str:
+    """A name for the study of a file that does not have one yet: `My study.toml` is `my-study`."""
+    return re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")[:63] or "study"
+
+
 def study_of(settings: dict[str, Any], *, name: str) -> Study:
     """Check settings; `name` is what an error calls them."""
     try:

@@ -297,7 +297,7 @@ def write_items(
 def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[Patch], settings: Settings) -> Item:
     name, is_jnd = item_id(drawn.index), settings.task == "jnd"
     distorted = [
-        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, patch))
+        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, patch), t.recipe.family)
         for role, t, patch in zip(("p0", "p1")[-len(patches) :], drawn.treatments, patches, strict=True)
     ]
     original = write_patch(folder, IMAGE_FOLDERS[settings.task][0], name, without_margin(drawn.crop))

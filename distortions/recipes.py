@@ -47,6 +47,11 @@ class Step:
         """Whether it is one of the 96 networks."""
         return is_variant(self.name)
 
+    @property
+    def family(self) -> str:
+        """Of the distortion; "cnn" for networks."""
+        return "cnn" if self.is_network else find(self.name).family
+
     def __str__(self) -> str:
         if self.is_network:
             return self.name
@@ -66,6 +71,11 @@ class Recipe:
     def has_network(self) -> bool:
         """Whether a step is one of the 96 networks."""
         return any(step.is_network for step in self.steps)
+
+    @property
+    def family(self) -> str:
+        """The families of the steps, each once, such as "noise+blur"; "" for `identity`."""
+        return "+".join(dict.fromkeys(step.family for step in self.steps))
 
     def apply(self, patch: Patch, rng: np.random.Generator, *, margin: int = 0, zoo: "Zoo | None" = None) -> Patch:
         """Distort a patch by every step in turn; the input is left as it is.

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.item_facts import read_facts, sample_of
+from analysis.distances import SetDistances
+from analysis.item_facts import facts_of_set, read_facts, sample_of
+from analysis.judged import judged_sets
 from analysis.judgments import Reading, read_judgments
 from bapps_builder.errors import DatasetError
+from bapps_builder.layout import TASKS, SetFolder, Task
 
 
 def items_of(path: Path, reading: Reading | None = None) -> list[tuple[str, str, int, int]]:
@@ -68,6 +71,28 @@ def test_facts_from_a_table_are_joined(tmp_path: Path) -> None:
     assert "other" not in found.items
     assert sample_of(found.items).unit == "photos"
     assert sample_of(found.items.assign(photo=["a", ""])).unit == "items, photos unknown"
+
+
+@pytest.mark.parametrize("task", ["2afc", "jnd"])
+def test_facts_are_those_of_the_task(tmp_path: Path, task: Task) -> None:
+    """Both tasks have a set of one name, whose items have the same ids."""
+    photos = {"2afc": "first.jpg", "jnd": "second.jpg"}
+    (tmp_path / "facts.csv").write_text("task,id,photo\n2afc,a,first.jpg\njnd,a,second.jpg\n")
+    folders = [SetFolder(tmp_path, other, "val", "cnn") for other in TASKS]
+    for folder in folders:
+        folder.path.mkdir(parents=True)
+        pd.DataFrame({"id": ["a"], "photo": [photos[folder.task]]}).to_parquet(folder.path / "items.parquet")
+
+    (tmp_path / "x.csv").write_text("id,k,n\na,2,5\n")
+    in_one_table = read_facts(tmp_path / "facts.csv")
+    [found] = read_judgments(tmp_path / "x.csv", Reading(task=task, facts=in_one_table))
+    assert found.items["photo"].tolist() == [photos[task]]
+
+    beside = [facts for folder in folders if (facts := facts_of_set(folder)) is not None]
+    result = SetDistances(task, "val/cnn", ("m",), ("a",), np.zeros((1, 1 + (task == "2afc"), 1)), np.array([0.4]))
+    for facts in ([in_one_table], beside):
+        [judged] = judged_sets([result], facts=facts)
+        assert judged.items["photo"].tolist() == [photos[task]]
 
 
 @pytest.mark.parametrize(

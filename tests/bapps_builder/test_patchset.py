@@ -192,8 +192,8 @@ def test_missing_and_changed_files_are_named(tmp_path: Path) -> None:
 def test_the_columns_of_the_format() -> None:
     assert SCHEMA.names == [
         *("id", "task", "set", "split", "photo", "photo_sha256", "box", "scale", "seed", "border", "ref_sha256"),
-        *("p0_recipe", "p0_seed", "p0_severity", "p0_sha256"),
-        *("p1_recipe", "p1_seed", "p1_severity", "p1_sha256"),
+        *("p0_recipe", "p0_family", "p0_seed", "p0_severity", "p0_sha256"),
+        *("p1_recipe", "p1_family", "p1_seed", "p1_severity", "p1_sha256"),
     ]
 
 

@@ -22,8 +22,10 @@ from collection_app.database import open_database, read, write
 from collection_app.export import export
 from collection_app.observers import Kind
 from collection_app.passwords import checked_hash, is_password, password_hash, store_hash, stored_hash
+from collection_app.pay import pay_lines
 from collection_app.presets import preset
 from collection_app.rehearsal import rehearse
+from collection_app.running import running
 from collection_app.settings import Settings
 from collection_app.study import Study, StudyError
 
@@ -309,6 +311,23 @@ def test_exclusions_and_sessions_say_why(played: Any) -> None:
         assert ("None." in found) == (rows == 0)
 
 
+def test_pay_lists_what_the_command_lists(played: Any) -> None:
+    app, file, _ = played("2afc")
+    client, database = log_in(app), sqlite3.connect(file)
+    with app.app_context():
+        step = running().step()
+        lines = read(running().engine, lambda connection: pay_lines(connection, step))
+    over = "state NOT IN ('arrived', 'started')"
+    assert len(lines) == database.execute(f"SELECT count(*) FROM session WHERE {over}").fetchone()[0] > 1
+    text = shown(client.get("/admin/pay").text)
+    for line in lines:
+        amount = f"{line.amount_minor / 100:.2f} {line.currency}"
+        assert f"{line.session_id} {line.outcome} {line.verdict} {amount} {line.reasons}" in text
+    rest = shown(client.get(f"/admin/pay?after={lines[-1].session_id}").text)
+    assert f" {lines[-1].session_id} {lines[-1].outcome} " not in rest
+    assert f" {lines[0].session_id} {lines[0].outcome} " in rest
+
+
 def test_failed_exposures_are_listed_with_what_was_measured(played: Any) -> None:
     app, file, _ = played("jnd")
     failed = sqlite3.connect(file).execute("SELECT second_ms FROM answer WHERE NOT valid").fetchall()
@@ -399,7 +418,7 @@ def test_hostile_names_are_text(app: Flask, engine: Engine) -> None:
     write(engine, plant)
     client = log_in(app)
     (item_id,) = read(engine, lambda c: c.execute(text("SELECT min(id) FROM item")).one())
-    pages = ["/", "/sessions", "/sessions/1", "/items", f"/items/{item_id}", "/exclusions", "/exposures"]
+    pages = ["/", "/sessions", "/sessions/1", "/items", f"/items/{item_id}", "/exclusions", "/exposures", "/pay"]
     for page in [*pages, f"/items?name={hostile}", f"/sessions?state={hostile}"]:
         reply = client.get(f"/admin{page}")
         assert reply.status_code == 200, page
@@ -416,7 +435,7 @@ def test_what_is_not_there_is_not_found(app: Flask, path: str) -> None:
 
 @pytest.mark.parametrize("query", ["after=x", "after=-1", "after=99999999999999999999", "after=%00", "role=x&set=%00"])
 def test_queries_that_make_no_sense_do_no_harm(app: Flask, query: str) -> None:
-    for page in ("sessions", "items", "exclusions"):
+    for page in ("sessions", "items", "exclusions", "pay"):
         if "set" in query and page == "items":
             continue
         assert log_in(app).get(f"/admin/{page}?{query}").status_code == 200

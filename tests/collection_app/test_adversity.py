@@ -16,7 +16,7 @@ from collection_app.attempts import Shown
 from collection_app.database import read, write
 from collection_app.erasure import close, erase
 from collection_app.keys import TOKEN_SECONDS, Tokens
-from collection_app.limits import ArrivalLimit
+from collection_app.limits import RateLimit
 from collection_app.models import Item, Session
 from collection_app.platforms.platform import Visitor
 from collection_app.presets import preset
@@ -98,7 +98,7 @@ def test_a_token_of_a_server_whose_clock_is_ahead_is_good_and_an_old_one_is_not(
 
 def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
     now = [10_000_000]
-    limit = ArrivalLimit(2, lambda: now[0])
+    limit = RateLimit(2, lambda: now[0])
     assert limit.allows("a")
     now[0] -= 3_600_000
     assert limit.allows("a")

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from bapps_builder.patchset import PatchSet
 from collection_app.cli import collect
 from collection_app.keys import Tokens, pseudonym, signing_key
 from collection_app.platforms import platforms
-from collection_app.presets import PRESETS
+from collection_app.presets import PRESETS, preset
 from collection_app.settings import PREFIX, Settings, settings_from, variable
-from collection_app.study import Study, StudyError
+from collection_app.starting import app_of
+from collection_app.study import Study, StudyError, name_for, read_study
 
 
 def run(*arguments: object, status: int = 0) -> Result:
@@ -38,6 +40,7 @@ def study(tmp_path: Path, small_set: PatchSet) -> Path:
 def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, small_set: PatchSet) -> None:
     file = tmp_path / "study.toml"
     said = run("init", file, "--patches", small_set.folder, "--preset", "paper-2afc").output
+    assert read_study(file).name == "study"
     assert "12 items, 60 answers wanted, 65 sentinels and training items" in said
     assert "a careful person passes 14 of 15 in 9" in said
     again = run("init", file, "--patches", small_set.folder)
@@ -45,6 +48,14 @@ def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, sma
     assert (
         "is there already" in run("init", file, "--patches", small_set.folder, "--preset", "paper-jnd", status=2).output
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("My study.toml", "my-study"), ("2027_JND-b.toml", "2027-jnd-b"), ("---.toml", "study")]
+)
+def test_a_new_study_is_named_after_its_file(file: str, name: str) -> None:
+    assert name_for(Path("somewhere") / file) == name
+    assert preset("paper-jnd", name=name).name == name
 
 
 def test_simulate_export_status(study: Path, small_set: PatchSet, tmp_path: Path) -> None:
@@ -62,6 +73,31 @@ def test_simulate_export_status(study: Path, small_set: PatchSet, tmp_path: Path
     assert "remove it to simulate again" in run("simulate", study, "--patches", small_set.folder, status=2).output
     # The study's own database has nobody in it.
     assert json.loads(run("status", study, "--json").stdout)["sessions"] == {}
+
+
+def test_a_receipt_is_stored_once_and_only_if_it_is_this_study_s(study: Path, tmp_path: Path) -> None:
+    client = app_of(study, Settings(rehearsal=True)).test_client()
+    session = client.post("/api/arrivals", json={"key": "k" * 32, "parameters": {"id": "somebody"}}).json
+    assert session is not None
+    who = {"Authorization": f"Bearer {session['token']}"}
+    client.post("/api/start", json={"consent_sha256": session["consent_sha256"]}, headers=who)
+    one = {"choice": "left", "reaction_ms": 700.5, "answered_at": 1, "input": "mouse"}
+    answers = [{**one, "id": str(uuid.uuid4()), "slot": slot} for slot in (0, 1, 5000)]
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text(json.dumps({"format": 1, "proof": session["proof"], "answers": answers}))
+
+    first = run("receive", study, receipt)
+    assert "2 answers stored, 0 were here already, 1 refused" in first.stdout
+    assert "refused: " in first.stderr
+    assert "0 answers stored, 2 were here already, 1 refused" in run("receive", study, receipt).stdout
+    rows = sqlite3.connect(tmp_path / "study.sqlite").execute("SELECT id FROM answer ORDER BY id").fetchall()
+    assert [row[0] for row in rows] == sorted(sent["id"] for sent in answers[:2])
+
+    receipt.write_text(json.dumps({"proof": Tokens("another key " * 4).prove("session"), "answers": answers}))
+    assert "was not signed by this study's server" in run("receive", study, receipt, status=2).stderr
+    receipt.write_text("{}")
+    assert "receipt.json: no receipt of a study: proof" in run("receive", study, receipt, status=2).stderr
+    assert "cannot be read" in run("receive", study, tmp_path / "none.json", status=2).stderr
 
 
 def test_erase_and_close(study: Path, small_set: PatchSet, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Durability of every connection, transactions, and migrations from the first version on."""
 
+import fcntl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,26 @@ def test_every_connection_keeps_what_it_commits(engine: Engine) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(look, range(8))) == [True] * 8
+
+
+def test_writers_of_a_file_queue_and_readers_do_not(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/study.sqlite")
+    migrate(engine)
+
+    def is_free() -> bool:
+        with (tmp_path / "study.sqlite-queue").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    assert not write(engine, lambda connection: is_free())
+    assert read(engine, lambda connection: is_free())
+    with pytest.raises(ZeroDivisionError):
+        write(engine, lambda connection: 1 / 0)
+    assert is_free()
+    engine.dispose()
 
 
 def test_the_tables_that_the_migrations_make_are_those_of_the_models(engine: Engine) -> None:

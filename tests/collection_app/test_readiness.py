@@ -99,7 +99,7 @@ def test_serve_refuses_in_one_line(tmp_path: Path, small_set: PatchSet) -> None:
     assert made.exit_code == 0
     refused = runner.invoke(collect, ["serve", str(file), "--port", "0"])
     assert refused.exit_code == 2
-    assert "my-study: not ready for people: terms.controller: fill it in; " in refused.output
+    assert "study: not ready for people: terms.controller: fill it in; " in refused.output
     assert "`serve --rehearsal`" in refused.output
     assert refused.output.count("\n") == 1
 

@@ -122,6 +122,20 @@ def test_steps_apply_from_left_to_right_on_one_rng() -> None:
     assert not np.array_equal(expected, between)
 
 
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("jpeg(quality=23)", "compression"),
+        ("gaussian-blur(sigma=1.35)+jpeg(quality=23)", "blur+compression"),
+        ("saturation(factor=0.5)+contrast(factor=0.8)", "photometric"),
+        ("cnn-017+jpeg(quality=23)", "cnn+compression"),
+        ("identity", ""),
+    ],
+)
+def test_families_of_the_steps(text: str, family: str) -> None:
+    assert parse(text).family == family
+
+
 def test_identity_gives_a_copy() -> None:
     patch = np.zeros((3, 3, 3), np.uint8)
     same = parse("identity").apply(patch, np.random.default_rng(0))
