@@ -18,7 +18,7 @@ FACTS = ("photo", *(f"{side}_{fact}" for side in ("p0", "p1") for fact in ("reci
 
 
 def read_facts(path: Path) -> pd.DataFrame:
-    """Read a table about items: id, optionally task, set and split, and any of `FACTS`; other columns are left alone."""
+    """Read a table about items: id, optionally task, set and split, and any of `FACTS`; no other columns are kept."""
     table = read_table(path)
     if "id" not in table:
         raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; wanted id and {', '.join(FACTS)}")

@@ -1,4 +1,7 @@
-"""How often one address may arrive, or try a password. No address is kept: only its HMAC, under a key that lives in memory for a day."""
+"""How often one address may arrive, or try a password.
+
+No address is kept: only its HMAC, under a key that lives in memory for a day.
+"""
 
 import hashlib
 import hmac
