@@ -321,7 +321,7 @@ def test_pay_lists_what_the_command_lists(played: Any) -> None:
     assert len(lines) == database.execute(f"SELECT count(*) FROM session WHERE {over}").fetchone()[0] > 1
     text = shown(client.get("/admin/pay").text)
     for line in lines:
-        amount = f"{line.amount_minor / 100:.2f} {line.currency}"
+        amount = f"{line.amount_minor / 100:.2f} {line.currency}".strip()
         assert f"{line.session_id} {line.outcome} {line.verdict} {amount} {line.reasons}" in text
     rest = shown(client.get(f"/admin/pay?after={lines[-1].session_id}").text)
     assert f" {lines[-1].session_id} {lines[-1].outcome} " not in rest

@@ -77,7 +77,7 @@ def test_simulate_export_status(study: Path, small_set: PatchSet, tmp_path: Path
 
 def test_a_receipt_is_stored_once_and_only_if_it_is_this_study_s(study: Path, tmp_path: Path) -> None:
     client = app_of(study, Settings(rehearsal=True)).test_client()
-    session = client.post("/api/arrivals", json={"key": "k" * 32, "parameters": {"id": "somebody"}}).json
+    session = client.post("/api/arrivals", json={"key": uuid.uuid4().hex, "parameters": {"id": "somebody"}}).json
     assert session is not None
     who = {"Authorization": f"Bearer {session['token']}"}
     client.post("/api/start", json={"consent_sha256": session["consent_sha256"]}, headers=who)
