@@ -387,18 +387,20 @@ def soak(kind: str, processes: int, served: Served, engine: Engine, *, minutes: 
     )
     piece = min(300.0, minutes * 60)
 
+    def answers() -> int:
+        return len(seen.seconds["answer"]) + len(seen.seconds["answer, arriving"])
+
     async def report(until: float) -> None:
-        nonlocal seen
         while time.monotonic() < until:
             await asyncio.sleep(min(60.0, piece))
             print(
                 f"{(time.monotonic() - began) / 60:5.1f}: {served.memory():.0f} MB, "
-                f"{len(seen.seconds['answer']) / 60:.1f}/s, {seen.percentiles('answer')}, "
+                f"{answers() / 60:.1f}/s, {seen.percentiles('answer')}, "
                 f"{seen.percentiles('dashboard')}, {seen.complete} complete, {dict(seen.wrong)}, "
                 f"{served.locked()} database errors",
                 flush=True,
             )
-            total["answers"] += len(seen.seconds["answer"])
+            total["answers"] += answers()
             total["wrong"] += sum(seen.wrong.values())
             seen.seconds.clear()
             seen.wrong.clear()
@@ -408,7 +410,7 @@ def soak(kind: str, processes: int, served: Served, engine: Engine, *, minutes: 
         await asyncio.gather(crowd(served, admin, seen, people, minutes * 60, ramp=20), report(until))
 
     asyncio.run(both())
-    total["answers"] += len(seen.seconds["answer"])
+    total["answers"] += answers()
     now = read(engine, lambda c: c.scalar(text("SELECT sum(answers) FROM pace")))
     print(f"{total['answers']} answers acknowledged, {now - stored} stored; {total['wrong']} wrong replies", flush=True)
 
