@@ -96,18 +96,20 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
     if name and file.exists():
         raise StudyError(f"{file}: is there already; leave --preset out, or name another file")
     if name:
-        file.write_text(as_toml(preset(name, name=name_for(file))), encoding="utf-8")
+        made = preset(name, name=name_for(file))
+        installation.check_tasks(made, sets)  # before anything is written
+        file.write_text(as_toml(made), encoding="utf-8")
         note(f"wrote {file}: fill in every FILL IN, edit what you like, then run init again")
     study = read_study(file)
     engine = _engine(file, database, made=True)
-    made = sum(len(found) for found in sets) + sum(1 for _ in check_items(study, sets))
-    with progress(made, "storing items") as advance:
+    total = sum(len(found) for found in sets) + sum(1 for _ in check_items(study, sets))
+    with progress(total, "storing items") as advance:
         found = write(
             engine,
             lambda c: installation.install(c, study, sets, folder=_image_folder(file), advance=advance),
         )
     click.echo(
-        f"{found.items} items, {found.answers} answers wanted, {made - found.items} sentinels and training items"
+        f"{found.items} items, {found.answers} answers wanted, {total - found.items} sentinels and training items"
     )
     for rule, rate in pass_rates(study, check_items(study, sets)):
         click.echo(f"sentinels {rule.check}: a careful person passes {rule.at_least} of {rule.count} in {rate:.1%}")

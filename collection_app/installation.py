@@ -43,6 +43,13 @@ class _Prepared:
     paths: dict[str, Path]
 
 
+def check_tasks(study: Study, sets: Sequence[PatchSet]) -> None:
+    """Raise StudyError if a set is of another task than the study."""
+    for found in sets:
+        if found.task != study.task:
+            raise StudyError(f"{found.folder}: its items are for the task {found.task}, the study's is {study.task}")
+
+
 def install(
     connection: Connection,
     study: Study,
@@ -62,9 +69,7 @@ def install(
     StudyError
         If a set is of another task, two sets hold an item of the same name, or the study was served and changed.
     """
-    for found in sets:
-        if found.task != study.task:
-            raise StudyError(f"{found.folder}: its items are for the task {found.task}, the study's is {study.task}")
+    check_tasks(study, sets)
     there = connection.execute(
         select(StudyRow).where(StudyRow.name == study.name, StudyRow.version == study.version)
     ).one_or_none()

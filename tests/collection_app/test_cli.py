@@ -58,6 +58,12 @@ def test_a_new_study_is_named_after_its_file(file: str, name: str) -> None:
     assert preset("paper-jnd", name=name).name == name
 
 
+def test_init_with_patches_of_the_other_task_writes_nothing(tmp_path: Path, small_set: PatchSet) -> None:
+    refused = run("init", tmp_path / "s.toml", "--patches", small_set.folder, "--preset", "paper-jnd", status=2)
+    assert "its items are for the task 2afc, the study's is jnd" in refused.stderr
+    assert not list(tmp_path.glob("s.*"))
+
+
 def test_simulate_export_status(study: Path, small_set: PatchSet, tmp_path: Path) -> None:
     done = json.loads(run("simulate", study, "--patches", small_set.folder, "--json", "--seed", 3).stdout)
     assert done["outcomes"]["complete"] >= 5
