@@ -37,13 +37,14 @@ _COLUMNS = (
     Column("halves", "number"),
     Column("reliability", "number"),
 )
-_RECIPES_SHOWN = 20
 _CEILING_COLUMNS = (
     Column("majority", "percent"),
     Column("others' majority", "percent"),
     Column("best metric", "percent"),
     Column("ceiling interval", "range"),
 )
+# Rows of the text; JSON has all.
+_RECIPES_SHOWN = 20
 
 
 def consistency(judgments: Judgments, settings: Settings) -> list[Section]:
@@ -82,14 +83,15 @@ def agreement(judgments: Judgments, settings: Settings) -> Section:
 
 def agreement_by(judgments: Judgments, by: By, settings: Settings) -> Section:
     """Agreement and ceilings by recipe, family, severity, photo or margin."""
-    rows = []
-    for name, mask in breakdown.groups(judgments.items, by).items():
-        cells, _ = _agreement_cells(judgments.items[mask], judgments.task, settings)
-        rows.append((name, *cells))
+    groups = breakdown.groups(judgments.items, by)
     shown = Section.shown
     if by == "recipe":  # of which there are hundreds: those with most votes first
-        rows.sort(key=lambda row: -row[2])
+        groups = dict(sorted(groups.items(), key=lambda group: -judgments.items["n"][group[1]].sum()))
         shown = _RECIPES_SHOWN
+    rows = []
+    for name, mask in groups.items():
+        cells, _ = _agreement_cells(judgments.items[mask], judgments.task, settings)
+        rows.append((name, *cells))
     overlap = "an item counts for each of its patches, so groups overlap" if by in ("recipe", "family") else ""
     columns = (Column(by), *_columns(judgments))
     notes = tuple(filter(None, [overlap]))

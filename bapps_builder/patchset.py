@@ -31,7 +31,7 @@ from bapps_builder.images import encode_png, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, Task
 from bapps_builder.manifest import SCHEMA, Item, item_of, read_manifest
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION, MANIFEST = "patchset.json", "manifest.parquet"
 Pixels = NDArray[np.uint8]
 

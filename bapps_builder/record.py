@@ -11,7 +11,7 @@ from bapps_builder.exclusions import FlowStep
 from bapps_builder.layout import DESCRIPTION
 from bapps_builder.splits import SplitBy, SplitProof
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How fast and how lean `bapps-distort generate` is, and where its time goes.
 
-    python benchmarks/generate.py                   all of it, half a minute on two free cores
+    python benchmarks/generate.py                   all of it, one or two minutes on two free cores
     python benchmarks/generate.py --items 2000      fewer items
     python benchmarks/generate.py --folder /dev/shm where patches are written
 

@@ -194,3 +194,15 @@ def test_a_plan_from_fractions(tmp_path: Path) -> None:
     assert any("assumed" in note for note in found["notes"])
     (tmp_path / "one.csv").write_text("id,k,n\na,1,1\n")
     assert "--plan fits 2AFC items" in run(tmp_path / "one.csv", "--task", "2afc", "--plan", 0.03).stderr
+
+
+def test_of_many_recipes_the_most_judged_are_printed_and_json_has_all(tmp_path: Path) -> None:
+    rows = [
+        f"{recipe:02d}-{item},1,3,jpeg-{recipe:02d}(quality=1)" for recipe in range(25) for item in range(recipe + 1)
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["id,k,n,p1_recipe", *rows]))
+    options = (tmp_path / "x.csv", "--task", "2afc", "--draws", 100)
+    text = run(*options).stdout
+    assert re.findall(r"^ *jpeg-(\d\d) ", text, re.MULTILINE) == [f"{recipe:02d}" for recipe in range(24, 4, -1)]
+    assert "5 more rows: --json has them all" in text
+    assert len(sections(*options)["Agreement by recipe"]["rows"]) == 25

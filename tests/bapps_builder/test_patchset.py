@@ -123,7 +123,7 @@ def test_a_folder_without_description_is_no_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2; this version reads format 1"),
+        ({"format": 1}, "format 1; this version reads format 2"),
         ({"seed": None}, "lacks 'seed'; it was changed by hand"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_jnd_set_has_the_original_as_p0(photos: Path, tmp_path: Path) -> None:
 def test_the_description_says_everything(photos: Path, tmp_path: Path) -> None:
     generate(dataclasses.replace(SETTINGS, rescale=(0.4, 0.9)), photos=[photos], folder=tmp_path / "set")
     content = json.loads((tmp_path / "set" / "patchset.json").read_text())
-    assert content["format"] == 1
+    assert content["format"] == 2
     assert content["seed"] == 3
     assert content["tool"].startswith("bapps-distort generate ")
     assert content["versions"].keys() == {"numpy", "opencv", "pillow", "zlib-ng"}
