@@ -14,6 +14,7 @@ native      The file as it is.
 """
 
 import io
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -195,7 +196,7 @@ def _parse_npy(data: bytes) -> NDArray[np.generic]:
     if data[:8] == b"\x93NUMPY\x01\x00":
         start = 10 + int.from_bytes(data[8:10], "little")
         dtype, shape = _npy_header(data[:start])
-        if len(data) - start == dtype.itemsize * int(np.prod(shape)):
+        if len(data) - start == dtype.itemsize * math.prod(shape):
             return np.frombuffer(data, dtype, offset=start).reshape(shape)
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
 

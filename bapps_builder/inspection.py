@@ -91,7 +91,7 @@ def inspect_items(job: Job) -> Inspection:
             continue
         original = decoded[roles[0]]
         sides[index] = original.shape[:2]
-        identical[index] = np.array_equal(decoded["p0"], decoded["p1"])
+        identical[index] = not (decoded["p0"] != decoded["p1"]).any()
         thumbnails[index] = thumbnail(original)
     hashes, detailed = perceptual_hashes(thumbnails)  # an image that was not decoded is black, without detail
     return Inspection(tuple(problems), sides, fractions, identical, hashes, detailed)

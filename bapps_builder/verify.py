@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -26,7 +27,15 @@ from bapps_builder.official import FILE_SIDE, OFFICIAL_SETS, SMALLER_FILE_SIDE
 from bapps_builder.parallel import mapped
 from bapps_builder.record import is_built
 from bapps_builder.set_files import SetFiles
-from bapps_builder.verify_tables import check_photos, check_record, check_tables, items_of
+from bapps_builder.verify_tables import (
+    check_photos,
+    check_record,
+    check_summary,
+    check_votes,
+    items_of,
+    photos_of,
+    read_tables,
+)
 from bapps_builder.votes import votes_of_fractions
 
 _PORTION = 200  # items that one process inspects at a time
@@ -74,25 +83,29 @@ def verify(
         Called with the number of items done.
     """
     built = is_built(root)
-    findings = check_record(root, [files.folder for files, _ in listed]) if built else []
+    record, findings = check_record(root, [files.folder for files, _ in listed]) if built else (None, [])
     inspected: list[_Inspected] = []
+    photos: list[pd.DataFrame] = []
     for files, problems in listed:
         folder, ids = files.folder, files.complete
         findings += [replace(one, fails=one.fails and not (subset and one.check == "contiguous")) for one in problems]
         if not ids:
             findings.append(Finding("empty", folder.key, True, 0, "no complete item"))
             continue
-        items, of_items = items_of(folder, ids, required=built)
+        tables = read_tables(folder, required=built)
+        findings += [*tables.findings, *(check_summary(tables, record) if record else [])]
+        photos.append(photos_of(tables))
+        items, of_items = items_of(tables, ids)
         one = _inspect(files, items, enlarged=not built, workers=workers, advance=advance)
         findings += of_items + _of_inspection(folder, ids, one.items, built=built)
         if items is None:
             findings += _of_fractions(folder, ids, one.items.labels)
         else:
-            findings += check_tables(folder, items, ids, one.items.labels)
+            findings += check_votes(folder, items, tables.answers, ids, one.items.labels)
         if not built:
             findings += _of_count(folder, len(ids), subset=subset)
         inspected.append(one)
-    findings += check_photos([files.folder for files, _ in listed])
+    findings += check_photos(photos)
     findings += _duplicates(inspected)
     return Report(str(root), {one.folder.key: _facts(one.items) for one in inspected}, tuple(findings))
 

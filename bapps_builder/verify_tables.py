@@ -1,11 +1,13 @@
 """Check the record and the tables of a dataset built here against each other and against the files."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bapps_builder.answers import counted, read_answers, votes
@@ -18,72 +20,104 @@ from bapps_builder.set_tables import read_items
 from bapps_builder.splits import photo_keys, prove_splits
 
 
-def check_record(root: Path, folders: Sequence[SetFolder]) -> list[Finding]:
-    """Check dataset.json: that it can be read, and that sets and tables are those it lists."""
+@dataclass(frozen=True)
+class SetTables:
+    """The tables of one set: None where one is not there or cannot be read, which `findings` tell."""
+
+    folder: SetFolder
+    items: pa.Table | None = None
+    answers: pd.DataFrame | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def read_tables(folder: SetFolder, *, required: bool) -> SetTables:
+    """Read both tables of a set, once for all checks. A set of others has none, unless they are `required`."""
+    if not required and not (folder.path / ITEMS).exists():
+        return SetTables(folder)
+    items, answers, found = None, None, []
+    try:
+        items = read_items(folder)
+    except DatasetError as error:
+        found.append(Finding("items", folder.key, True, 1, str(error)))
+    try:
+        answers = read_answers(folder.path / ANSWERS)
+    except DatasetError as error:
+        found.append(Finding("answers", folder.key, True, 1, str(error)))
+    return SetTables(folder, items, answers, tuple(found))
+
+
+def check_record(root: Path, folders: Sequence[SetFolder]) -> tuple[DatasetRecord | None, list[Finding]]:
+    """Read dataset.json, None if that fails, and check that sets are those it lists."""
     found = [] if (root / CARD).is_file() else [Finding("card", "", True, 1, f"no {CARD}")]
     try:
         record = read_record(root)
     except DatasetError as error:
-        return [*found, Finding("record", "", True, 1, str(error))]
+        return None, [*found, Finding("record", "", True, 1, str(error))]
     there = {folder.key for folder in folders}
     found += finding("record", "", sorted(there - record.sets.keys()), "sets that dataset.json does not know")
     found += finding("record", "", sorted(record.sets.keys() - there), "sets of dataset.json that are not there")
-    for folder in folders:
-        if folder.key in record.sets:
-            found += _of_summary(folder, record)
-    return found
+    return record, found
 
 
-def _of_summary(folder: SetFolder, record: DatasetRecord) -> list[Finding]:
-    summary, found = record.sets[folder.key], []
+def check_summary(tables: SetTables, record: DatasetRecord) -> list[Finding]:
+    """Check the tables of a set against what dataset.json says of them."""
+    folder, found = tables.folder, []
+    if folder.key not in record.sets:
+        return []
+    summary = record.sets[folder.key]
     for name, wanted in ((ITEMS, summary.items_sha256), (ANSWERS, summary.answers_sha256)):
         path = folder.path / name
         if path.is_file() and sha256_of(path) != wanted:
             found += finding("record", folder.key, [name], "not the table that dataset.json has the hash of")
-    try:
-        items, answers = read_items(folder), read_answers(folder.path / ANSWERS)
-    except DatasetError:
-        return found  # told by the check of the tables
+    items, answers = tables.items, tables.answers
+    if items is None or answers is None:
+        return found
     if (summary.items, summary.recorded) != (len(items), len(answers)):
         what = (
             f"{len(items)} items and {len(answers)} answers, dataset.json says {summary.items} and {summary.recorded}"
         )
         found.append(Finding("record", folder.key, True, 1, what))
     least = record.settings.min_answers
-    short = [one for one, n in zip(items["id"].to_pylist(), items["n"].to_pylist(), strict=True) if n < least]
+    short = items.filter(pc.less(items["n"], least))["id"].to_pylist()
     found += finding("votes", folder.key, short, f"fewer than the {least} answers dataset.json asks for")
     if "simulated" in answers and answers["simulated"].any() and not record.simulated:
         found += finding("simulated", folder.key, ["dataset.json"], "answers of a program, and not called simulated")
     return found
 
 
-def items_of(folder: SetFolder, ids: Sequence[str], *, required: bool) -> tuple[pa.Table | None, list[Finding]]:
+def items_of(tables: SetTables, ids: Sequence[str]) -> tuple[pa.Table | None, list[Finding]]:
     """The rows of items.parquet for these items, in their order; None if it has not exactly them."""
-    if not required and not (folder.path / ITEMS).exists():
+    if tables.items is None:
         return None, []
-    try:
-        table = read_items(folder)
-    except DatasetError as error:
-        return None, [Finding("items", folder.key, True, 1, str(error))]
-    listed = table["id"].to_pylist()
-    found = finding("items", folder.key, sorted(set(listed) - set(ids)), f"in {ITEMS}, without complete files")
-    found += finding("items", folder.key, sorted(set(ids) - set(listed)), f"not in {ITEMS}")
+    key, listed = tables.folder.key, tables.items["id"].to_pylist()
+    if listed == list(ids):
+        return tables.items, []
+    found = finding("items", key, sorted(set(listed) - set(ids)), f"in {ITEMS}, without complete files")
+    found += finding("items", key, sorted(set(ids) - set(listed)), f"not in {ITEMS}")
     if len(set(listed)) < len(listed):
         twice = [one for one, again in zip(listed, pd.Series(listed).duplicated(), strict=True) if again]
-        found += finding("items", folder.key, twice, f"twice in {ITEMS}")
+        found += finding("items", key, twice, f"twice in {ITEMS}")
     if found:
         return None, found
     order = pd.Index(listed).get_indexer(pd.Index(ids))
-    return table.take(order), []
+    return tables.items.take(order), []
 
 
-def check_tables(folder: SetFolder, items: pa.Table, ids: Sequence[str], labels: NDArray[np.float64]) -> list[Finding]:
+def check_votes(
+    folder: SetFolder,
+    items: pa.Table,
+    answers: pd.DataFrame | None,
+    ids: Sequence[str],
+    labels: NDArray[np.float64],
+) -> list[Finding]:
     """Check votes against labels, and answers against votes.
 
     Parameters
     ----------
+    folder : SetFolder
     items : table of N rows
         From `items_of`.
+    answers : DataFrame, optional
     ids : sequence of N names
     labels : array of shape (N,)
         As read from the files; NaN where that failed.
@@ -95,10 +129,8 @@ def check_tables(folder: SetFolder, items: pa.Table, ids: Sequence[str], labels:
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = np.isfinite(labels) & ~impossible & (np.abs(labels - k / n) > 1e-6)
     found += finding("fraction", folder.key, list(names[wrong]), "the label is not k/n")
-    try:
-        answers = read_answers(folder.path / ANSWERS)
-    except DatasetError as error:
-        return [*found, Finding("answers", folder.key, True, 1, str(error))]
+    if answers is None:
+        return found
     foreign = answers["item"][~answers["item"].isin(ids)]
     found += finding("answers", folder.key, list(foreign.unique()), "answers to items that are not there")
     checks = answers["item"][answers["role"] != "test"]
@@ -108,18 +140,20 @@ def check_tables(folder: SetFolder, items: pa.Table, ids: Sequence[str], labels:
     return found + finding("votes", folder.key, list(names[differ]), "answers do not add up to k of n")
 
 
-def check_photos(folders: Sequence[SetFolder]) -> list[Finding]:
+def photos_of(tables: SetTables) -> pd.DataFrame:
+    """The photographs of a set's items, a row each, nothing where that is not known: name, key and split."""
+    if tables.items is None:
+        return pd.DataFrame({"photo": [], "key": [], "split": []}, dtype=str)
+    rows = tables.items.select(["photo", "photo_sha256"]).to_pandas()
+    photos = pd.DataFrame({"photo": rows["photo"].fillna(""), "key": photo_keys(rows), "split": tables.folder.split})
+    return photos.drop_duplicates(ignore_index=True)
+
+
+def check_photos(photos: Sequence[pd.DataFrame]) -> list[Finding]:
     """Check that no photograph is on both sides, of whichever sets say where their patches come from."""
-    tables = []
-    for folder in folders:
-        try:
-            rows = read_items(folder).select(["photo", "photo_sha256"]).to_pandas()
-        except DatasetError:
-            continue  # a set of others, or told by the check of the tables
-        tables.append(rows.assign(key=photo_keys(rows), split=folder.split))
-    if not tables:
+    if not photos:
         return []
-    photos = pd.concat(tables, ignore_index=True)
-    proof = prove_splits(list(photos["key"]), list(photos["split"]))
-    names = dict(zip(photos["key"], photos["photo"].fillna(""), strict=True))
+    every = pd.concat(photos, ignore_index=True)
+    proof = prove_splits(list(every["key"]), list(every["split"]))
+    names = dict(zip(every["key"], every["photo"], strict=True))
     return finding("photos", "", [names[key] or key for key in proof.both], "in training and validation")
