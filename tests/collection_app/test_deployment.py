@@ -3,20 +3,23 @@
 import configparser
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
+import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, create_engine, text
 
@@ -27,6 +30,7 @@ from collection_app.backup import back_up
 from collection_app.client import Client
 from collection_app.database import migrate, open_database, read, write
 from collection_app.installation import install
+from collection_app.passwords import password_hash
 from collection_app.presets import as_toml, preset
 from collection_app.proxies import TrustedProxies, networks
 from collection_app.settings import Settings
@@ -39,6 +43,7 @@ STUDY = preset(
     sentinels={"rules": [{"check": "obvious", "count": 2, "at_least": 1}]},
     training={},
 )
+HOST = "study.example.org"
 KEY, TOKEN = "k" * 40, "a token for a monitor"
 
 
@@ -114,6 +119,102 @@ def test_several_processes_of_gunicorn_serve_one_study(
     assert len(requests) > 40
     assert "127.0.0.1" not in "".join(line for line in log.splitlines() if "Listening" not in line)
     engine.dispose()
+
+
+@contextmanager
+def nginx(repository: Path, folder: Path) -> Iterator[urllib3.HTTPSConnectionPool]:
+    """Run the proxy sample with a certificate of its own in front of `folder/socket`; gives its HTTPS side."""
+    names = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
+    files = ["-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
+    subprocess.run(made, check=True, capture_output=True)
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as tls,
+        closing(socket.create_server(("127.0.0.1", 0))) as plain,
+    ):
+        ports = tls.getsockname()[1], plain.getsockname()[1]
+    sample = (repository / "deploy" / "nginx.conf").read_text()
+    for ours, theirs in {
+        "listen 443 ": f"listen 127.0.0.1:{ports[0]} ",
+        "listen 80;": f"listen 127.0.0.1:{ports[1]};",
+        f"/etc/letsencrypt/live/{HOST}": str(folder),
+        "/run/bapps-collect": str(folder),
+        "/var/log/nginx": str(folder),
+    }.items():
+        assert ours in sample
+        sample = sample.replace(ours, theirs)
+    (folder / "sample.conf").write_text(sample)
+    places = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"{user} daemon off; pid {folder}/nginx.pid; error_log {folder}/own.log; events {{}}"
+        f"http {{ {places} include {folder}/sample.conf; }}"
+    )
+    process = subprocess.Popen(["nginx", "-e", folder / "own.log", "-c", folder / "nginx.conf"])
+    pool = urllib3.HTTPSConnectionPool(
+        "127.0.0.1", ports[0], ca_certs=str(folder / "fullchain.pem"), server_hostname=HOST, assert_hostname=HOST
+    )
+    pool.headers["Host"] = HOST
+    try:
+        for _ in range(100):
+            assert process.poll() is None, (folder / "own.log").read_text()
+            with suppress(urllib3.exceptions.HTTPError):
+                pool.request("GET", "/healthz", retries=False)
+                break
+            time.sleep(0.1)
+        redirect = urllib3.request("GET", f"http://127.0.0.1:{ports[1]}/a?b=c", headers={"Host": HOST}, redirect=False)
+        assert (redirect.status, redirect.headers["Location"]) == (301, f"https://{HOST}/a?b=c")
+        yield pool
+    finally:
+        pool.close()
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+def test_the_proxy_sample_in_front_of_gunicorn(repository: Path, tmp_path: Path, small_set: PatchSet) -> None:
+    database = f"sqlite:///{tmp_path}/study.db"
+    installed(tmp_path, database, small_set).dispose()
+    socket_file = {"BAPPS_COLLECT_BIND": f"unix:{tmp_path}/socket", "BAPPS_COLLECT_TRUSTED_PROXIES": "unix"}
+    secret = {"BAPPS_COLLECT_PASSWORD_HASH": password_hash("a long password")}
+    with (
+        gunicorn(repository, tmp_path, database, **socket_file, **secret),
+        nginx(repository, tmp_path) as proxy,
+    ):
+        forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}
+        arrival = proxy.request(
+            "POST", "/api/arrivals", headers=forged, json={"key": uuid.uuid4().hex, "parameters": {"id": "x"}}
+        )
+        assert (arrival.status, arrival.headers["Strict-Transport-Security"]) == (200, "max-age=31536000")
+        start = {"consent_sha256": arrival.json()["consent_sha256"]}
+        bearer = {"Authorization": f"Bearer {arrival.json()['token']}"}
+        assert proxy.request("POST", "/api/start", headers=bearer, json=start).status == 200
+        (trial, *_) = proxy.request("GET", "/api/trials?limit=1", headers=bearer).json()["trials"]
+        answer = {"id": str(uuid.uuid4()), "slot": trial["slot"], "choice": "left", "reaction_ms": 500.0}
+        answers = {"answers": [answer | {"answered_at": 0, "input": "keyboard"}]}
+        receipts = proxy.request("POST", "/api/answers", headers=bearer, json=answers).json()["receipts"]
+        assert [receipt["status"] for receipt in receipts] == ["stored"]
+        # The sample says https whatever a visitor says, so the admin cookie is for https alone.
+        page = proxy.request("GET", "/admin/login", headers=forged)
+        cookie = page.headers["Set-Cookie"]
+        assert "Secure" in cookie
+        token = re.search(r'name="form_token" value="([^"]+)"', page.data.decode())
+        assert token
+        kept = {"Cookie": cookie.split(";")[0], "Referer": f"https://{HOST}/admin/login"}
+        form = {"form_token": token[1], "password": "a long password"}
+        login = proxy.request("POST", "/admin/login", headers=kept, fields=form, encode_multipart=False, redirect=False)
+        assert (login.status, login.headers["Location"]) == (303, "/admin/")
+        kept["Cookie"] = login.headers["Set-Cookie"].split(";")[0]
+        export = proxy.request("GET", "/admin/export.csv", headers=kept)
+        assert export.status == 200, export.data
+        assert len(export.data.splitlines()) == 1 + len(receipts)
+        assert proxy.request("POST", "/api/arrivals", body=b"x" * (300 << 10)).status == 413
+    said = "".join((tmp_path / name).read_text() for name in ("study.log", "study-error.log", "gunicorn.log"))
+    assert "POST 200" in said
+    assert "127.0.0.1" not in said
+    assert "203.0.113.9" not in said
 
 
 def test_a_backup_under_load_restores_to_a_ledger_with_nothing_lost(
