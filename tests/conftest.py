@@ -1,6 +1,8 @@
 """What tests share: data that may be absent, weights, and the rule that absence is a failure in CI."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -38,6 +40,20 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"third-party data is not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture
+def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For commands: an empty current folder, no variables of the user, their modules forgotten afterwards."""
+    for name in ("BAPPS_TRACEBACK", "BAPPS_WEIGHTS", "BAPPS_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("user_"):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import pickle
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from analysis.cli import score
 from bapps_builder.errors import WeightsError
 from bapps_builder.images import encode_png
 from metrics.weights import WeightStore
+
+pytestmark = pytest.mark.usefixtures("empty_place")
 
 Pixels = NDArray[np.uint8]
 
@@ -75,20 +75,6 @@ def ap_by_hand() -> float:
         found += SAME[k]
         precision.append(found / rank)
     return sum(SAME[k] / found * max(precision[i:]) for i, k in enumerate(order))
-
-
-@pytest.fixture(autouse=True)
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty current folder, no variables of the user, the search path put back."""
-    for name in ("BAPPS_TRACEBACK", "BAPPS_WEIGHTS", "BAPPS_DATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    path, modules = list(sys.path), set(sys.modules)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if name.startswith("user_"):
-            del sys.modules[name]
 
 
 def run(*arguments: object) -> Result:

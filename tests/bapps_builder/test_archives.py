@@ -6,16 +6,15 @@ import io
 import json
 import os
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from loopback import QuietHandler, served
 
 import bapps_builder.unpack
 from bapps_builder.cli import build as command
@@ -73,7 +72,7 @@ class Server:
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     state: Server
 
     def do_GET(self) -> None:
@@ -96,23 +95,15 @@ class Handler(BaseHTTPRequestHandler):
         if drop is not None:
             state.after_drop(state)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     class Bound(Handler):
         pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Bound) as http:
-        http.daemon_threads = True
-        Bound.state = Server(address=f"http://127.0.0.1:{http.server_address[1]}/dataset")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with served(Bound) as address:
+        Bound.state = Server(address=f"{address}/dataset")
         yield Bound.state
-        http.shutdown()
-        thread.join()
 
 
 def run(out: Path, *arguments: object) -> Result:

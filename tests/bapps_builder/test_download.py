@@ -3,15 +3,14 @@
 import hashlib
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import QuietHandler, served
 
 from bapps_builder.download import fetch, sha256_of
 from bapps_builder.errors import DownloadError
@@ -34,7 +33,7 @@ class Server:
     asked: list[str | None] = field(default_factory=list)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     state: Server
 
     def do_GET(self) -> None:
@@ -58,23 +57,15 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: self.state.drop_after])
         # A body shorter than announced, then the end of the connection.
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     class Bound(Handler):
         pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Bound) as http:
-        http.daemon_threads = True
-        Bound.state = Server(address=f"http://127.0.0.1:{http.server_address[1]}/weights.pth")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with served(Bound) as address:
+        Bound.state = Server(address=f"{address}/weights.pth")
         yield Bound.state
-        http.shutdown()
-        thread.join()
 
 
 def closed_port() -> int:

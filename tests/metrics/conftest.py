@@ -1,13 +1,12 @@
 """What the tests of metrics share: pairs of images, and a small world of weight files."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import served
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from weight_files import Handler, World
@@ -64,11 +63,6 @@ def web(world: World) -> Iterator[type[Handler]]:
     class Bound(Handler):
         pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Bound) as http:
-        http.daemon_threads = True
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        world.serve_address(f"http://127.0.0.1:{http.server_address[1]}")
+    with served(Bound) as address:
+        world.serve_address(address)
         yield Bound
-        http.shutdown()
-        thread.join()

@@ -6,8 +6,6 @@ import io
 import itertools
 import json
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,8 @@ from metrics.lpips import LPIPS
 from metrics.metric import joint_distances
 from metrics.registry import load_all
 from metrics.weights import RECORDS, WeightStore
+
+pytestmark = pytest.mark.usefixtures("empty_place")
 
 Pixels = NDArray[np.uint8]
 
@@ -57,20 +57,6 @@ def assert_one_line(result: Result, *parts: object) -> None:
     assert result.stderr.startswith("Error: ")
     for part in parts:
         assert str(part) in result.stderr
-
-
-@pytest.fixture(autouse=True)
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty current folder, no variables of the user, the search path put back."""
-    for name in ("BAPPS_TRACEBACK", "BAPPS_WEIGHTS", "BAPPS_CACHE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    path, modules = list(sys.path), set(sys.modules)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if name.startswith("user_"):
-            del sys.modules[name]
 
 
 @pytest.fixture

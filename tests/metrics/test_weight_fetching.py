@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from loopback import QuietHandler, served
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from weight_files import (
@@ -242,7 +242,7 @@ def test_two_commands_that_want_one_file_fetch_it_once(tmp_path: Path, breaks_of
     both_are_here = threading.Event()
     asked: list[str | None] = []
 
-    class Slow(BaseHTTPRequestHandler):
+    class Slow(QuietHandler):
         def do_GET(self) -> None:
             asked.append(self.headers["Range"])
             start = int(asked[-1].removeprefix("bytes=").removesuffix("-")) if asked[-1] else 0
@@ -255,13 +255,8 @@ def test_two_commands_that_want_one_file_fetch_it_once(tmp_path: Path, breaks_of
             if start or not breaks_off:
                 self.wfile.write(content[max(start, 200_000) :])
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        address = f"http://127.0.0.1:{http.server_address[1]}/ones.pth"
+    with served(Slow) as server:
+        address = f"{server}/ones.pth"
         command = [sys.executable, "-c", ONE_OF_TWO, str(tmp_path / "cache"), address, digest(content)]
         both = [
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
@@ -270,8 +265,6 @@ def test_two_commands_that_want_one_file_fetch_it_once(tmp_path: Path, breaks_of
         said = {process.stderr.readline() if process.stderr else "" for process in both}
         both_are_here.set()
         answers = [process.communicate(timeout=60) for process in both]
-        http.shutdown()
-        thread.join()
     assert said == {
         f"fetching ones.pth (0.4 MB) from {address}\n",
         "waiting for another command that fetches ones.pth\n",

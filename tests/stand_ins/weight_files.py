@@ -9,13 +9,13 @@ import tarfile
 import zipfile
 from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from loopback import QuietHandler
 from numpy.typing import NDArray
 
 from bapps_builder.download import fetch
@@ -189,7 +189,7 @@ def unwritable(cache: Path, reason: str) -> str:
     )
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     content = TORCHVISION_FILE
     drop_after: int | None = None
 
@@ -202,6 +202,3 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.content) - start))
         self.end_headers()
         self.wfile.write(self.content[start : self.drop_after])
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
