@@ -116,8 +116,8 @@ def conduct(table: pd.DataFrame) -> Conduct:
         return np.bincount(codes[which], minlength=size).astype(np.float64)
 
     test = (table["role"] == "test").to_numpy()
-    expected = table["expected"].to_numpy() if "expected" in table else np.full(len(table), "", object)
-    checked = (table["role"] == "sentinel").to_numpy() & (expected != "")
+    expected = table["expected"] if "expected" in table else pd.Series("", table.index)
+    checked = ((table["role"] == "sentinel") & (expected != "")).to_numpy()
     reaction = table["reaction_ms"].to_numpy() if "reaction_ms" in table else np.full(len(table), np.nan)
     right = right_side(table)
     known = test & ~np.isnan(right)
@@ -125,10 +125,10 @@ def conduct(table: pd.DataFrame) -> Conduct:
         people=np.asarray(people, object),
         answers=count(test),
         sentinels=count(checked),
-        passed=count(checked & (table["choice"].to_numpy() == expected)),
+        passed=count(checked & (table["choice"] == expected).to_numpy()),
         timed=count(test & ~np.isnan(reaction)),
         fast=count(test & (reaction < FAST_MS)),
-        streak=_streaks(table[known], codes[known], right[known], size),
+        streak=_streaks(table.filter(["trial", "session"])[known], codes[known], right[known], size),
         sided=count(known),
         right=count(known & (right == 1)),
     )
@@ -136,10 +136,9 @@ def conduct(table: pd.DataFrame) -> Conduct:
 
 def right_side(table: pd.DataFrame) -> Floats:
     """1 where the right side (2AFC) or "same" (JND) was chosen, 0 where the other, NaN where unknown."""
-    choice, jnd = table["choice"].to_numpy(), (table["task"] == "jnd").to_numpy()
-    side = table["side"].to_numpy() if "side" in table else np.full(len(table), "", object)
-    of_pair = np.where(side == "", np.nan, ((choice == "p1") == (side == "right")).astype(np.float64))
-    return np.where(jnd, (choice == "same").astype(np.float64), of_pair)
+    choice, side = table["choice"], table["side"] if "side" in table else pd.Series("", table.index)
+    of_pair = np.where(side == "", np.nan, ((choice == "p1") == (side == "right")).to_numpy(np.float64))
+    return np.where(table["task"] == "jnd", (choice == "same").to_numpy(np.float64), of_pair)
 
 
 def _streaks(table: pd.DataFrame, codes: NDArray[np.intp], values: Floats, size: int) -> Floats:
@@ -183,29 +182,33 @@ def exclude(table: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFrame, t
     tuple of FlowStep
         First what there was, then each reason the study recorded, then each rule.
     """
+    left, steps = exclusions(table, rules)
+    return table[left], steps
+
+
+def exclusions(table: pd.DataFrame, rules: Sequence[Rule]) -> tuple[NDArray[np.bool_], tuple[FlowStep, ...]]:
+    """Tell which answers of a table `exclude` leaves, without a copy of them."""
     behaved = conduct(table)
-    left = table[table["role"] == "test"]
-    steps = [FlowStep("answers to test items", 0, 0, left["participant"].nunique(), len(left))]
+    people = table["participant"]
+    left = (table["role"] == "test").to_numpy()
+    steps = [FlowStep("answers to test items", 0, 0, people[left].nunique(), int(left.sum()))]
 
     def step(what: str, keep: NDArray[np.bool_]) -> None:
         nonlocal left
-        kept = left[keep]
-        people = kept["participant"].nunique()
-        steps.append(FlowStep(what, steps[-1].people_left - people, len(left) - len(kept), people, len(kept)))
-        left = kept
+        left, before = left & keep, steps[-1]
+        still, answers = people[left].nunique(), int(left.sum())
+        steps.append(FlowStep(what, before.people_left - still, before.answers_left - answers, still, answers))
 
-    if not left["use"].all():
-        reason = left["reason"] if "reason" in left else pd.Series("", left.index)
-        for name in reason[~left["use"]].unique():
-            step(
-                f"recorded as unused: {name or 'no reason given'}",
-                (left["use"] | (reason.loc[left.index] != name)).to_numpy(),
-            )
+    use = table["use"].to_numpy()
+    if not use[left].all():
+        reason = table["reason"] if "reason" in table else pd.Series("", table.index)
+        for name in reason[left & ~use].unique():
+            step(f"recorded as unused: {name or 'no reason given'}", use | (reason != name).to_numpy())
     for rule in rules:
         out = behaved.people[rule.broken(behaved.quantity(rule.quantity))]
         known = np.isfinite(behaved.quantity(rule.quantity)).any()
         step(
             f"rule {rule}" + ("" if known else " (not known in these answers)"),
-            ~left["participant"].isin(out).to_numpy(),
+            ~people.isin(out).to_numpy(),
         )
     return left, tuple(steps)

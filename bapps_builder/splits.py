@@ -1,7 +1,7 @@
 """Training and validation apart: no photograph on both sides, and the proof of it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,21 +66,27 @@ class SplitProof:
     val_sha256: str
 
 
-def prove_splits(keys: Sequence[str], splits: Sequence[str]) -> SplitProof:
+def prove_splits(keys: Iterable[str], splits: Iterable[str]) -> SplitProof:
     """Count the photographs of both sides. `keys` and `splits` are of the same N items."""
     sides: dict[str, set[str]] = {"train": set(), "val": set()}
+    unknown = 0
     for key, split in zip(keys, splits, strict=True):
         if key:
             sides[split].add(key)
+        else:
+            unknown += 1
     return SplitProof(
         train=len(sides["train"]),
         val=len(sides["val"]),
         both=tuple(sorted(sides["train"] & sides["val"])),
-        unknown=sum(not key for key in keys),
+        unknown=unknown,
         train_sha256=_digest(sides["train"]),
         val_sha256=_digest(sides["val"]),
     )
 
 
 def _digest(keys: set[str]) -> str:
-    return hashlib.sha256("".join(f"{key}\n" for key in sorted(keys)).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for key in sorted(keys):
+        digest.update(f"{key}\n".encode())
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bapps_builder.answers import COLUMNS
 from bapps_builder.errors import DatasetError
-from bapps_builder.exclusions import FlowStep, Rule, conduct, exclude
+from bapps_builder.exclusions import FlowStep, Rule, conduct, exclusions
 
 BY_RULE = "rule "  # how the reason of an exclusion begins that was decided here, not by the study
 # What makes two rows the same answer, given in two exports of one study.
@@ -161,10 +161,10 @@ def tally(answers: pd.DataFrame, *, items: int, rules: Sequence[Rule], post_hoc:
     reason = answers["reason"] if "reason" in answers else pd.Series("", answers.index)
     ours = reason.str.startswith(BY_RULE)
     recorded = answers.assign(use=answers["use"] | ours, reason=reason.mask(ours, ""))
-    flow = exclude(recorded, () if post_hoc else rules)[1]
-    post_hoc_flow = exclude(recorded, rules)[1] if post_hoc and rules else ()
+    flow = exclusions(recorded, () if post_hoc else rules)[1]
+    post_hoc_flow = exclusions(recorded, rules)[1] if post_hoc and rules else ()
     decided = _decide(recorded, rules)
-    counting = decided[(decided["at"] >= 0) & decided["use"]]
+    counting = decided.loc[(decided["at"] >= 0) & decided["use"], ["at", "choice"]]
     at = counting["at"].to_numpy()
     chosen = counting["choice"].isin(["p1", "same"]).to_numpy()
     return Tally(
