@@ -5,7 +5,7 @@ there: the answers of other people's studies rarely have more, and whoever needs
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from bapps_builder.atomic import replaced_whole
 from bapps_builder.errors import DatasetError
+from bapps_builder.portions import write_portions
 
 Kind = Literal["text", "number", "truth"]
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -161,6 +162,16 @@ def write_answers(path: Path, table: pd.DataFrame) -> None:
             checked.to_csv(temporary, index=False)
 
 
+def write_answer_portions(path: Path, tables: Iterable[pd.DataFrame]) -> None:
+    """Check tables of answers and write them into one Parquet file, whole or not at all.
+
+    The answers to an item must be in one of the tables, since they are checked against each other.
+    """
+    checked = (check_answers(table, name=str(path)) for table in tables)
+    with replaced_whole(path) as temporary:
+        write_portions(temporary, (pa.Table.from_pandas(table, preserve_index=False) for table in checked))
+
+
 def counted(table: pd.DataFrame) -> pd.DataFrame:
     """Only the answers that count: to test items, and not excluded."""
     return table[(table["role"] == "test") & table["use"]]
@@ -204,7 +215,9 @@ def _typed(values: pd.Series, column: Column, name: str) -> pd.Series:
         _refuse(numbers.isna() & values.notna() & (values != ""), values, column.name, name, "a number")
         _refuse(numbers.isin([np.inf, -np.inf]), values, column.name, name, "a finite number")
         return numbers
-    texts = values.astype(object).where(values.notna(), "").astype(str)
+    # By way of objects only where there are some, since a column of them takes ten times the memory.
+    texts = values if isinstance(values.dtype, pd.StringDtype) else values.astype(object).where(values.notna(), "")
+    texts = texts.fillna("").astype(str)
     if column.kind == "truth":
         truths = texts.str.lower().map(_TRUTHS)
         _refuse(truths.isna(), values, column.name, name, "true or false")

@@ -6,7 +6,7 @@
 The target appears whole or not at all. Memory holds the tables, never more than a few images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from bapps_builder.card import card
 from bapps_builder.errors import DatasetError
 from bapps_builder.exclusions import parse_rule
-from bapps_builder.item_files import Files, Writing, write_files
-from bapps_builder.layout import CARD, IMAGE_FOLDERS, SPLITS, TASKS, paper_order, set_of_key
-from bapps_builder.pool import Pool, extended, numbered, opened, pool_of, with_splits
+from bapps_builder.item_files import Writing, write_files
+from bapps_builder.layout import CARD, SPLITS, TASKS, SetFolder, paper_order, set_of_key
+from bapps_builder.manifest import item_id
+from bapps_builder.pool import Pool, extended, members, opened, pool_of, with_splits
+from bapps_builder.portions import chosen
 from bapps_builder.record import DatasetRecord, Round, SetSummary, Settings, read_record, write_record
-from bapps_builder.set_tables import write_other_answers, write_tables
-from bapps_builder.sources import Source
+from bapps_builder.set_tables import ITEMS_SCHEMA, write_other_answers, write_tables
+from bapps_builder.sources import ROLES, Source
 from bapps_builder.splits import prove_splits
 from bapps_builder.tally import Tally, match, match_kept, merged, tally
 from bapps_builder.whole_folder import folder_made_whole
@@ -131,22 +133,20 @@ def _write(root: Path, pool: Pool, answers: pd.DataFrame, record: DatasetRecord,
     rules = [parse_rule(rule) for rule in settings.rules]
     votes = tally(answers, items=len(pool), rules=rules, post_hoc=settings.post_hoc)
     inside = _inside(pool, votes, settings)
-    chosen = np.flatnonzero(inside)
-    proof = prove_splits(list(pool.photos[chosen]), pool.items["split"].take(chosen).to_pylist())
+    proof = prove_splits(pool.shared("photo")[inside], pool.shared("split")[inside])
     if proof.both:
         raise DatasetError(
             f"{len(proof.both)} photographs would be in training and validation, the first {proof.both[0]!r}; "
             "divide them with --split photo"
         )
-    keys, ids = pool.set_keys, numbered(pool, inside)
-    summaries = {}
-    for key in sorted(set(keys[chosen]), key=_set_order):
-        members = chosen[keys[chosen] == key]
-        summaries[key] = _write_set(root, key, pool, members, ids=ids, votes=votes, writing=writing)
+    sets = members(pool.set_keys, inside)
+    summaries = {
+        key: _write_set(set_of_key(root, key), pool, sets[key], votes, writing) for key in sorted(sets, key=_set_order)
+    }
     at = votes.answers["at"].to_numpy()
     part = (at >= 0) & inside[at]
     write_other_answers(root, _in_words_of_study(votes.answers[~part], pool))
-    counting = votes.answers[part & votes.answers["use"].to_numpy()]
+    counting = votes.answers.filter(["participant", "simulated"])[part & votes.answers["use"].to_numpy()]
     record = replace(
         record,
         tool=f"bapps-build {version('bapps')}",
@@ -166,48 +166,46 @@ def _write(root: Path, pool: Pool, answers: pd.DataFrame, record: DatasetRecord,
 
 def _in_words_of_study(answers: pd.DataFrame, pool: Pool) -> pd.DataFrame:
     """Say the set of answers to items that were left out, so that a later round finds them."""
-    sets = pool.items["source_set"].to_pandas().to_numpy(object)
+    sets = pool.texts("source_set").to_numpy(object)
     given = answers["set"] if "set" in answers else pd.Series("", answers.index)
     return answers.assign(set=np.where(answers["at"] >= 0, sets[answers["at"]], given))
 
 
-def _write_set(
-    root: Path,
-    key: str,
-    pool: Pool,
-    members: NDArray[np.intp],
-    *,
-    ids: NDArray[np.object_],
-    votes: Tally,
-    writing: Writing,
-) -> SetSummary:
-    """Write one set: `members` are the rows of its items in the pool, in the order of their numbers."""
-    folder = set_of_key(root, key)
-    items, names = pool.items.take(members), tuple(ids[members])
-    k, n = votes.k[members], votes.n[members]
-    roles = IMAGE_FOLDERS[folder.task]
-    files = Files(
-        ids=names,
-        images=pool.files.take(members).select(roles),
-        digests=items.select([f"{role}_sha256" for role in roles]).rename_columns(list(roles)),
-        k=k,
-        n=n,
-        known=members < len(pool.ids),
-    )
-    digests = write_files(folder, files, writing)
-    rank = np.full(len(pool) + 1, -1)  # its last element is what `at` = -1 finds
-    rank[members] = np.arange(len(members))
-    at = rank[votes.answers["at"].to_numpy()]
-    table = items.add_column(0, "id", pa.array(names, pa.string()))
-    table = table.append_column("k", pa.array(k, pa.int32())).append_column("n", pa.array(n, pa.int32()))
-    return write_tables(folder, table, votes.answers.assign(at=at)[at >= 0], digests=digests)
+def _write_set(folder: SetFolder, pool: Pool, of_set: NDArray[np.bool_], votes: Tally, writing: Writing) -> SetSummary:
+    """Write one set; `of_set` tells which items of the pool are its members, in the order of their numbers."""
+    k, n = votes.k[of_set], votes.n[of_set]
+    items = write_files(folder, _numbered(folder, pool, of_set, k, n), writing, there=int(of_set[: pool.there].sum()))
+    row = np.full(len(pool) + 1, -1)  # its last element is what `at` = -1 finds
+    row[:-1][of_set] = np.arange(len(n))
+    return write_tables(folder, items, votes.answers, row[votes.answers["at"].to_numpy()], k=k, n=n)
+
+
+def _numbered(
+    folder: SetFolder, pool: Pool, of_set: NDArray[np.bool_], k: NDArray[np.int64], n: NDArray[np.int64]
+) -> Iterator[pa.Table]:
+    """Yield the members of a set as items.parquet has them, and the paths of their images."""
+    start = 0
+    for items in chosen(pool.items(), of_set):
+        stop = start + len(items)
+        known = {
+            "id": [item_id(number) for number in range(start, stop)],
+            "split": [folder.split] * len(items),
+            "k": k[start:stop],
+            "n": n[start:stop],
+        }
+        columns = {
+            field.name: pa.array(known[field.name], field.type) if field.name in known else items[field.name]
+            for field in ITEMS_SCHEMA
+        }
+        yield pa.table(columns | {role: items[role] for role in ROLES})
+        start = stop
 
 
 def _inside(pool: Pool, votes: Tally, settings: Settings) -> NDArray[np.bool_]:
     """Which items have enough answers; those that must have and have not end the build."""
     enough = votes.n >= settings.min_answers
     short = np.flatnonzero(~enough)
-    there = short[short < len(pool.ids)]
+    there = short[short < pool.there]
     if len(there):
         raise DatasetError(
             f"{len(there)} items of the dataset would be left with fewer than {settings.min_answers} answers, the "

@@ -144,7 +144,7 @@ def build_command(
     )
     sources = _sources((*patches, *items), set_label)
     answers = _answers(files, study, columns, choices, consent, raw_answers_public)
-    total = sum(len(source.items) for source in sources)
+    total = sum(len(source.names) for source in sources)
     with progress(total, "items") as advance:
         record = build_dataset(
             sources, answers, out, settings=settings, writing=_writing(copy, workers, total, advance)

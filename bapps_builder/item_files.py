@@ -1,19 +1,19 @@
 """Write the image and label files of a set, in several processes.
 
 Images are hard-linked where they can be, and every one that is new is decoded and compared with the hash
-its source recorded.
+its source recorded. Only a few portions of items are in memory at a time.
 """
 
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from bapps_builder.bare_png import bare_png
 from bapps_builder.errors import BappsError, DatasetError
@@ -21,6 +21,7 @@ from bapps_builder.images import decode_image
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 from bapps_builder.parallel import mapped
 from bapps_builder.patchset import pixel_digest
+from bapps_builder.portions import regrouped
 
 _PORTION = 250  # items that one process writes at a time
 
@@ -45,31 +46,6 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Files:
-    """The N items of one set that are to be written.
-
-    Attributes
-    ----------
-    ids : tuple of N names
-    images : table of N rows, a column a role
-        Where the images come from.
-    digests : table of N rows, a column a role
-        What their pixels must be, where the source recorded it.
-    k, n : arrays of shape (N,)
-        Votes.
-    known : array of shape (N,)
-        Items that come from the dataset itself, and are not checked again.
-    """
-
-    ids: tuple[str, ...]
-    images: pa.Table
-    digests: pa.Table
-    k: NDArray[np.int64]
-    n: NDArray[np.int64]
-    known: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class _Portion:
     ids: Sequence[str]
     images: Mapping[str, Sequence[str]]
@@ -78,8 +54,20 @@ class _Portion:
     known: Sequence[bool]
 
 
-def write_files(folder: SetFolder, files: Files, writing: Writing) -> dict[str, list[str]]:
-    """Write images and labels of a set into new folders; give the digest of each image, by role.
+def write_files(
+    folder: SetFolder, items: Iterable[pa.Table], writing: Writing, *, there: int = 0
+) -> Iterator[pa.Table]:
+    """Write images and labels of a set into new folders; yield the items with the digests of what was written.
+
+    Parameters
+    ----------
+    folder : SetFolder
+    items : tables
+        The columns of `set_tables.ITEMS_SCHEMA`, with the digests that the source recorded or null, and ref, p0
+        and p1: where the images come from.
+    writing : Writing
+    there : int
+        How many, at the beginning, come from the dataset itself and are not checked again.
 
     Raises
     ------
@@ -90,27 +78,32 @@ def write_files(folder: SetFolder, files: Files, writing: Writing) -> dict[str, 
     roles = IMAGE_FOLDERS[folder.task]
     for role in folder.roles:
         (folder.path / role).mkdir(parents=True)
-    found: dict[str, list[str]] = {role: [] for role in roles}
-    for digests in mapped(
-        partial(_write_portion, folder, writing.copy), _portions(files, roles), workers=writing.workers
-    ):
+    at_work: deque[pa.Table] = deque()
+
+    def portions() -> Iterator[_Portion]:
+        start = 0
+        for table in regrouped(items, _PORTION):
+            at_work.append(table)
+            yield _portion(table, roles, known=there - start)
+            start += len(table)
+
+    for digests in mapped(partial(_write_portion, folder, writing.copy), portions(), workers=writing.workers):
+        written = at_work.popleft()
         for role in roles:
-            found[role].extend(digests[role])
-        writing.advance(len(digests[roles[0]]))
-    return found
+            at = written.schema.get_field_index(f"{role}_sha256")
+            written = written.set_column(at, written.field(at), pa.array(digests[role], pa.string()))
+        writing.advance(len(written))
+        yield written.drop_columns(list(IMAGE_FOLDERS["2afc"]))
 
 
-def _portions(files: Files, roles: Sequence[str]) -> Iterator[_Portion]:
-    for start in range(0, len(files.ids), _PORTION):
-        stop = start + _PORTION
-        images, digests = (table.slice(start, _PORTION) for table in (files.images, files.digests))
-        yield _Portion(
-            ids=files.ids[start:stop],
-            images={role: images[role].to_pylist() for role in roles},
-            digests={role: digests[role].to_pylist() for role in roles},
-            labels=[label_bytes(int(k), int(n)) for k, n in zip(files.k[start:stop], files.n[start:stop], strict=True)],
-            known=files.known[start:stop].tolist(),
-        )
+def _portion(items: pa.Table, roles: Sequence[str], *, known: int) -> _Portion:
+    return _Portion(
+        ids=items["id"].to_pylist(),
+        images={role: items[role].to_pylist() for role in roles},
+        digests={role: items[f"{role}_sha256"].to_pylist() for role in roles},
+        labels=[label_bytes(k, n) for k, n in zip(items["k"].to_pylist(), items["n"].to_pylist(), strict=True)],
+        known=[row < known for row in range(len(items))],
+    )
 
 
 def _write_portion(folder: SetFolder, copy: bool, portion: _Portion) -> dict[str, list[str]]:

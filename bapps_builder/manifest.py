@@ -1,15 +1,15 @@
 """The manifest of a patch set: one row an item, as records in memory and as a Parquet table on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bapps_builder.errors import PatchSetError
 from bapps_builder.layout import IMAGE_FOLDERS, Task
+from bapps_builder.portions import table_portions
 
 MAX_ITEMS = 1_000_000  # six digits of id
 
@@ -141,23 +141,38 @@ def item_of(row: dict[str, Any]) -> Item:
 
 def read_manifest(path: Path) -> pa.Table:
     """Read a manifest and check its columns, ids and task, or raise PatchSetError."""
+    return pa.concat_tables(manifest_portions(path))
+
+
+def manifest_portions(path: Path) -> Iterator[pa.Table]:
+    """Read a manifest some rows at a time, and check it as `read_manifest` does by the time the last is read."""
+    items, tasks = 0, {}
+    for table in _read(path):
+        if table["id"].to_pylist() != [item_id(items + index) for index in range(len(table))]:
+            raise PatchSetError(f"{path}: ids must go from {item_id(0)} up by one; the file was changed")
+        items += len(table)
+        tasks |= dict.fromkeys(table["task"].unique().to_pylist())
+        yield table
+    if not items:
+        raise PatchSetError(f"{path}: holds no items")
+    if len(tasks) > 1 or not tasks.keys() <= IMAGE_FOLDERS.keys():
+        raise PatchSetError(f"{path}: all items must be of one task, {' or '.join(IMAGE_FOLDERS)}; got {list(tasks)}")
+
+
+def _read(path: Path) -> Iterator[pa.Table]:
     try:
-        table = pq.read_table(path)
+        for table in table_portions(path):
+            if table.schema.names != SCHEMA.names:
+                missing = [name for name in SCHEMA.names if name not in table.schema.names]
+                raise PatchSetError(
+                    f"{path}: its columns are not those of a manifest; missing {', '.join(missing) or 0}"
+                )
+            try:
+                table = table.cast(SCHEMA)
+            except pa.ArrowException as error:
+                raise PatchSetError(f"{path}: a column is not of its type: {error}") from error
+            yield table
     except FileNotFoundError as error:
         raise PatchSetError(f"{path}: no such file; a patch set has one") from error
     except (OSError, pa.ArrowException) as error:
         raise PatchSetError(f"{path}: not a readable Parquet file: {error}") from error
-    if table.schema.names != SCHEMA.names:
-        missing = [name for name in SCHEMA.names if name not in table.schema.names]
-        raise PatchSetError(f"{path}: its columns are not those of a manifest; missing {', '.join(missing) or 0}")
-    try:
-        table = table.cast(SCHEMA)
-    except pa.ArrowException as error:
-        raise PatchSetError(f"{path}: a column is not of its type: {error}") from error
-    if not len(table):
-        raise PatchSetError(f"{path}: holds no items")
-    if table["id"].to_pylist() != [item_id(index) for index in range(len(table))]:
-        raise PatchSetError(f"{path}: ids must go from {item_id(0)} up by one; the file was changed")
-    if len(tasks := table["task"].unique().to_pylist()) > 1 or tasks[0] not in IMAGE_FOLDERS:
-        raise PatchSetError(f"{path}: all items must be of one task, {' or '.join(IMAGE_FOLDERS)}; got {tasks}")
-    return table

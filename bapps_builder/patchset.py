@@ -13,7 +13,7 @@ one is complete.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +29,7 @@ from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import ImageError, PatchSetError
 from bapps_builder.images import encode_png, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, Task
-from bapps_builder.manifest import SCHEMA, Item, item_of, read_manifest
+from bapps_builder.manifest import SCHEMA, Item, item_id, item_of, read_manifest
 
 FORMAT = 2
 DESCRIPTION, MANIFEST = "patchset.json", "manifest.parquet"
@@ -126,8 +126,7 @@ def read_patch_set(folder: Path) -> PatchSet:
     description = read_description(folder)
     manifest = read_manifest(folder / MANIFEST)
     found = PatchSet(folder, description, manifest)
-    for role in found.roles:
-        _check_files(folder / role, manifest["id"].to_pylist())
+    check_files(folder, found.roles, len(found))
     return found
 
 
@@ -150,11 +149,11 @@ def read_description(folder: Path) -> Description:
         raise PatchSetError(f"{path}: lacks {error}; it was changed by hand") from error
 
 
-def write_patch(folder: Path, role: str, item_id: str, pixels: Pixels) -> str:
+def write_patch(folder: Path, role: str, item: str, pixels: Pixels) -> str:
     """Write one patch, uint8 (64, 64, 3), and give its digest. The folder of the role must be there."""
     if pixels.shape != (PATCH_SIDE, PATCH_SIDE, 3):
-        raise PatchSetError(f"item {item_id}: {role} must be {PATCH_SIDE}x{PATCH_SIDE} RGB, got shape {pixels.shape}")
-    write_file(patch_path(folder, role, item_id), encode_png(pixels))
+        raise PatchSetError(f"item {item}: {role} must be {PATCH_SIDE}x{PATCH_SIDE} RGB, got shape {pixels.shape}")
+    write_file(patch_path(folder, role, item), encode_png(pixels))
     return pixel_digest(pixels)
 
 
@@ -189,9 +188,9 @@ def finish_patch_set(
         (scratch / name).replace(folder / name)
 
 
-def patch_path(folder: Path, role: str, item_id: str) -> Path:
+def patch_path(folder: Path, role: str, item: str) -> Path:
     """The file of one patch."""
-    return folder.joinpath(role, f"{item_id}.png")
+    return folder.joinpath(role, f"{item}.png")
 
 
 def pixel_digest(pixels: Pixels) -> str:
@@ -199,13 +198,25 @@ def pixel_digest(pixels: Pixels) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
 
-def _check_files(folder: Path, ids: Sequence[str]) -> None:
-    if not folder.is_dir():
-        raise PatchSetError(f"{folder}: no such folder; a patch set of its task has one")
-    there = {entry.name for entry in folder.iterdir()}
-    missing = [name for name in ids if f"{name}.png" not in there]
-    if missing:
-        raise PatchSetError(
-            f"{folder}: {len(missing)} of {len(ids)} files are missing, the first {missing[0]}.png; "
-            "make them again with `bapps-distort replay`"
-        )
+def check_files(folder: Path, roles: Iterable[str], items: int) -> None:
+    """Raise PatchSetError unless the files of so many items are there."""
+    for role in roles:
+        if not (folder / role).is_dir():
+            raise PatchSetError(f"{folder / role}: no such folder; a patch set of its task has one")
+        missing = np.flatnonzero(~_files_there(folder / role, items))
+        if len(missing):
+            raise PatchSetError(
+                f"{folder / role}: {len(missing)} of {items} files are missing, the first "
+                f"{item_id(int(missing[0]))}.png; make them again with `bapps-distort replay`"
+            )
+
+
+def _files_there(folder: Path, items: int) -> NDArray[np.bool_]:
+    there = np.zeros(items, bool)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            stem, suffix = entry.name[:-4], entry.name[-4:]
+            index = int(stem) if stem.isdecimal() else items
+            if index < items and stem == item_id(index) and suffix == ".png":
+                there[index] = True
+    return there

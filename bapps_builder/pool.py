@@ -1,7 +1,8 @@
 """The items that may become part of a dataset: those it has, and those that sources bring."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from bapps_builder.answers import read_answers
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import ANSWERS, IMAGE_FOLDERS, OTHER_ANSWERS, SetFolder
 from bapps_builder.manifest import MAX_ITEMS, item_id
+from bapps_builder.portions import Portions, chosen
 from bapps_builder.record import Settings
-from bapps_builder.set_tables import read_items
-from bapps_builder.sources import ROLES, SOURCE_SCHEMA, Source
-from bapps_builder.splits import collection_keys, drawn_splits, photo_keys
+from bapps_builder.set_tables import item_portions
+from bapps_builder.sources import NAMES_SCHEMA, ROLES, SOURCE_SCHEMA, Source, names_of, with_files
+from bapps_builder.splits import drawn_splits
 
 
 @dataclass(frozen=True)
@@ -26,44 +28,49 @@ class Pool:
 
     Attributes
     ----------
-    items : table of SOURCE_SCHEMA
-    files : table
-        Paths of ref, p0, p1.
-    ids : tuple
-        The names of those that are part of the dataset, in the same order.
+    names : table of NAMES_SCHEMA
+    items : Portions
+        See `Source.items`; the split of `names` is the one that holds.
+    there : int
+        How many are part of the dataset.
     """
 
-    items: pa.Table
-    files: pa.Table
-    ids: tuple[str, ...] = ()
+    names: pa.Table
+    items: Portions
+    there: int = 0
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.names)
 
     @property
     def named(self) -> pd.DataFrame:
         """How the items are named in their study: columns source_set, source_id and task."""
-        return self.items.select(["source_set", "source_id", "task"]).to_pandas()
+        return pd.DataFrame({name: self.texts(name) for name in ("source_set", "source_id", "task")})
 
     @property
     def set_keys(self) -> NDArray[np.object_]:
         """The set of each item, as `SetFolder.key`, shape (N,)."""
-        columns = (self.items[name].to_pylist() for name in ("task", "split", "set"))
-        return np.array([SetFolder(Path(), *row).key for row in zip(*columns, strict=True)], object)
+        sets = self.names.select(["task", "split", "set"]).to_pandas()
+        keys = [SetFolder(Path(), *row).key for row in sets.drop_duplicates().itertuples(index=False)]
+        return np.array(keys, object)[sets.groupby(list(sets), sort=False, observed=True).ngroup().to_numpy()]
 
-    @property
-    def photos(self) -> NDArray[np.object_]:
-        """What tells their photographs apart, shape (N,)."""
-        return photo_keys(self.items.select(["photo", "photo_sha256"]).to_pandas()).to_numpy(object)
+    def shared(self, name: str) -> NDArray[np.object_]:
+        """Give a column of names that items share, as references to the same texts."""
+        column = self.names[name].combine_chunks()
+        return np.array(column.dictionary.to_pylist(), object)[column.indices.to_numpy()]
+
+    def texts(self, name: str) -> "pd.Series[str]":
+        """Give a column of names."""
+        return self.names[name].cast(pa.string()).to_pandas()
 
     def name(self, at: int) -> str:
         """What an error calls an item."""
-        return f"{self.items['source_set'][at].as_py()} {self.items['source_id'][int(at)].as_py()}"
+        return f"{self.names['source_set'][at].as_py()} {self.names['source_id'][int(at)].as_py()}"
 
 
 def pool_of(sources: Sequence[Source]) -> Pool:
     """All items of some sources; two of one name are an error."""
-    pool = Pool(_joined(source.items for source in sources), _joined(source.files for source in sources))
+    pool = Pool(_joined(source.names for source in sources), partial(_chained, [source.items for source in sources]))
     _check_distinct(pool)
     return pool
 
@@ -72,16 +79,16 @@ def with_splits(pool: Pool, settings: Settings) -> Pool:
     """Divide the photographs anew, if that was asked for."""
     if settings.split_by == "given":
         return pool
-    items = pool.items.select(["photo", "photo_sha256"]).to_pandas()
-    keys = photo_keys(items) if settings.split_by == "photo" else collection_keys(items)
+    keys = pool.texts(settings.split_by)
     if (unknown := (keys == "").to_numpy()).any():
         raise DatasetError(
             f"{int(unknown.sum())} items do not say their {settings.split_by}, the first is "
             f"{pool.name(int(unknown.argmax()))}; keep the split they have (--split given)"
         )
     drawn = drawn_splits(list(keys), val_share=settings.val_share, seed=settings.seed)
-    at = pool.items.schema.get_field_index("split")
-    return replace(pool, items=pool.items.set_column(at, "split", pa.array(list(drawn), pa.string())))
+    at = NAMES_SCHEMA.get_field_index("split")
+    split = pa.array(drawn, pa.string()).dictionary_encode()
+    return replace(pool, names=pool.names.set_column(at, NAMES_SCHEMA.field(at), split))
 
 
 def extended(pool: Pool, sources: Sequence[Source]) -> Pool:
@@ -91,31 +98,32 @@ def extended(pool: Pool, sources: Sequence[Source]) -> Pool:
     offered = pool_of(sources)
     there = pd.MultiIndex.from_frame(pool.named).get_indexer(pd.MultiIndex.from_frame(offered.named))
     for role in ROLES:
-        theirs, ours = (one.items[f"{role}_sha256"].to_pandas().to_numpy(object) for one in (offered, pool))
+        theirs, ours = (_digests(one, role) for one in (offered, pool))
         other = (there >= 0) & pd.notna(theirs) & (theirs != ours[there])
         if other.any():
             raise DatasetError(
                 f"{int(other.sum())} items are others than those of the same name in the dataset, the first "
                 f"{offered.name(int(other.argmax()))}: {role} has other pixels; give the new set another name"
             )
-    new = np.flatnonzero(there < 0)
-    return Pool(
-        _joined([pool.items, offered.items.take(new)]), _joined([pool.files, offered.files.take(new)]), pool.ids
-    )
+    new = there < 0
+    names = _joined([pool.names, offered.names.filter(pa.array(new))])
+    return Pool(names, lambda: chain(pool.items(), chosen(offered.items(), new)), pool.there)
 
 
-def numbered(pool: Pool, inside: NDArray[np.bool_]) -> NDArray[np.object_]:
-    """Number the items of each set that are `inside`, after those that have a number; "" for the others."""
-    keys, there = pool.set_keys, len(pool.ids)
-    ids = np.full(len(pool), "", object)
-    ids[:there] = pool.ids
-    for key in set(keys):
-        members = np.flatnonzero(inside & (keys == key))
-        if len(members) > MAX_ITEMS:
-            raise DatasetError(f"{key}: {len(members)} items; a set holds at most {MAX_ITEMS}")
-        new = members[members >= there]
-        ids[new] = [item_id(len(members) - len(new) + position) for position in range(len(new))]
-    return ids
+def _digests(pool: Pool, role: str) -> NDArray[np.object_]:
+    return np.concatenate([items[f"{role}_sha256"].to_pandas().to_numpy(object) for items in pool.items()])
+
+
+def members(keys: NDArray[np.object_], inside: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Tell for each set which items are its members, of those that are `inside`.
+
+    They are numbered in their order, so those that are part of the dataset keep their numbers.
+    """
+    found = {key: inside & (keys == key) for key in set(keys[inside])}
+    for key, of_set in found.items():
+        if (items := int(of_set.sum())) > MAX_ITEMS:
+            raise DatasetError(f"{key}: {items} items; a set holds at most {MAX_ITEMS}")
+    return found
 
 
 def opened(folders: Sequence[SetFolder]) -> tuple[Pool, pd.DataFrame]:
@@ -128,37 +136,46 @@ def opened(folders: Sequence[SetFolder]) -> tuple[Pool, pd.DataFrame]:
     DatasetError
         If a table is missing or not readable.
     """
-    items, files, answers, start = [], [], [], 0
+    pools, answers, start = [], [], 0
     for folder in folders:
-        rows = read_items(folder)
-        ids = rows["id"].to_pylist()
-        files.append(_own_files(folder, ids))
+        pool = _own(folder)
         own = read_answers(folder.path / ANSWERS)
-        at = pd.Index(ids).get_indexer(pd.Index(own["item"]))
+        ids = pd.Index([item_id(row) for row in range(len(pool))])
+        at = ids.get_indexer(pd.Index(own["item"]))
         if (at < 0).any():
             raise DatasetError(f"{folder.path}: answers to items it does not have; run `bapps-build verify`")
-        names, sets = (rows[name].to_pandas().to_numpy() for name in ("source_id", "source_set"))
+        names, sets = (pool.texts(name).to_numpy() for name in ("source_id", "source_set"))
         answers.append(own.assign(at=at + start, item=names[at], set=sets[at]))
-        items.append(rows)
-        start += len(rows)
+        pools.append(pool)
+        start += len(pool)
     others = folders[0].root / OTHER_ANSWERS
     if others.exists():
         answers.append(read_answers(others).assign(at=-1))
-    ids = tuple(chain.from_iterable(rows["id"].to_pylist() for rows in items))
-    pool = Pool(_joined(rows.select(SOURCE_SCHEMA.names) for rows in items), _joined(files), ids)
-    return pool, pd.concat(answers, ignore_index=True)
+    joined = Pool(_joined(pool.names for pool in pools), partial(_chained, [pool.items for pool in pools]), start)
+    return joined, pd.concat(answers, ignore_index=True)
 
 
-def _own_files(folder: SetFolder, ids: Sequence[str]) -> pa.Table:
-    columns = {
-        role: [str(folder.file(role, one)) if role in IMAGE_FOLDERS[folder.task] else None for one in ids]
-        for role in ROLES
-    }
-    return pa.table({role: pa.array(paths, pa.string()) for role, paths in columns.items()})
+def _own(folder: SetFolder) -> Pool:
+    names = names_of(items.select(SOURCE_SCHEMA.names) for items in item_portions(folder))
+    return Pool(names, partial(_own_items, folder), len(names))
 
 
-def _joined(parts: Iterable[pa.Table]) -> pa.Table:
-    return pa.concat_tables(parts).combine_chunks()
+def _own_items(folder: SetFolder) -> Iterator[pa.Table]:
+    start = 0
+    for items in item_portions(folder):
+        if items["id"].to_pylist() != (ids := [item_id(start + row) for row in range(len(items))]):
+            raise DatasetError(f"{folder.path}: its items are not numbered without gaps; run `bapps-build verify`")
+        files = {role: [str(folder.file(role, one)) for one in ids] for role in IMAGE_FOLDERS[folder.task]}
+        yield with_files(items.select(SOURCE_SCHEMA.names), files)
+        start += len(items)
+
+
+def _chained(items: Sequence[Portions]) -> Iterator[pa.Table]:
+    return chain.from_iterable(portions() for portions in items)
+
+
+def _joined(names: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables(names).unify_dictionaries().combine_chunks()
 
 
 def _check_distinct(pool: Pool) -> None:

@@ -1,20 +1,24 @@
 """The two tables beside a set, items.parquet and answers.parquet, and what they say in numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from bapps_builder.answers import write_answers
+from bapps_builder.answers import write_answer_portions, write_answers
 from bapps_builder.download import sha256_of
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import ANSWERS, ITEMS, OTHER_ANSWERS, SetFolder
+from bapps_builder.manifest import item_id
+from bapps_builder.portions import GROUP, table_portions, write_portions
 from bapps_builder.record import SetSummary
 from bapps_builder.sources import SOURCE_SCHEMA
 from bapps_builder.votes import agreement_paper, agreement_unbiased
+
+Ints = NDArray[np.integer]
 
 # What items.parquet holds: the number in the set, the source's columns, and the votes.
 ITEMS_SCHEMA = pa.schema([("id", pa.string()), *SOURCE_SCHEMA, ("k", pa.int32()), ("n", pa.int32())])
@@ -22,12 +26,19 @@ ITEMS_SCHEMA = pa.schema([("id", pa.string()), *SOURCE_SCHEMA, ("k", pa.int32())
 
 def read_items(folder: SetFolder) -> pa.Table:
     """Read items.parquet, a table of ITEMS_SCHEMA, or raise DatasetError."""
+    return pa.concat_tables(item_portions(folder)).combine_chunks()
+
+
+def item_portions(folder: SetFolder) -> Iterator[pa.Table]:
+    """Read items.parquet some rows at a time, as tables of ITEMS_SCHEMA, or raise DatasetError."""
     path = folder.path / ITEMS
     try:
-        table = pq.ParquetFile(path).read()
-        if table.schema.names != ITEMS_SCHEMA.names:
-            raise DatasetError(f"{path}: its columns are {', '.join(table.schema.names)}; wanted those of a dataset")
-        return table.cast(ITEMS_SCHEMA)
+        for table in table_portions(path):
+            if table.schema.names != ITEMS_SCHEMA.names:
+                raise DatasetError(
+                    f"{path}: its columns are {', '.join(table.schema.names)}; wanted those of a dataset"
+                )
+            yield table.cast(ITEMS_SCHEMA)
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file; a set built here has one") from error
     except (OSError, pa.ArrowException) as error:
@@ -35,33 +46,29 @@ def read_items(folder: SetFolder) -> pa.Table:
 
 
 def write_tables(
-    folder: SetFolder, items: pa.Table, answers: pd.DataFrame, *, digests: Mapping[str, list[str]]
+    folder: SetFolder, items: Iterable[pa.Table], answers: pd.DataFrame, at: Ints, *, k: Ints, n: Ints
 ) -> SetSummary:
-    """Write the tables of a set.
+    """Write the tables of a set of N items.
 
     Parameters
     ----------
     folder : SetFolder
-    items : table of N rows
-        The columns of ITEMS_SCHEMA.
+    items : tables of ITEMS_SCHEMA
+        Of N rows together.
     answers : DataFrame
-        To these items, with `at` pointing at rows of `items`.
-    digests : mapping of role to N hashes
-        Of the pixels as they were written.
+    at : array, an element an answer
+        The row of its item, or -1 for answers to other items.
+    k, n : arrays of shape (N,)
+        Votes.
     """
-    for role, found in digests.items():
-        at = items.schema.get_field_index(f"{role}_sha256")
-        items = items.set_column(at, f"{role}_sha256", pa.array(found, pa.string()))
-    pq.write_table(items.cast(ITEMS_SCHEMA), folder.path / ITEMS)
-    recorded = answers.iloc[np.argsort(answers["at"].to_numpy(), kind="stable")]
-    ids = items["id"].to_pandas().to_numpy()
-    named = recorded.assign(set=folder.label, item=ids[recorded["at"].to_numpy()])
-    write_answers(folder.path / ANSWERS, named.drop(columns="at"))
-    k, n = (items[name].to_numpy().astype(np.int64) for name in ("k", "n"))
+    write_portions(folder.path / ITEMS, items)
+    recorded = np.flatnonzero(at >= 0)
+    recorded = recorded[np.argsort(at[recorded], kind="stable")]
+    write_answer_portions(folder.path / ANSWERS, _named(folder, answers, at, recorded))
     unbiased = agreement_unbiased(k, n)
     return SetSummary(
-        items=len(items),
-        people=int(recorded["participant"][recorded["use"]].nunique()),
+        items=len(n),
+        people=int(answers["participant"][(at >= 0) & answers["use"]].nunique()),
         answers=int(n.sum()),
         recorded=len(recorded),
         fewest=int(n.min()),
@@ -71,6 +78,17 @@ def write_tables(
         items_sha256=sha256_of(folder.path / ITEMS),
         answers_sha256=sha256_of(folder.path / ANSWERS),
     )
+
+
+def _named(folder: SetFolder, answers: pd.DataFrame, at: Ints, order: Ints) -> Iterator[pd.DataFrame]:
+    """Yield answers in an order by item, named as they are here; those to an item are in one of the tables."""
+    rows, start = at[order], 0
+    while start < len(order):
+        last = min(start + GROUP, len(order)) - 1
+        stop = int(np.searchsorted(rows, rows[last], "right"))
+        items = [item_id(row) for row in rows[start:stop].tolist()]
+        yield answers.iloc[order[start:stop]].drop(columns="at").assign(set=folder.label, item=items)
+        start = stop
 
 
 def write_other_answers(root: Path, answers: pd.DataFrame) -> None:

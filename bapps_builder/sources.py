@@ -13,8 +13,9 @@ or lie in a folder with ref/, p0/ and p1/ (JND: p0/ and p1/), paired by stem.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,20 @@ from bapps_builder.download import sha256_of
 from bapps_builder.errors import DatasetError
 from bapps_builder.images import SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, SPLITS
-from bapps_builder.manifest import SCHEMA
-from bapps_builder.patchset import MANIFEST, patch_path, read_patch_set
+from bapps_builder.manifest import SCHEMA, manifest_portions
+from bapps_builder.patchset import MANIFEST, check_files, patch_path, read_description
+from bapps_builder.portions import Portions
+from bapps_builder.splits import collection_keys, photo_keys
 
 ROLES = IMAGE_FOLDERS["2afc"]
 # What is known of an item before people are asked: its name in the study, then a manifest's columns.
 SOURCE_SCHEMA = pa.schema(
     [("source_set", pa.string()), ("source_id", pa.string()), *(field for field in SCHEMA if field.name != "id")]
+)
+# What is held of every item, the rest being read when it is written; texts that many items share are kept once.
+_SHARED = ("source_set", "task", "set", "split", "photo", "collection")
+NAMES_SCHEMA = pa.schema(
+    [("source_id", pa.string()), *((name, pa.dictionary(pa.int32(), pa.string())) for name in _SHARED)]
 )
 _OPTIONAL = ("photo", "p0_recipe", "p1_recipe", "p0_family", "p1_family")
 _TABLE_COLUMNS = ("item", "ref", "p0", "p1", "set", "split", *_OPTIONAL)
@@ -50,16 +58,17 @@ class Source:
         Of the patch set's manifest or of the table; "" for folders.
     origin : mapping
         What `patchset.json` says; empty for others.
-    items : table of SOURCE_SCHEMA, N rows
-    files : table of N rows and the columns ref, p0, p1
-        Paths; ref is null for JND.
+    names : table of NAMES_SCHEMA, N rows
+        How the items and their sets are called, and what tells photographs and their collections apart.
+    items : Portions of N rows
+        The columns of SOURCE_SCHEMA, and ref, p0 and p1: paths; ref is null for JND.
     """
 
     name: str
     sha256: str
     origin: Mapping[str, Any]
-    items: pa.Table
-    files: pa.Table
+    names: pa.Table
+    items: Portions
 
 
 def read_source(path: Path, *, default_set: str = "") -> Source:
@@ -84,23 +93,52 @@ def read_source(path: Path, *, default_set: str = "") -> Source:
 
 
 def _from_patch_set(folder: Path) -> Source:
-    found = read_patch_set(folder)
-    manifest = found.manifest
-    _check_set_names(manifest["set"].unique().to_pylist(), str(folder))
-    ids = manifest["id"].to_pylist()
-    files = {
-        role: [str(patch_path(folder, role, item)) if role in found.roles else None for item in ids] for role in ROLES
-    }
-    labels = [f"{split}/{name}" for split, name in _pairs(manifest, "split", "set")]
-    columns: dict[str, Any] = {"source_set": labels, "source_id": ids}
-    columns |= {field.name: manifest[field.name] for field in SCHEMA if field.name != "id"}
+    description = read_description(folder)
+    names = names_of(map(_named, manifest_portions(folder / MANIFEST)))
+    roles = IMAGE_FOLDERS[names["task"][0].as_py()]
+    check_files(folder, roles, len(names))
+    _check_set_names(names["set"].unique().to_pylist(), str(folder))
     return Source(
         name=folder.resolve().name,
         sha256=sha256_of(folder / MANIFEST),
-        origin=asdict(found.description),
-        items=pa.table(columns, schema=SOURCE_SCHEMA),
-        files=_files(files),
+        origin=asdict(description),
+        names=names,
+        items=partial(_patch_set_items, folder, roles),
     )
+
+
+def _patch_set_items(folder: Path, roles: Sequence[str]) -> Iterator[pa.Table]:
+    for manifest in manifest_portions(folder / MANIFEST):
+        ids = manifest["id"].to_pylist()
+        files = {role: [str(patch_path(folder, role, item)) for item in ids] for role in roles}
+        yield with_files(_named(manifest), files)
+
+
+def _named(manifest: pa.Table) -> pa.Table:
+    """Give the rows of a manifest as a table of SOURCE_SCHEMA."""
+    labels = [f"{split}/{name}" for split, name in _pairs(manifest, "split", "set")]
+    columns: dict[str, Any] = {"source_set": labels, "source_id": manifest["id"]}
+    columns |= {field.name: manifest[field.name] for field in SCHEMA if field.name != "id"}
+    return pa.table(columns, schema=SOURCE_SCHEMA)
+
+
+def names_of(items: Iterable[pa.Table]) -> pa.Table:
+    """Give what is held of items, a table of NAMES_SCHEMA, from tables of SOURCE_SCHEMA."""
+    return pa.concat_tables(map(_names, items)).unify_dictionaries().combine_chunks()
+
+
+def _names(items: pa.Table) -> pa.Table:
+    photos = items.select(["photo", "photo_sha256"]).to_pandas()
+    found = {"photo": photo_keys(photos), "collection": collection_keys(photos)}
+    columns = {name: found[name] if name in found else items[name] for name in NAMES_SCHEMA.names}
+    return pa.table(columns, schema=NAMES_SCHEMA)
+
+
+def with_files(items: pa.Table, files: Mapping[str, Sequence[str | None]]) -> pa.Table:
+    """Add the paths of images by role, null where there is none."""
+    for role in ROLES:
+        items = items.append_column(role, pa.array(files.get(role, [None] * len(items)), pa.string()))
+    return items
 
 
 def _from_table(path: Path, default_set: str) -> Source:
@@ -166,18 +204,15 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
         if column in table:
             columns[column] = table[column].astype(object).where(table[column] != "", None)
     rows = len(table)
-    items = {
+    columns = {
         field.name: pa.array(list(columns[field.name]), field.type)
         if field.name in columns
         else pa.nulls(rows, field.type)
         for field in SOURCE_SCHEMA
     }
     files = {role: [str(base / file) if file else None for file in table[role]] for role in ROLES}
-    return Source(name, sha256, {}, pa.table(items, schema=SOURCE_SCHEMA), _files(files))
-
-
-def _files(files: Mapping[str, list[str | None]]) -> pa.Table:
-    return pa.table({role: pa.array(files[role], pa.string()) for role in ROLES})
+    items = pa.table(columns, schema=SOURCE_SCHEMA)
+    return Source(name, sha256, {}, names_of([items]), lambda: iter([with_files(items, files)]))
 
 
 def _pairs(table: pa.Table, *names: str) -> zip:

@@ -523,7 +523,7 @@ def test_a_set_cannot_be_named_so_that_it_leaves_the_dataset(tmp_path: Path, pat
     row = {"item": "1", "set": name, "p0": "a.png", "p1": "b.png"}
     pd.DataFrame([row]).to_parquet(tmp_path / "items.parquet")
     if not name:  # an empty cell is the default set
-        assert read_source(tmp_path / "items.parquet").items["set"].to_pylist() == ["items"]
+        assert read_source(tmp_path / "items.parquet").names["set"].to_pylist() == ["items"]
         return
     with pytest.raises(DatasetError, match="cannot name a set"):
         read_source(tmp_path / "items.parquet")
