@@ -11,7 +11,7 @@ examples=$(cd "$(dirname "$0")" && pwd)
 families=(traditional cnn mix)
 work=demo
 
-stage() { printf '\n== %s\n' "$*"; }
+stage() { printf '\n== %s (%s s so far)\n' "$*" "$SECONDS"; }
 run() {
     printf '$ %s\n' "$*"
     "$@"
