@@ -32,12 +32,15 @@ class Job:
         What pixels must be; empty if nobody said.
     enlarged : bool
         Whether files of the official sizes must be enlarged patches.
+    hashed : bool
+        Whether perceptual hashes are wanted.
     """
 
     folder: SetFolder
     files: Mapping[str, Sequence[str]]
     digests: Mapping[str, Sequence[str]]
     enlarged: bool
+    hashed: bool
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Inspection:
     hashes : array of shape (N,)
         Perceptual hash of the original.
     detailed : array of shape (N,)
-        Whether that hash means something.
+        Whether that hash is there and means something.
     """
 
     problems: tuple[tuple[str, str], ...]
@@ -77,7 +80,8 @@ def inspect_items(job: Job) -> Inspection:
     sides = np.zeros((size, 2), np.int32)
     fractions = np.full(size, np.nan)
     identical = np.zeros(size, bool)
-    thumbnails = np.zeros((size, SIDE, SIDE), np.uint8)
+    hashes, detailed = np.zeros(size, np.uint64), np.zeros(size, bool)
+    thumbnails = np.zeros((size if job.hashed else 0, SIDE, SIDE), np.uint8)
     for index in range(size):
         paths = {role: f"{places[role]}/{files[index]}" for role, files in job.files.items()}
         fractions[index] = _label(paths[label], problems)
@@ -92,8 +96,10 @@ def inspect_items(job: Job) -> Inspection:
         original = decoded[roles[0]]
         sides[index] = original.shape[:2]
         identical[index] = not (decoded["p0"] != decoded["p1"]).any()
-        thumbnails[index] = thumbnail(original)
-    hashes, detailed = perceptual_hashes(thumbnails)  # an image that was not decoded is black, without detail
+        if job.hashed:
+            thumbnails[index] = thumbnail(original)
+    if job.hashed:
+        hashes, detailed = perceptual_hashes(thumbnails)  # an image that was not decoded is black, without detail
     return Inspection(tuple(problems), sides, fractions, identical, hashes, detailed)
 
 

@@ -38,7 +38,7 @@ from bapps_builder.verify_tables import (
 )
 from bapps_builder.votes import votes_of_fractions
 
-_PORTION = 200  # items that one process inspects at a time
+_PORTION = 500  # items that one process inspects at a time
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def verify(
     """
     built = is_built(root)
     record, findings = check_record(root, [files.folder for files, _ in listed]) if built else (None, [])
+    # Only a picture of the one split may be one of the other's.
+    hashed = len({files.folder.split for files, _ in listed}) > 1
     inspected: list[_Inspected] = []
     photos: list[pd.DataFrame] = []
     for files, problems in listed:
@@ -96,7 +98,7 @@ def verify(
         findings += [*tables.findings, *(check_summary(tables, record) if record else [])]
         photos.append(photos_of(tables))
         items, of_items = items_of(tables, ids)
-        one = _inspect(files, items, enlarged=not built, workers=workers, advance=advance)
+        one = _inspect(files, items, enlarged=not built, hashed=hashed, workers=workers, advance=advance)
         findings += of_items + _of_inspection(folder, ids, one.items, built=built)
         if items is None:
             findings += _of_fractions(folder, ids, one.items.labels)
@@ -119,7 +121,13 @@ def _facts(items: Inspection) -> SetFacts:
 
 
 def _inspect(
-    files: SetFiles, items: pa.Table | None, *, enlarged: bool, workers: int, advance: Callable[[int], None]
+    files: SetFiles,
+    items: pa.Table | None,
+    *,
+    enlarged: bool,
+    hashed: bool,
+    workers: int,
+    advance: Callable[[int], None],
 ) -> _Inspected:
     folder, ids = files.folder, files.complete
     roles = IMAGE_FOLDERS[folder.task]
@@ -133,6 +141,7 @@ def _inspect(
                 files={role: [files.name(role, one) for one in part] for role in folder.roles},
                 digests={role: found[start : start + _PORTION] for role, found in digests.items()},
                 enlarged=enlarged,
+                hashed=hashed,
             )
 
     parts = []
