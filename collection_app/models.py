@@ -65,6 +65,8 @@ class Study(Base):
     salt: Mapped[bytes | None]
     frozen_at: Mapped[int | None]
     closed_at: Mapped[int | None]
+    # When a process last asked the platform who left; none asks again for some minutes.
+    polled_at: Mapped[int | None]
 
 
 class Image(Base):

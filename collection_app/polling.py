@@ -1,11 +1,17 @@
-"""Asking the platform who left, now and then: what messages tell sooner, where they reach the server."""
+"""Asking the platform who left, now and then: what messages tell sooner, where they reach the server.
+
+Every process of a server would ask, and whoever finds that it is time does so for all: the database notes when
+somebody asked last. Nothing is held in between, so that when a process dies the next one to look asks.
+"""
 
 from threading import Event, Thread
 
 from flask import Flask
+from sqlalchemy import Connection, or_, update
 
 from collection_app.database import write
 from collection_app.logs import LOGGER, log
+from collection_app.models import Study, table_of
 from collection_app.platforms.platform import PlatformError
 from collection_app.running import Running, running
 from collection_app.settings import Settings
@@ -25,21 +31,35 @@ def poll(run: Running, token: str) -> int:
     return write(run.engine, lambda connection: note_submissions(connection, run.step(), found, at=asked_at))
 
 
+def is_due(connection: Connection, study_id: int, *, now: int, minutes: float) -> bool:
+    """Whether nobody has asked for so long; if so it is noted that the caller does, and all others are told no."""
+    # Waiting for some minutes may take a little less by the clock on the wall, which may also be set back.
+    apart = round(0.9 * minutes * 60_000)
+    study = table_of(Study)
+    due = or_(study.c.polled_at.is_(None), study.c.polled_at <= now - apart, study.c.polled_at > now + apart)
+    return bool(connection.execute(update(study).where(study.c.id == study_id, due).values(polled_at=now)).rowcount)
+
+
 def begin_polling(app: Flask, settings: Settings) -> Event:
-    """Ask every `poll_minutes` from now on, in a thread, until the event that is given back is set."""
-    ended = Event()
+    """Ask every `poll_minutes` from now on unless another process has, in a thread, until the given event is set."""
+    ended, minutes = Event(), settings.poll_minutes
     with app.app_context():
         run = running()
 
+    def my_turn() -> bool:
+        now = run.clock()
+        return write(run.engine, lambda connection: is_due(connection, run.study_id, now=now, minutes=minutes))
+
     def keep_asking() -> None:
-        while not ended.wait(settings.poll_minutes * 60):
+        while not ended.wait(minutes * 60):
             try:
-                log("polled", changed=poll(run, settings.platform_token))
+                if my_turn():
+                    log("polled", changed=poll(run, settings.platform_token))
             except PlatformError as error:
                 log("polling failed", error=str(error))
             except Exception as error:
                 LOGGER.error("polling failed", exc_info=error)
 
-    if settings.platform_token and settings.poll_minutes:
+    if settings.platform_token and minutes:
         Thread(target=keep_asking, name="polling", daemon=True).start()
     return ended

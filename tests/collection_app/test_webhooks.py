@@ -6,8 +6,13 @@ import hmac
 import json
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import psutil
 import pytest
 from prolific_stand_in import TOKEN, Prolific
 from sqlalchemy import Engine, func, select
@@ -19,7 +24,7 @@ from collection_app.database import read, write
 from collection_app.erasure import erase
 from collection_app.models import Session, WebhookEvent
 from collection_app.platforms.platform import PlatformError
-from collection_app.polling import begin_polling, poll
+from collection_app.polling import begin_polling, is_due, poll
 from collection_app.presets import preset
 from collection_app.running import running
 from collection_app.serving import served
@@ -27,6 +32,7 @@ from collection_app.settings import Settings
 
 SECRET = "shared with the platform"
 NOW = 1_800_000_000_000
+PLATFORM = {"name": "prolific", "study_id": "study"}
 
 
 class Receiver:
@@ -39,7 +45,7 @@ class Receiver:
             items_per_session=12,
             sentinels={},
             training={},
-            platform={"name": "prolific", "study_id": "study", "api": api},
+            platform={**PLATFORM, "api": api},
         )
         self.place = place(engine, study, patches)
         settings = Settings(arrivals_per_minute=0, platform_secret=SECRET)
@@ -196,8 +202,59 @@ def test_asking_comes_to_the_same(engine: Engine, place: Any, small_set: PatchSe
         for _ in range(100):
             if receiver.state("ann") == "RETURNED":
                 break
+            receiver.now += 60_000
             time.sleep(0.1)
         ended.set()
         assert receiver.state("ann") == "RETURNED"
         time.sleep(0.3)  # the last question has been answered
     assert read(engine, lambda c: c.scalar(select(func.count()).select_from(WebhookEvent))) == 0
+
+
+def test_of_all_that_look_at_once_one_asks(engine: Engine, place: Any, small_set: PatchSet) -> None:
+    study_id = place(engine, preset("paper-2afc"), small_set).installed.study_id
+
+    def asking(*times: int) -> int:
+        """How many find that it is time, of those who look at once at these times."""
+        barrier = Barrier(len(times))
+
+        def look(now: int) -> bool:
+            barrier.wait()
+            return write(engine, lambda c: is_due(c, study_id, now=now, minutes=5))
+
+        with ThreadPoolExecutor(len(times)) as pool:
+            return sum(pool.map(look, times))
+
+    assert asking(*range(NOW, NOW + 8)) == 1
+    assert asking(*[NOW + 4 * 60_000] * 4) == 0
+    assert asking(NOW + 5 * 60_000 - 2) == 1  # waited for five minutes, by a clock that is a little slow
+    assert asking(NOW - 60 * 60_000, NOW - 60 * 60_000) == 1  # the clock was set back
+
+
+def test_another_process_asks_after_the_one_that_did_was_killed(
+    serve: Callable[..., Any], small_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes, side = 0.05, Prolific()
+
+    def asked() -> list[int]:
+        return [(tmp_path / f"log-{number}").read_text().count('"polled"') for number in range(2)]
+
+    def until(found: Callable[[], bool]) -> None:
+        for _ in range(600):
+            if found():
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"a minute has passed: {asked()}")
+
+    with served(side.app(), Settings(port=0)) as url:
+        monkeypatch.setenv("BAPPS_COLLECT_PLATFORM_TOKEN", TOKEN)
+        monkeypatch.setenv("BAPPS_COLLECT_POLL_MINUTES", str(minutes))
+        monkeypatch.setenv("BAPPS_COLLECT_REHEARSAL", "true")  # this study has no codes
+        began = time.monotonic()
+        serve(preset("paper-2afc", platform={**PLATFORM, "api": url}), small_set, processes=2)
+        until(lambda: sum(asked()) >= 3)
+        assert sum(asked()) <= 1 + (time.monotonic() - began) / (0.9 * 60 * minutes)
+        before = asked()
+        first = before.index(max(before))
+        ours = [child for child in psutil.Process().children() if str(tmp_path) in " ".join(child.cmdline())]
+        sorted(ours, key=psutil.Process.create_time)[first].kill()
+        until(lambda: asked()[1 - first] > before[1 - first])
