@@ -24,7 +24,6 @@ from bapps_builder.item_files import Writing, write_files
 from bapps_builder.layout import CARD, SPLITS, TASKS, SetFolder, paper_order, set_of_key
 from bapps_builder.manifest import item_id
 from bapps_builder.pool import Pool, extended, members, opened, pool_of, with_splits
-from bapps_builder.portions import chosen
 from bapps_builder.record import DatasetRecord, Round, SetSummary, Settings, read_record, write_record
 from bapps_builder.set_tables import ITEMS_SCHEMA, write_other_answers, write_tables
 from bapps_builder.sources import ROLES, Source
@@ -186,7 +185,7 @@ def _numbered(
 ) -> Iterator[pa.Table]:
     """Yield the members of a set as items.parquet has them, and the paths of their images."""
     start = 0
-    for items in chosen(pool.items(), of_set):
+    for items in pool.items(of_set):
         stop = start + len(items)
         known = {
             "id": [item_id(number) for number in range(start, stop)],

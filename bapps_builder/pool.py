@@ -70,7 +70,7 @@ class Pool:
 
 def pool_of(sources: Sequence[Source]) -> Pool:
     """All items of some sources; two of one name are an error."""
-    pool = Pool(_joined(source.names for source in sources), partial(_chained, [source.items for source in sources]))
+    pool = Pool(_joined(source.names for source in sources), partial(_chained, sources))
     _check_distinct(pool)
     return pool
 
@@ -106,12 +106,18 @@ def extended(pool: Pool, sources: Sequence[Source]) -> Pool:
                 f"{offered.name(int(other.argmax()))}: {role} has other pixels; give the new set another name"
             )
     new = there < 0
-    names = _joined([pool.names, offered.names.filter(pa.array(new))])
-    return Pool(names, lambda: chain(pool.items(), chosen(offered.items(), new)), pool.there)
+
+    def items(inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+        of_offered = new.copy()
+        of_offered[new] = inside[len(pool) :]
+        return chain(pool.items(inside[: len(pool)]), offered.items(of_offered))
+
+    return Pool(_joined([pool.names, offered.names.filter(pa.array(new))]), items, pool.there)
 
 
 def _digests(pool: Pool, role: str) -> NDArray[np.object_]:
-    return np.concatenate([items[f"{role}_sha256"].to_pandas().to_numpy(object) for items in pool.items()])
+    every = np.ones(len(pool), bool)
+    return np.concatenate([items[f"{role}_sha256"].to_pandas().to_numpy(object) for items in pool.items(every)])
 
 
 def members(keys: NDArray[np.object_], inside: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
@@ -151,7 +157,7 @@ def opened(folders: Sequence[SetFolder]) -> tuple[Pool, pd.DataFrame]:
     others = folders[0].root / OTHER_ANSWERS
     if others.exists():
         answers.append(read_answers(others).assign(at=-1))
-    joined = Pool(_joined(pool.names for pool in pools), partial(_chained, [pool.items for pool in pools]), start)
+    joined = Pool(_joined(pool.names for pool in pools), partial(_chained, pools), start)
     return joined, pd.concat(answers, ignore_index=True)
 
 
@@ -160,9 +166,9 @@ def _own(folder: SetFolder) -> Pool:
     return Pool(names, partial(_own_items, folder), len(names))
 
 
-def _own_items(folder: SetFolder) -> Iterator[pa.Table]:
+def _own_items(folder: SetFolder, inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
     start = 0
-    for items in item_portions(folder):
+    for items in chosen(item_portions(folder), inside):  # all of them, since none is ever left out again
         if items["id"].to_pylist() != (ids := [item_id(start + row) for row in range(len(items))]):
             raise DatasetError(f"{folder.path}: its items are not numbered without gaps; run `bapps-build verify`")
         files = {role: [str(folder.file(role, one)) for one in ids] for role in IMAGE_FOLDERS[folder.task]}
@@ -170,8 +176,13 @@ def _own_items(folder: SetFolder) -> Iterator[pa.Table]:
         start += len(items)
 
 
-def _chained(items: Sequence[Portions]) -> Iterator[pa.Table]:
-    return chain.from_iterable(portions() for portions in items)
+def _chained(parts: Sequence[Source | Pool], inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    start = 0
+    for part in parts:
+        stop = start + len(part.names)
+        if inside[start:stop].any():  # else its files need not be read
+            yield from part.items(inside[start:stop])
+        start = stop
 
 
 def _joined(names: Iterable[pa.Table]) -> pa.Table:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-# Begins a table anew whenever it is called, and gives its rows in order.
-Portions = Callable[[], Iterator[pa.Table]]
+# Of N rows gives those that are inside, an array of shape (N,), in order; they are read anew at every call.
+Portions = Callable[[NDArray[np.bool_]], Iterator[pa.Table]]
 
 _READ = 2_000  # rows
 GROUP = 5_000  # rows that a file keeps together, so that each column is compressed and read well
@@ -50,5 +50,7 @@ def chosen(tables: Iterable[pa.Table], inside: NDArray[np.bool_]) -> Iterator[pa
     """Yield the rows that are `inside`, an array of as many elements as the tables have rows together."""
     start = 0
     for table in tables:
-        yield table.filter(pa.array(inside[start : start + len(table)]))
+        here = inside[start : start + len(table)]
+        if here.any():
+            yield table.filter(pa.array(here))
         start += len(table)

@@ -19,8 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from bapps_builder.download import sha256_of
 from bapps_builder.errors import DatasetError
@@ -28,7 +30,7 @@ from bapps_builder.images import SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, SPLITS
 from bapps_builder.manifest import SCHEMA, manifest_portions
 from bapps_builder.patchset import MANIFEST, check_files, patch_path, read_description
-from bapps_builder.portions import Portions
+from bapps_builder.portions import Portions, chosen
 from bapps_builder.splits import collection_keys, photo_keys
 
 ROLES = IMAGE_FOLDERS["2afc"]
@@ -107,8 +109,8 @@ def _from_patch_set(folder: Path) -> Source:
     )
 
 
-def _patch_set_items(folder: Path, roles: Sequence[str]) -> Iterator[pa.Table]:
-    for manifest in manifest_portions(folder / MANIFEST):
+def _patch_set_items(folder: Path, roles: Sequence[str], inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    for manifest in chosen(manifest_portions(folder / MANIFEST), inside):
         ids = manifest["id"].to_pylist()
         files = {role: [str(patch_path(folder, role, item)) for item in ids] for role in roles}
         yield with_files(_named(manifest), files)
@@ -212,7 +214,7 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
     }
     files = {role: [str(base / file) if file else None for file in table[role]] for role in ROLES}
     items = pa.table(columns, schema=SOURCE_SCHEMA)
-    return Source(name, sha256, {}, names_of([items]), lambda: iter([with_files(items, files)]))
+    return Source(name, sha256, {}, names_of([items]), partial(chosen, [with_files(items, files)]))
 
 
 def _pairs(table: pa.Table, *names: str) -> zip:
