@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bapps_builder.answers import counted, read_answers, votes
@@ -78,7 +77,7 @@ def check_summary(tables: SetTables, record: DatasetRecord) -> list[Finding]:
         )
         found.append(Finding("record", folder.key, True, 1, what))
     least = record.settings.min_answers
-    short = items.filter(pc.less(items["n"], least))["id"].to_pylist()
+    short = items["id"].to_numpy()[items["n"].to_numpy() < least].tolist()
     found += finding("votes", folder.key, short, f"fewer than the {least} answers dataset.json asks for")
     if "simulated" in answers and answers["simulated"].any() and not record.simulated:
         found += finding("simulated", folder.key, ["dataset.json"], "answers of a program, and not called simulated")
