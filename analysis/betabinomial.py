@@ -129,7 +129,7 @@ def _log_likelihood(cells: _Cells) -> Floats:
     """Log of the chance of each cell at each point of the grid, shape (cells, grid)."""
     a = np.exp(_GRID)[None]
     k, n = cells.smaller[:, None], cells.n[:, None]
-    return betaln(k + a, n - k + a) - betaln(a, a)
+    return np.asarray(betaln(k + a, n - k + a) - betaln(a, a), np.float64)
 
 
 def _peaks(likelihood: Floats, counts: Floats) -> Floats:

@@ -93,4 +93,5 @@ def pass_rate(passed: ArrayLike, sentinels: ArrayLike, *, level: float = 0.95) -
     """Interval of a person's chance to pass a sentinel: Beta(1 + passed, 1 + failed)."""
     passed, sentinels = np.asarray(passed, np.float64), np.asarray(sentinels, np.float64)
     posterior = beta(1 + passed, 1 + sentinels - passed)
-    return posterior.ppf(0.5 - level / 2), posterior.ppf(0.5 + level / 2)
+    low, high = (np.asarray(posterior.ppf(0.5 + half), np.float64) for half in (-level / 2, level / 2))
+    return low, high

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,13 @@ def write_patch_set(folder: Path, items: int) -> None:
                 of = {role: found[index % DIFFERENT] for role, found in digests.items()}
                 made = (Made("gaussian-blur(sigma=1.35)+jpeg(quality=23)", 1, (0.5, 0.5), of[p]) for p in ("p0", "p1"))
                 photo = f"{index % 5000:05d}.png"
-                place = {"box": (0, 0, 64, 64), "scale": 1.0, "seed": index, "border": "image", "ref_sha256": of["ref"]}
+                place: dict[str, Any] = {
+                    "box": (0, 0, 64, 64),
+                    "scale": 1.0,
+                    "seed": index,
+                    "border": "image",
+                    "ref_sha256": of["ref"],
+                }
                 rows.append(
                     Item(
                         item_id(index),

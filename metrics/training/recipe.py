@@ -130,7 +130,8 @@ class Recipe:
         """
         try:
             values = json.loads(text)
-            return cls(**{**values, "sets": tuple(values["sets"]), "val": tuple(values["val"])})
+            values["sets"], values["val"] = tuple(values["sets"]), tuple(values["val"])
+            return cls(**values)
         except (TypeError, ValueError, KeyError) as error:
             raise TrainingError(f"no recipe of this version: {error}") from error
 

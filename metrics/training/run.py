@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -108,7 +109,8 @@ class Run:
         path = self.folder / ABOUT
         try:
             values = json.loads(path.read_text())
-            return About(**{**values, "recipe": Recipe.from_json(json.dumps(values["recipe"]))})
+            values["recipe"] = Recipe.from_json(json.dumps(values["recipe"]))
+            return About(**values)
         except (OSError, TypeError, ValueError, KeyError) as error:
             raise TrainingError(f"{path}: not a run of this version: {error}") from error
 
@@ -220,9 +222,11 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
-def _position(values: dict) -> Position:
-    log = tuple(Epoch(**{**each, "val": tuple(each["val"])}) for each in values["log"])
-    return Position(**{**values, "log": log})
+def _position(values: dict[str, Any]) -> Position:
+    for each in values["log"]:
+        each["val"] = tuple(each["val"])
+    values["log"] = tuple(Epoch(**each) for each in values["log"])
+    return Position(**values)
 
 
 def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:

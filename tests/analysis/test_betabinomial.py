@@ -26,7 +26,7 @@ def test_the_fit_is_the_optimum_and_near_the_truth(a: float) -> None:
     k = betabinomial.draw_counts(a, n, rng)
     found = betabinomial.fit(k, n)
     best: Any = minimize_scalar(
-        lambda x: -betabinom.logpmf(k, n, np.exp(x), np.exp(x)).sum(), bounds=(-3, 3), method="bounded",
+        lambda x: -np.sum(betabinom.logpmf(k, n, np.exp(x), np.exp(x))), bounds=(-3, 3), method="bounded",
         options={"xatol": 1e-9},
     )  # fmt: skip
     assert np.log(found.a) == pytest.approx(best.x, abs=1e-5)

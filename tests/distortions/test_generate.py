@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -376,7 +377,7 @@ def test_a_full_disk_is_said_and_what_is_done_stays(
     ],
 )
 def test_settings_are_checked_before_anything_is_made(
-    photos: Path, tmp_path: Path, change: dict[str, object], message: str
+    photos: Path, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BappsError, match=message):
         generate(dataclasses.replace(SETTINGS, **change), photos=[photos], folder=tmp_path / "set")

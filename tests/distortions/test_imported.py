@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -187,7 +188,7 @@ def test_shares_and_medians() -> None:
     ],
 )
 def test_bad_settings_write_nothing(
-    photos: Path, folders: dict[str, Path], tmp_path: Path, change: dict[str, object], algorithms: int, message: str
+    photos: Path, folders: dict[str, Path], tmp_path: Path, change: dict[str, Any], algorithms: int, message: str
 ) -> None:
     outputs = dict(list(folders.items())[:algorithms])
     settings = dataclasses.replace(SETTINGS, **change)

@@ -3,6 +3,7 @@
 import json
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_its_command_makes_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     copy_photos(tmp_path / "photos")
     collection = list_photos([tmp_path / "photos"], smallest_side=64)
     assert collection.digest == entry.about["photos_sha256"]
-    settings = {**entry.about["training"], "steps": 100}
+    settings: dict[str, Any] = {**entry.about["training"], "steps": 100}
     monkeypatch.setattr(runs, "REPORT_EVERY", 100)
     train(variants()["cnn-050"], Training(**settings), collection, Place(tmp_path))
     held_out = read_entry(tmp_path / "cnn-050.safetensors").about["held_out"]

@@ -1,6 +1,7 @@
 """The fast way of lin: cached rows against slow sums, the meaning of dropout, and when a cache is used again."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +27,16 @@ def items(judged: Path) -> Judgments:
     return open_judgments(judged, ["train/b", "train/a"])
 
 
-def compute(module: LPIPS, items: Judgments, cache: Path, **changed: object) -> tuple[Averages, list[int]]:
+def compute(module: LPIPS, items: Judgments, cache: Path, **changed: Any) -> tuple[Averages, list[int]]:
     """Rows, and how many items each report of progress was about."""
     steps: list[int] = []
-    settings = {"load": "official", "precision": "fp32", "processes": Processes(), "advance": steps.append, **changed}
+    settings: dict[str, Any] = {
+        "load": "official",
+        "precision": "fp32",
+        "processes": Processes(),
+        "advance": steps.append,
+        **changed,
+    }
     return averages_of(module, items, cache, **settings), steps
 
 

@@ -1,6 +1,7 @@
 """The recipe: the paper's numbers, the schedule, what is refused, and that the command offers every number."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -60,8 +61,9 @@ def test_the_command_offers_every_setting(mode: str) -> None:
     ],
 )
 def test_values_that_make_no_recipe_are_refused(settings: dict, message: str) -> None:
+    whole: dict[str, Any] = {"mode": "lin", "net": "alex", "sets": ("train/a",), **settings}
     with pytest.raises(TrainingError, match=message):
-        Recipe(**{"mode": "lin", "net": "alex", "sets": ("train/a",), **settings})
+        Recipe(**whole)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"mode": "lin"}', '{"sets": [], "val": [], "odd": 1}'])
