@@ -3,14 +3,16 @@
 import secrets
 from collections.abc import Callable
 
-from flask import Flask, Response
+from flask import Flask
 from sqlalchemy import Engine
 
 from collection_app.admin import blueprint as admin
 from collection_app.admin_access import protect
 from collection_app.api import blueprint as api
 from collection_app.database import write
+from collection_app.guard import guard
 from collection_app.health import blueprint as health
+from collection_app.images import QuickImages
 from collection_app.images import blueprint as images
 from collection_app.installation import freeze
 from collection_app.keys import Entropy, Tokens
@@ -79,14 +81,6 @@ def create_app(
     protect(app, key=key, password_hash=password_hash, clock=clock)
     for part in (api, images, health, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
-    app.after_request(_guard)
-    app.wsgi_app = TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies))
+    app.after_request(guard)
+    app.wsgi_app = QuickImages(TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies)), engine)
     return app
-
-
-def _guard(response: Response) -> Response:
-    """Headers that keep a reply from being more than it is."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    return response

@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Flask, current_app, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, current_app, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from collection_app.keys import digest
 from collection_app.limits import RateLimit
@@ -36,6 +36,10 @@ class Access:
 
 
 class _Cookie(SecureCookieSessionInterface):
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Nothing outside the admin pages, where browsers do not send the cookie: no request of people looks for it."""
+        return super().open_session(app, request) if request.path.startswith(PATH) else None
+
     def get_cookie_secure(self, app: Flask) -> bool:
         """Only over TLS, if it was given over TLS."""
         del app

@@ -52,6 +52,11 @@ def log(message: str, **fields: object) -> None:
     LOGGER.info(message, extra={_FIELDS: fields})
 
 
+def log_request(method: str, route: str, status: int, began: float) -> None:
+    """Log a request that is answered now; `began` is of the clock `time.perf_counter`."""
+    log("request", method=method, route=route, status=status, ms=round((time.perf_counter() - began) * 1000, 1))
+
+
 def log_requests(app: Flask) -> None:
     """Log every request of an app."""
 
@@ -62,6 +67,5 @@ def log_requests(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         route = str(request.url_rule) if request.url_rule else "(none)"
-        took = (time.perf_counter() - g.began) * 1000 if "began" in g else 0.0
-        log("request", method=request.method, route=route, status=response.status_code, ms=round(took, 1))
+        log_request(request.method, route, response.status_code, g.get("began", time.perf_counter()))
         return response

@@ -94,6 +94,16 @@ def test_a_session_from_arrival_to_code(client: Any) -> None:
     assert client.get("/api/trials", headers=bearer(session)).json["trials"] == []
 
 
+def test_an_image_has_the_headers_of_any_reply(client: Any) -> None:
+    trial = client.get("/api/trials?limit=1", headers=bearer(start(client))).json["trials"][0]
+    path = f"/images/{trial['left']}"
+    quick, usual = client.get(path), client.head(path)  # past Flask, and through it
+    assert (quick.status_code, usual.status_code) == (200, 200)
+    assert dict(quick.headers) == dict(usual.headers)
+    assert quick.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.post(path).status_code == 405
+
+
 def test_the_right_choice_of_a_training_item_is_that_of_its_own_images(client: Any) -> None:
     session = start(client)
     trial = client.get("/api/trials?limit=1", headers=bearer(session)).json["trials"][0]
