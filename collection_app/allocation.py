@@ -15,13 +15,52 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, not_, select, text, update
+from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, case, func, not_, select, text, update
 
-from collection_app.models import Assignment, Item, Participant, Session
+from collection_app.models import Assignment, Item, Participant, Session, table_of
 
 _LOCK = 0x6261707073  # "bapps", the first half of the advisory lock; the study is the second
 _PRIORITIES = 2**31
 _AT_A_TIME = 1000
+# The statements of arriving and starting, built once: building one takes longer than running it.
+_TURN = select(func.pg_advisory_xact_lock(bindparam("lock", type_=BigInteger)))
+_UNSEEN = not_(
+    select(1).where(Assignment.participant_id == bindparam("participant_id"), Assignment.item_id == Item.id).exists()
+)
+_WANTING = (
+    select(Item.id, Item.filled, Item.p1_left)
+    .where(Item.study_id == bindparam("study_id"), Item.filled < Item.quota, _UNSEEN)
+    .order_by(Item.filled, Item.priority)
+    .limit(bindparam("wanted"))
+)
+_FREE_WANTING, _ALL_WANTING = _WANTING.with_for_update(skip_locked=True), _WANTING.with_for_update()
+_TAKE = (
+    update(table_of(Item))
+    .where(Item.id == bindparam("of"))
+    .values(filled=Item.filled + 1, p1_left=Item.p1_left + bindparam("left"), priority=bindparam("next_priority"))
+)
+_CHECKS = (
+    select(Item.id)
+    .where(
+        Item.study_id == bindparam("study_id"),
+        # As text, so that the databases see that the index of these few is meant, and look at no test item.
+        text("item.role <> 'test'"),
+        Item.check_name == bindparam("check"),
+        _UNSEEN,
+    )
+    .order_by(Item.id)
+)
+_EXPIRED = (
+    select(Session.id)
+    .join(Participant)
+    .where(
+        Participant.study_id == bindparam("study_id"),
+        Session.state.in_(("started", "lapsed")),
+        Session.lease_until < bindparam("now"),
+    )
+    # A session that is answering at this moment is not silent.
+    .with_for_update(skip_locked=True, of=Session)
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +74,7 @@ class Place:
 def wait_for_turn(connection: Connection, study_id: int) -> None:
     """Until this transaction ends, no other allocates in this study."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock((_LOCK << 20) + study_id)))
+        connection.execute(_TURN, {"lock": (_LOCK << 20) + study_id})
 
 
 def take_items(
@@ -46,16 +85,10 @@ def take_items(
     Gives fewer than wanted if there are no more, and none, taking none, if they are fewer than `fewest`. Call
     `wait_for_turn` before, in the same transaction.
     """
-    seen = select(1).where(Assignment.participant_id == participant_id, Assignment.item_id == Item.id).exists()
-    wanting = (
-        select(Item.id, Item.filled, Item.p1_left)
-        .where(Item.study_id == study_id, Item.filled < Item.quota, not_(seen))
-        .order_by(Item.filled, Item.priority)
-        .limit(wanted)
-    )
-    rows = connection.execute(wanting.with_for_update(skip_locked=True)).all()
+    sought = {"study_id": study_id, "participant_id": participant_id, "wanted": wanted}
+    rows = connection.execute(_FREE_WANTING, sought).all()
     if len(rows) < wanted:
-        rows = connection.execute(wanting.with_for_update()).all()
+        rows = connection.execute(_ALL_WANTING, sought).all()
     if len(rows) < fewest:
         return []
     places = [Place(row.id, _side(row, rng)) for row in rows]
@@ -74,11 +107,7 @@ def _side(item: Row, rng: np.random.Generator) -> str:
 def _add(connection: Connection, places: Sequence[Place], rng: np.random.Generator) -> None:
     if places:
         connection.execute(
-            update(Item)
-            .where(Item.id == bindparam("of"))
-            .values(
-                filled=Item.filled + 1, p1_left=Item.p1_left + bindparam("left"), priority=bindparam("next_priority")
-            ),
+            _TAKE,
             [
                 {"of": place.item_id, "left": int(place.side == "left"), "next_priority": priority}
                 for place, priority in zip(places, rng.integers(0, _PRIORITIES, len(places)).tolist(), strict=True)
@@ -96,12 +125,8 @@ def take_checks(
     rng: np.random.Generator,
 ) -> list[Place]:
     """Draw items of one check (None: all of them) that a person has not seen; half of them on each side."""
-    seen = select(1).where(Assignment.participant_id == participant_id, Assignment.item_id == Item.id).exists()
-    # As text, so that the databases see that the index of these few is meant, and look at no test item.
-    known = text("item.role <> 'test'")
-    ids = connection.scalars(
-        select(Item.id).where(Item.study_id == study_id, known, Item.check_name == check, not_(seen)).order_by(Item.id)
-    ).all()
+    sought = {"study_id": study_id, "participant_id": participant_id, "check": check}
+    ids = connection.scalars(_CHECKS, sought).all()
     chosen = rng.permutation(np.asarray(ids, np.int64))[:wanted].tolist()
     sides = rng.permutation(np.arange(len(chosen)) % 2)
     return [Place(item, "left" if side else "right") for item, side in zip(chosen, sides, strict=True)]
@@ -144,13 +169,7 @@ def take_again(connection: Connection, assignment: Row) -> bool:
 
 def give_up_expired(connection: Connection, study_id: int, now: int) -> int:
     """Give back the unanswered places of sessions whose lease has expired; the sessions themselves go on."""
-    expired = connection.scalars(
-        select(Session.id)
-        .join(Participant)
-        .where(Participant.study_id == study_id, Session.state.in_(("started", "lapsed")), Session.lease_until < now)
-        # A session that is answering at this moment is not silent.
-        .with_for_update(skip_locked=True, of=Session)
-    ).all()
+    expired = connection.scalars(_EXPIRED, {"study_id": study_id, "now": now}).all()
     open_ids: list[int] = []
     for first in range(0, len(expired), _AT_A_TIME):
         some = expired[first : first + _AT_A_TIME]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from collection_app.answering import Given, Receipt, in_order_of_items, lock_session, record, touch
 from collection_app.attempts import Shown
@@ -48,6 +48,10 @@ M = TypeVar("M", bound=BaseModel)
 _SHOWN = ("first_ms", "gap_ms", "second_ms", "frame_ms", "focus_lost")
 _PLACE = ("id", "slot", "attempt", "choice")
 _MOST_TRIALS = 1000
+_SESSION = select(Session).where(Session.public_id == bindparam("public_id"))
+_TRIALS = select(func.count(), func.count().filter(Assignment.state == "open")).where(
+    Assignment.session_id == bindparam("session_id")
+)
 
 
 @blueprint.post("/arrivals")
@@ -204,16 +208,14 @@ def _session_id() -> str:
 
 
 def _row(connection: Connection, public_id: str) -> Row:
-    session = connection.execute(select(Session).where(Session.public_id == public_id)).one_or_none()
+    session = connection.execute(_SESSION, {"public_id": public_id}).one_or_none()
     if session is None:
         raise Refused("unknown", "this session is not known here")
     return session
 
 
 def _state(connection: Connection, run: Running, session: Row) -> SessionState:
-    trials, still_open = connection.execute(
-        select(func.count(), func.count().filter(Assignment.state == "open")).where(Assignment.session_id == session.id)
-    ).one()
+    trials, still_open = connection.execute(_TRIALS, {"session_id": session.id}).one()
     leaving = _departure(run, session) if session.code else None
     return SessionState(
         token=run.tokens.sign(session.public_id),

@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from collection_app.allocation import give_up_expired, wait_for_turn
 from collection_app.answering import OPEN_STATES, lock_session, touch
 from collection_app.judging import exclude_session, judge_session
 from collection_app.keys import Entropy, digest, pseudonym
-from collection_app.models import Assignment, Decision, Event, Identity, Participant, Session
+from collection_app.models import Assignment, Decision, Event, Identity, Participant, Session, table_of
 from collection_app.models import Study as StudyRow
 from collection_app.platforms.platform import Visitor
 from collection_app.study import Study
@@ -33,6 +33,70 @@ WITHDRAWN = "withdrawn"
 _LAPSED_AT_ONCE = 20
 # Of the comprehension check, as events are named.
 PASSED, FAILED, TRIES = "check passed", "check failed", 2
+# Statements are built once: building one takes longer than running it.
+_INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_NEW_PARTICIPANT, _NEW_IDENTITY = (
+    {name: made(table_of(model)).on_conflict_do_nothing() for name, made in _INSERTS.items()}
+    for model in (Participant, Identity)
+)
+_STUDY = select(StudyRow).where(StudyRow.id == bindparam("study_id"))
+_PARTICIPANT = (
+    select(Participant.id)
+    .where(Participant.study_id == bindparam("study_id"), Participant.pseudonym == bindparam("pseudonym"))
+    .with_for_update()
+)
+_OF_OTHERS = (
+    select(Session.id)
+    .join(Participant)
+    .where(
+        Participant.study_id == bindparam("study_id"),
+        Session.submission_id == bindparam("submission_id"),
+        Participant.id != bindparam("participant_id"),
+    )
+    .limit(1)
+)
+_EARLIER = select(Session).where(Session.participant_id == bindparam("participant_id")).order_by(Session.number)
+_BY_KEY = select(Session.id).where(Session.arrival_sha256 == bindparam("arrival_sha256"))
+_ARRIVED = insert(table_of(Session)).returning(*table_of(Session).columns)
+_CONSENT = (
+    update(table_of(Session))
+    .where(Session.id == bindparam("of"))
+    .values(consent_sha256=bindparam("said"), device=bindparam("on_device"))
+)
+_STARTED = (
+    update(table_of(Session)).where(Session.id == bindparam("of")).values(state="started", started_at=bindparam("now"))
+)
+_ASSIGN = insert(table_of(Assignment))
+_ENDED = (
+    update(table_of(Session))
+    .where(Session.id == bindparam("of"))
+    .values(
+        state=bindparam("ends_as"),
+        outcome=bindparam("comes_to"),
+        code=bindparam("with_code"),
+        finished_at=bindparam("now"),
+        seen_at=bindparam("now"),
+        lease_until=None,
+    )
+)
+_MISSING = (
+    select(Assignment.slot)
+    .where(Assignment.session_id == bindparam("session_id"), Assignment.state == "open")
+    .order_by(Assignment.slot)
+)
+_SILENT = (
+    select(Session.id)
+    .join(Participant)
+    .where(
+        Participant.study_id == bindparam("study_id"),
+        Session.state == "started",
+        Session.seen_at < bindparam("silent_since"),
+    )
+    .order_by(Session.seen_at)
+    .with_for_update(skip_locked=True, of=Session)
+)
+_SOME_SILENT = _SILENT.limit(bindparam("most"))
+_NOTE = insert(table_of(Event))
 
 
 class AlreadyStarted(Exception):
@@ -84,18 +148,20 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
         If the visitor's id is known, but neither key nor submission; or the submission is somebody else's.
     """
     wait_for_turn(connection, step.study_id)
-    study_row = connection.execute(select(StudyRow).where(StudyRow.id == step.study_id)).one()
+    study_row = connection.execute(_STUDY, {"study_id": step.study_id}).one()
     if study_row.salt is None:
         raise Refused("closed", "this study is closed")
     name = pseudonym(study_row.salt, step.study.platform.name, visitor.external_id)
     participant_id = _participant(connection, step, name=name, external_id=visitor.external_id)
-    others = select(Session.id).join(Participant).where(Participant.study_id == step.study_id)
-    others = others.where(Session.submission_id == visitor.submission_id, Participant.id != participant_id)
-    if visitor.submission_id is not None and connection.scalar(others.limit(1)):
+    of_visitor = {
+        "study_id": step.study_id,
+        "participant_id": participant_id,
+        "submission_id": visitor.submission_id,
+        "arrival_sha256": digest(key),
+    }
+    if visitor.submission_id is not None and connection.scalar(_OF_OTHERS, of_visitor):
         raise AlreadyStarted  # a submission is one person's: it would be paid for two
-    earlier = connection.execute(
-        select(Session).where(Session.participant_id == participant_id).order_by(Session.number)
-    ).all()
+    earlier = connection.execute(_EARLIER, of_visitor).all()
     for session in earlier:
         if visitor.submission_id is not None and session.submission_id == visitor.submission_id:
             return session
@@ -103,32 +169,31 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
             return _followed(connection, session, visitor)
     if study_row.closed_at is not None:  # who had begun comes back above
         raise Refused("closed", "this study is closed")
-    if connection.scalar(select(Session.id).where(Session.arrival_sha256 == digest(key))):
+    if connection.scalar(_BY_KEY, of_visitor):
         raise AlreadyStarted  # a key under another id: a browser that somebody else has used
     if any(session.state in ("arrived", *OPEN_STATES) for session in earlier):
         raise AlreadyStarted
     if len(earlier) >= step.study.sessions_per_person:
         raise Refused("done", "you have taken part in this study already")
-    session_id = connection.execute(
-        insert(Session)
-        .values(
-            public_id=step.entropy(16).hex(),
-            participant_id=participant_id,
-            number=len(earlier),
-            platform=step.study.platform.name,
-            submission_id=visitor.submission_id,
-            kept=_as_text(visitor.kept),
-            arrival_sha256=digest(key),
-            state="arrived",
-            seed=int.from_bytes(step.entropy(7)),
-            simulated=simulated,
-            arrived_at=step.now,
-            seen_at=step.now,
-        )
-        .returning(Session.id)
-    ).scalar_one()
-    _note(connection, step, session_id=session_id, kind="arrived")
-    return connection.execute(select(Session).where(Session.id == session_id)).one()
+    session = connection.execute(
+        _ARRIVED,
+        {
+            "public_id": step.entropy(16).hex(),
+            "participant_id": participant_id,
+            "number": len(earlier),
+            "platform": step.study.platform.name,
+            "submission_id": visitor.submission_id,
+            "kept": _as_text(visitor.kept),
+            "arrival_sha256": digest(key),
+            "state": "arrived",
+            "seed": int.from_bytes(step.entropy(7)),
+            "simulated": simulated,
+            "arrived_at": step.now,
+            "seen_at": step.now,
+        },
+    ).one()
+    _note(connection, step, session_id=session.id, kind="arrived")
+    return session
 
 
 def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
@@ -153,18 +218,11 @@ def _as_text(kept: Mapping[str, str]) -> str | None:
 
 
 def _participant(connection: Connection, step: Step, *, name: str, external_id: str) -> int:
-    of_dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(of_dialect(Participant).values(study_id=step.study_id, pseudonym=name).on_conflict_do_nothing())
-    found = connection.scalars(
-        select(Participant.id)
-        .where(Participant.study_id == step.study_id, Participant.pseudonym == name)
-        .with_for_update()
-    ).one()
-    connection.execute(
-        of_dialect(Identity)
-        .values(participant_id=found, platform=step.study.platform.name, external_id=external_id)
-        .on_conflict_do_nothing()
-    )
+    person = {"study_id": step.study_id, "pseudonym": name}
+    connection.execute(_NEW_PARTICIPANT[connection.dialect.name], person)
+    found = connection.scalars(_PARTICIPANT, person).one()
+    identity = {"participant_id": found, "platform": step.study.platform.name, "external_id": external_id}
+    connection.execute(_NEW_IDENTITY[connection.dialect.name], identity)
     return found
 
 
@@ -226,9 +284,7 @@ def start(
         raise Refused("consent", "the consent text has changed; read it again")
     if step.study.comprehension and not session.simulated and not tries(connection, session.id)[0]:
         raise Refused("comprehension", "the comprehension check comes first")
-    connection.execute(
-        update(Session).where(Session.id == session.id).values(consent_sha256=consent_sha256, device=device)
-    )
+    connection.execute(_CONSENT, {"of": session.id, "said": consent_sha256, "on_device": device})
     said = consent_sha256 if consented_at is None else f"{consent_sha256} at {consented_at} by the browser's clock"
     _note(connection, step, session_id=session.id, kind="consent", detail=said)
     tidy(connection, step)
@@ -242,7 +298,7 @@ def start(
     if not trials:
         return _end(connection, step, session=session, state="turned away", outcome="no_work")
     connection.execute(
-        insert(Assignment),
+        _ASSIGN,
         [
             {
                 "session_id": session.id,
@@ -256,7 +312,7 @@ def start(
             for slot, (place, holds) in enumerate(trials)
         ],
     )
-    connection.execute(update(Session).where(Session.id == session.id).values(state="started", started_at=step.now))
+    connection.execute(_STARTED, {"of": session.id, "now": step.now})
     touch(connection, step.study, session=session, now=step.now)
     _note(connection, step, session_id=session.id, kind="started", detail=f"{len(trials)} trials")
     return _session(connection, public_id)
@@ -275,11 +331,7 @@ def finish(connection: Connection, step: Step, *, public_id: str) -> Row:
         return session
     if session.state not in OPEN_STATES:
         raise Refused("over", f"the session is {session.state}")
-    missing = connection.scalars(
-        select(Assignment.slot)
-        .where(Assignment.session_id == session.id, Assignment.state == "open")
-        .order_by(Assignment.slot)
-    ).all()
+    missing = connection.scalars(_MISSING, {"session_id": session.id}).all()
     if missing:
         raise Refused("missing", f"{len(missing)} answers are missing", missing)
     judge_session(connection, step.study, session_id=session.id, finished=True, now=step.now)
@@ -322,14 +374,9 @@ def tidy(connection: Connection, step: Step) -> None:
 
 def lapse(connection: Connection, step: Step, *, silent_since: int, most: int | None = None) -> None:
     """Judge the sessions under way that have been silent since a time, the longest first; they may still go on."""
-    lapsed = connection.scalars(
-        select(Session.id)
-        .join(Participant)
-        .where(Participant.study_id == step.study_id, Session.state == "started", Session.seen_at < silent_since)
-        .order_by(Session.seen_at)
-        .limit(most)
-        .with_for_update(skip_locked=True, of=Session)
-    ).all()
+    silent = _SILENT if most is None else _SOME_SILENT
+    wanted = {"study_id": step.study_id, "silent_since": silent_since}
+    lapsed = connection.scalars(silent, wanted if most is None else {**wanted, "most": most}).all()
     for session_id in lapsed:
         connection.execute(update(Session).where(Session.id == session_id).values(state="lapsed"))
         judge_session(connection, step.study, session_id=session_id, finished=False, now=step.now)
@@ -345,14 +392,11 @@ def _session(connection: Connection, public_id: str) -> Row:
 
 def _end(connection: Connection, step: Step, *, session: Row, state: str, outcome: str) -> Row:
     code = getattr(step.study.outcomes, outcome) or base64.b32encode(step.entropy(5)).decode()
-    connection.execute(
-        update(Session)
-        .where(Session.id == session.id)
-        .values(state=state, outcome=outcome, code=code, finished_at=step.now, seen_at=step.now, lease_until=None)
-    )
+    ended = {"of": session.id, "ends_as": state, "comes_to": outcome, "with_code": code, "now": step.now}
+    connection.execute(_ENDED, ended)
     _note(connection, step, session_id=session.id, kind=outcome)
     return _session(connection, session.public_id)
 
 
 def _note(connection: Connection, step: Step, *, session_id: int, kind: str, detail: str = "") -> None:
-    connection.execute(insert(Event).values(session_id=session_id, kind=kind, detail=detail, at=step.now))
+    connection.execute(_NOTE, {"session_id": session_id, "kind": kind, "detail": detail, "at": step.now})

@@ -5,12 +5,26 @@ No number here walks over the answers.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, cast, func, select, text
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    cast,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from collection_app.models import Assignment, Decision, Item, Pace, Participant, Payment, Session
 
@@ -20,6 +34,80 @@ MINUTE_MS = 60_000
 RECENT_MINUTES = 60
 # A rate is taken over so many whole minutes.
 RATE_MINUTES = 5
+_STUDY = Participant.study_id == bindparam("study_id")
+
+
+def _total(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
+    # PostgreSQL sums to a decimal number.
+    return func.coalesce(cast(func.sum(column), BigInteger), 0)
+
+
+def _of_study(query: Select, session_id: InstrumentedAttribute[int]) -> Select:
+    """Restrict a query about things of sessions to those of the study `study_id`."""
+    return (
+        query.join(Session, Session.id == session_id)
+        .join(Participant, Participant.id == Session.participant_id)
+        .where(_STUDY)
+    )
+
+
+# The statements, built once.
+_SESSIONS = (
+    select(
+        Session.state,
+        func.count(),
+        func.count().filter(Session.excluded.is_not(None)),
+        func.count().filter(Session.simulated),
+    )
+    .join(Participant)
+    .where(_STUDY)
+    .group_by(Session.state)
+    .order_by(Session.state)
+)
+_ANSWERS = _of_study(select(_total(Pace.answers), _total(Pace.failed)), Pace.session_id)
+_RECENT = (
+    _of_study(select(Pace.minute, _total(Pace.answers)), Pace.session_id)
+    .where(Pace.minute > bindparam("before"))
+    .group_by(Pace.minute)
+)
+_PAYMENTS = (
+    _of_study(select(Payment.state, func.count()), Payment.session_id).group_by(Payment.state).order_by(Payment.state)
+)
+_SETS = (
+    select(Item.set_name, Item.quota, Item.filled, func.count())
+    .where(Item.study_id == bindparam("study_id"), Item.role == "test")
+    .group_by(Item.set_name, Item.quota, Item.filled)
+    .order_by(Item.set_name, Item.quota)
+)
+# As text, so that the databases see that the index of spoiled trials is meant.
+_SPOILED = _of_study(select(func.count()).select_from(Assignment), Assignment.session_id).where(
+    text("assignment.state = 'spoiled'")
+)
+# Only sessions with a lease are looked at.
+_LIVE = (
+    select(Session.id)
+    .join(Participant)
+    .where(_STUDY, Session.state.in_(("started", "lapsed")), Session.lease_until.is_not(None))
+)
+_UNDER_WAY = (
+    select(func.count())
+    .select_from(Assignment)
+    .where(Assignment.session_id.in_(_LIVE), Assignment.state == "open", Assignment.holds)
+)
+# About use the last of one session and rule counts; about pay the last of a session, which may be a person's.
+_LATER = aliased(Decision)
+_REPLACED = exists().where(
+    _LATER.session_id == Decision.session_id,
+    _LATER.tier == Decision.tier,
+    or_(_LATER.rule == Decision.rule, _LATER.tier == "pay"),
+    _LATER.id > Decision.id,
+)
+_VERDICTS = (
+    _of_study(select(Decision.tier, Decision.rule, Decision.verdict, func.count()), Decision.session_id)
+    .where(not_(_REPLACED))
+    .group_by(Decision.tier, Decision.rule, Decision.verdict)
+    .order_by(Decision.tier, Decision.rule, Decision.verdict)
+)
 
 
 @dataclass(frozen=True)
@@ -112,21 +200,9 @@ class Status:
 
 def status(connection: Connection, study_id: int, *, now: int) -> Status:
     """Sum up a study; `now` is in milliseconds since 1970."""
-    sessions = connection.execute(
-        select(
-            Session.state,
-            func.count(),
-            func.count().filter(Session.excluded.is_not(None)),
-            func.count().filter(Session.simulated),
-        )
-        .join(Participant)
-        .where(Participant.study_id == study_id)
-        .group_by(Session.state)
-        .order_by(Session.state)
-    ).all()
-    answers, failed = connection.execute(
-        _of_study(select(_total(Pace.answers), _total(Pace.failed)), Pace.session_id, study_id)
-    ).one()
+    of_study = {"study_id": study_id}
+    sessions = connection.execute(_SESSIONS, of_study).all()
+    answers, failed = connection.execute(_ANSWERS, of_study).one()
     recent = _recent(connection, study_id, now // MINUTE_MS)
     verdicts = _verdicts(connection, study_id)
     whole = recent[-RATE_MINUTES - 1 : -1]
@@ -137,48 +213,24 @@ def status(connection: Connection, study_id: int, *, now: int) -> Status:
         simulated=sum(row[3] for row in sessions),
         answers=answers,
         failed=failed,
-        spoiled=_spoiled(connection, study_id),
-        under_way=_under_way(connection, study_id),
+        spoiled=connection.scalars(_SPOILED, of_study).one(),
+        under_way=connection.scalars(_UNDER_WAY, of_study).one(),
         recent=recent,
         rate=sum(whole) / len(whole),
         rules=_rules(verdicts["use"]),
         pay=dict(sum(verdicts["pay"].values(), Counter())),
-        payments=_counts(
-            connection,
-            _of_study(select(Payment.state, func.count()), Payment.session_id, study_id)
-            .group_by(Payment.state)
-            .order_by(Payment.state),
-        ),
+        payments=_counts(connection.execute(_PAYMENTS, of_study)),
         at=now,
     )
 
 
-def _counts(connection: Connection, query: Select[K, int]) -> dict[K, int]:
+def _counts(rows: Iterable[Row[K, int]]) -> dict[K, int]:
     """Rows of a name and a number, as a dictionary."""
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def _total(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
-    # PostgreSQL sums to a decimal number.
-    return func.coalesce(cast(func.sum(column), BigInteger), 0)
-
-
-def _of_study(query: Select, session_id: InstrumentedAttribute[int], study_id: int) -> Select:
-    """Restrict a query about things of sessions to a study's."""
-    return (
-        query.join(Session, Session.id == session_id)
-        .join(Participant, Participant.id == Session.participant_id)
-        .where(Participant.study_id == study_id)
-    )
+    return {row[0]: row[1] for row in rows}
 
 
 def _sets(connection: Connection, study_id: int) -> tuple[SetProgress, ...]:
-    rows = connection.execute(
-        select(Item.set_name, Item.quota, Item.filled, func.count())
-        .where(Item.study_id == study_id, Item.role == "test")
-        .group_by(Item.set_name, Item.quota, Item.filled)
-        .order_by(Item.set_name, Item.quota)
-    ).all()
+    rows = connection.execute(_SETS, {"study_id": study_id}).all()
     found: dict[tuple[str, int], Counter[int]] = {}
     for name, quota, filled, items in rows:
         assert quota is not None  # as every test item has one
@@ -198,47 +250,13 @@ def _sets(connection: Connection, study_id: int) -> tuple[SetProgress, ...]:
 
 
 def _recent(connection: Connection, study_id: int, minute: int) -> tuple[int, ...]:
-    query = _of_study(select(Pace.minute, _total(Pace.answers)), Pace.session_id, study_id)
-    found = _counts(connection, query.where(Pace.minute > minute - RECENT_MINUTES).group_by(Pace.minute))
+    found = _counts(connection.execute(_RECENT, {"study_id": study_id, "before": minute - RECENT_MINUTES}))
     return tuple(found.get(minute - ago, 0) for ago in range(RECENT_MINUTES - 1, -1, -1))
 
 
-def _spoiled(connection: Connection, study_id: int) -> int:
-    query = _of_study(select(func.count()).select_from(Assignment), Assignment.session_id, study_id)
-    # As text, so that the databases see that the index of spoiled trials is meant.
-    return connection.scalars(query.where(text("assignment.state = 'spoiled'"))).one()
-
-
-def _under_way(connection: Connection, study_id: int) -> int:
-    """Places that live leases hold: only sessions with a lease are looked at."""
-    live = (
-        select(Session.id)
-        .join(Participant)
-        .where(
-            Participant.study_id == study_id,
-            Session.state.in_(("started", "lapsed")),
-            Session.lease_until.is_not(None),
-        )
-    )
-    query = select(func.count()).select_from(Assignment)
-    return connection.scalars(
-        query.where(Assignment.session_id.in_(live), Assignment.state == "open", Assignment.holds)
-    ).one()
-
-
 def _verdicts(connection: Connection, study_id: int) -> dict[str, dict[str, Counter[str]]]:
-    """Of each tier and rule, how many sessions got which verdict.
-
-    About use the last of one session and rule counts; about pay the last of a session, which may be a person's.
-    """
-    rule = case((Decision.tier == "use", Decision.rule), else_="")
-    last = _of_study(select(func.max(Decision.id)), Decision.session_id, study_id)
-    rows = connection.execute(
-        select(Decision.tier, Decision.rule, Decision.verdict, func.count())
-        .where(Decision.id.in_(last.group_by(Decision.session_id, Decision.tier, rule)))
-        .group_by(Decision.tier, Decision.rule, Decision.verdict)
-        .order_by(Decision.tier, Decision.rule, Decision.verdict)
-    )
+    """Of each tier and rule, how many sessions got which verdict."""
+    rows = connection.execute(_VERDICTS, {"study_id": study_id})
     found: dict[str, dict[str, Counter[str]]] = {"use": {}, "pay": {}}
     for tier, rule, verdict, sessions in rows:
         found[tier].setdefault(rule, Counter())[verdict] = sessions

@@ -1,12 +1,21 @@
 """The trials of a session: drawing them when it starts, and giving those that are still to be answered."""
 
 import numpy as np
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from collection_app.allocation import Place, take_checks, take_items
 from collection_app.models import Answer, Assignment, Item
 from collection_app.sentinels import TRAINING
 from collection_app.study import Study
+
+_TRIED = select(Answer.assignment_id).where(Answer.assignment_id == Assignment.id).exists()
+_OPEN = (
+    select(Assignment.slot, Assignment.side, Item.role, Item.ref, Item.p0, Item.p1, _TRIED.label("repeat"))
+    .join(Item)
+    .where(Assignment.session_id == bindparam("session_id"), Assignment.state == "open")
+    .order_by("repeat", Assignment.slot)
+    .limit(bindparam("most"))
+)
 
 
 def draw_trials(
@@ -41,13 +50,4 @@ def draw_trials(
 
 def open_trials(connection: Connection, *, session_id: int, limit: int) -> list[Row]:
     """The next trials of a session with their images: those never shown in their order, then repeats."""
-    tried = select(Answer.assignment_id).where(Answer.assignment_id == Assignment.id).exists()
-    return list(
-        connection.execute(
-            select(Assignment.slot, Assignment.side, Item.role, Item.ref, Item.p0, Item.p1, tried.label("repeat"))
-            .join(Item)
-            .where(Assignment.session_id == session_id, Assignment.state == "open")
-            .order_by("repeat", Assignment.slot)
-            .limit(limit)
-        )
-    )
+    return list(connection.execute(_OPEN, {"session_id": session_id, "most": limit}))
