@@ -36,6 +36,8 @@ _TOUCH = (
     .where(Session.id == bindparam("of"))
     .values(lease_until=bindparam("until"), seen_at=bindparam("now"))
 )
+# The share of a lease, half a minute of half an hour, that may be missing of it.
+_HARDLY = 1 / 60
 # States of a session in which answers are taken.
 OPEN_STATES = ("started", "lapsed")
 
@@ -81,9 +83,13 @@ def lock_session(connection: Connection, public_id: str) -> Row | None:
 
 
 def touch(connection: Connection, study: Study, *, session: Row, now: int) -> None:
-    """Note that a session is alive: its lease starts anew."""
-    until = now + round(study.lease_minutes * 60_000)
-    connection.execute(_TOUCH, {"of": session.id, "until": until, "now": now})
+    """Note that a session is alive: its lease starts anew, unless it has hardly begun.
+
+    With every answer it would be a row and its places in two indexes to write each time.
+    """
+    lease = round(study.lease_minutes * 60_000)
+    if session.lease_until is None or now + lease - session.lease_until >= _HARDLY * lease:
+        connection.execute(_TOUCH, {"of": session.id, "until": now + lease, "now": now})
 
 
 def in_order_of_items(connection: Connection, *, session: Row, slots: Sequence[int]) -> list[int]:
