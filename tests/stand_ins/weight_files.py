@@ -1,5 +1,6 @@
 """A small world of two weight files: heads in a wheel, a trunk in a source package or on the web."""
 
+import gzip
 import hashlib
 import io
 import os
@@ -77,8 +78,9 @@ def wheel(name: str, files: dict[str, bytes]) -> bytes:
 
 
 def source_package(name: str, files: dict[str, bytes]) -> bytes:
+    """The same bytes at any time: their hash is in the names of tests."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         for file, data in files.items():
             member = tarfile.TarInfo(f"{name}/{file}")
             member.size = len(data)
