@@ -154,9 +154,13 @@ def nginx(repository: Path, folder: Path) -> Iterator[urllib3.HTTPSConnectionPoo
     )
     process = subprocess.Popen(["nginx", "-e", folder / "own.log", "-c", folder / "nginx.conf"])
     pool = urllib3.HTTPSConnectionPool(
-        "127.0.0.1", ports[0], ca_certs=str(folder / "fullchain.pem"), server_hostname=HOST, assert_hostname=HOST
+        "127.0.0.1",
+        ports[0],
+        headers={"Host": HOST},
+        ca_certs=str(folder / "fullchain.pem"),
+        server_hostname=HOST,
+        assert_hostname=HOST,
     )
-    pool.headers["Host"] = HOST
     try:
         for _ in range(100):
             assert process.poll() is None, (folder / "own.log").read_text()
