@@ -21,13 +21,12 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(report, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+def make_data(root: Path) -> Path:
     """A dataset of two tasks with photos, recipes and answers, and distances of four metrics to it."""
     rng = np.random.default_rng(0)
     frames = []
     for task, count in (("2afc", 60), ("jnd", 60)):
-        folder = tmp_path / "data" / task / "val" / "cnn"
+        folder = root / "data" / task / "val" / "cnn"
         roles = ("ref", "p0", "p1") if task == "2afc" else ("p0", "p1")
         ids = [f"{k:06d}" for k in range(count)]
         lead = rng.normal(size=count)
@@ -56,8 +55,13 @@ def data(tmp_path: Path) -> Path:
             frames.append(pd.DataFrame({"metric": name, "set": "val/cnn", "id": ids, **values}))
     for task in ("2afc", "jnd"):
         mine = [frame for frame in frames if ("d0" in frame) == (task == "2afc")]
-        pd.concat(mine).to_csv(tmp_path / f"{task}.csv", index=False)
-    return tmp_path
+        pd.concat(mine).to_csv(root / f"{task}.csv", index=False)
+    return root
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return make_data(tmp_path)
 
 
 class Page(HTMLParser):
@@ -88,8 +92,9 @@ class Page(HTMLParser):
         self.text += data
 
 
-@pytest.fixture
-def parsed(data: Path) -> tuple[Page, str]:
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, str]:
+    data = make_data(tmp_path_factory.mktemp("report"))
     result = run("--distances", data / "2afc.csv", "--distances", data / "jnd.csv", "--data", data / "data",
                  "--out", data / "report.html", "--draws", 200, "--title", EVIL)  # fmt: skip
     assert result.exit_code == 0, result.output
