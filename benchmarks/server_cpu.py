@@ -21,6 +21,7 @@ import sqlite3
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,16 @@ class Meter:
             "wsgi.url_scheme": "http",
         }
         status: list[str] = []
+
+        def begin(line: str, *_: Any) -> Callable[[bytes], object]:
+            status.append(line)
+            return io.BytesIO().write
+
         size, theirs = self._logged(), self._postgres_ms()
         if kind == self._profiled:
             self.profile.enable()
         began = time.process_time()
-        reply = b"".join(self._app.wsgi_app(environ, lambda line, *_: status.append(line)))
+        reply = b"".join(self._app.wsgi_app(environ, begin))
         took = time.process_time() - began
         self.profile.disable()
         assert status == ["200 OK"], (kind, status, reply)
