@@ -135,8 +135,10 @@ def item_of(row: dict[str, Any]) -> Item:
     sides = {}
     for side in ("p0", "p1"):
         made = {name: row.pop(f"{side}_{name}") for name, _ in _SIDE_SCHEMA}
-        sides[side] = Made(**{**made, "severity": tuple(made["severity"])})
-    return Item(**{**row, "box": tuple(row["box"])}, **sides)
+        made["severity"] = tuple(made["severity"])
+        sides[side] = Made(**made)
+    row["box"] = tuple(row["box"])
+    return Item(**row, **sides)
 
 
 def read_manifest(path: Path) -> pa.Table:

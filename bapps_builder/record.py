@@ -172,15 +172,15 @@ def read_record(root: Path) -> DatasetRecord:
         return DatasetRecord(
             tool=content["tool"],
             versions=content["versions"],
-            settings=Settings(**{**content["settings"], "rules": tuple(content["settings"]["rules"])}),
+            settings=Settings(**_with_tuple(content["settings"], "rules")),
             simulated=content["simulated"],
             people=content["people"],
             left_out=content["left_out"],
             sources=tuple(content["sources"]),
-            rounds=tuple(Round(**{**one, "studies": tuple(one["studies"])}) for one in content["rounds"]),
+            rounds=tuple(Round(**_with_tuple(one, "studies")) for one in content["rounds"]),
             flow=tuple(FlowStep(**step) for step in content["flow"]),
             post_hoc_flow=tuple(FlowStep(**step) for step in content["post_hoc_flow"]),
-            split=SplitProof(**{**content["split"], "both": tuple(content["split"]["both"])}),
+            split=SplitProof(**_with_tuple(content["split"], "both")),
             sets={key: SetSummary(**value) for key, value in content["sets"].items()},
         )
     except DatasetError:
@@ -189,3 +189,7 @@ def read_record(root: Path) -> DatasetRecord:
         raise DatasetError(f"{root}: no {DESCRIPTION} in it, so it was not built with `bapps-build build`") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path}: not readable as the record of a dataset: {error!r}") from error
+
+
+def _with_tuple(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**values, name: tuple(values[name])}

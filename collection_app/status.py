@@ -39,7 +39,7 @@ _STUDY = Participant.study_id == bindparam("study_id")
 
 def _total(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
     # PostgreSQL sums to a decimal number.
-    return func.coalesce(cast(func.sum(column), BigInteger), 0)
+    return func.coalesce(cast(func.sum(column), BigInteger()), 0)
 
 
 def _of_study(query: Select, session_id: InstrumentedAttribute[int]) -> Select:

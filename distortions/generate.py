@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -91,7 +92,7 @@ class PhotoWork:
             pixels = unit.photo.read(max_pixels=self.max_pixels)
         except ImageError as error:
             return Part((), skipped=reason_of(error, str(unit.photo.path)))
-        zoo = self.zoo and open_zoo(self.zoo)
+        zoo = open_zoo(self.zoo) if self.zoo else None
         together = _TOGETHER_IN_NETWORKS if zoo else TOGETHER
         made: list[Item] = []
         for at in range(0, len(unit.indices), together):
@@ -159,7 +160,7 @@ def generate(
         return False
     for skipped in collection.skipped:
         skip(skipped)
-    work = PhotoWork(folder, settings, max_pixels, trained and trained.folder)
+    work = PhotoWork(folder, settings, max_pixels, trained.folder if trained else None)
     damaged = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
     skipped = sorted([*collection.skipped, *damaged], key=lambda entry: entry.photo)
     making.finish(
@@ -175,7 +176,7 @@ def generate(
 
 def describe(settings: Settings, collection: Collection, zoo: Zoo | None = None) -> Description:
     """What `patchset.json` will say, without findings."""
-    content = asdict(settings)
+    content: dict[str, Any] = asdict(settings)
     seed = content.pop("seed")
     content.update(patch_side=PATCH_SIDE, margin=MARGIN, photos=len(collection.photos), photos_sha256=collection.digest)
     deciding = versions()

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -202,7 +203,7 @@ def _look_or_error(
 
 
 def _describe(settings: ImportSettings, looks: Sequence[Look]) -> Description:
-    content = asdict(settings)
+    content: dict[str, Any] = asdict(settings)
     seed = content.pop("seed")
     lines = "".join(f"{seen.images.name}\0{name}\0{digest}\n" for seen in looks for name, digest in seen.sha256.items())
     content.update(

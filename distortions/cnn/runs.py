@@ -159,7 +159,7 @@ def train(
 
 def _about(variant: Variant, training: Training, collection: Collection) -> dict[str, Any]:
     """What decides on the result, as it stands in the files."""
-    decides = asdict(training)
+    decides: dict[str, Any] = asdict(training)
     if not variant.vgg:
         del decides["vgg_patches"], decides["vgg_side"]
     return {

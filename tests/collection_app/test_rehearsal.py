@@ -24,7 +24,7 @@ PAPER = preset("paper-2afc", items_per_session=60, lease_minutes=30)
 def played(folder: Path, study: Study, *sets: PatchSet, **options: Any) -> tuple[Rehearsal, Engine]:
     folder.mkdir(exist_ok=True)
     engine = open_database(f"sqlite:///{folder}/study.sqlite")
-    given = {"mix": {"careful": 0.8, "random": 0.2}, "seed": 5, "batch": 20, "dropout": 0.2, **options}
+    given: dict[str, Any] = {"mix": {"careful": 0.8, "random": 0.2}, "seed": 5, "batch": 20, "dropout": 0.2, **options}
     return rehearse(study, list(sets), engine, folder=folder / "images", **given), engine
 
 
