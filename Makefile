@@ -29,7 +29,8 @@ test-slow: .venv ## Run the slow tests
 check: .venv ## Check format, lint, types and documentation; change nothing
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/basedpyright
+	$(BIN)/pyrefly check --summary=none
+	$(BIN)/pyrefly check --summary=none --python-version 3.13
 	$(SPHINX)
 
 docs: .venv ## Build the documentation into docs/_build/html

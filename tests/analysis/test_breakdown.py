@@ -22,7 +22,7 @@ ITEMS = pd.DataFrame(
 
 
 def rows(by: str) -> dict[str, list[int]]:
-    found = groups(ITEMS, by)  # pyright: ignore[reportArgumentType]
+    found = groups(ITEMS, by)  # pyrefly: ignore[bad-argument-type]
     return {name: [k for k, inside in enumerate(mask) if inside] for name, mask in found.items()}
 
 
@@ -42,4 +42,4 @@ def test_rows_that_were_picked_from_more_keep_their_groups() -> None:
 @pytest.mark.parametrize("by", ["recipe", "family", "severity", "photo"])
 def test_what_is_not_known_is_named(by: str) -> None:
     with pytest.raises(DatasetError, match=f"the items' {by} is not known: no column .* --items FILE"):
-        groups(ITEMS[["k", "n"]], by)  # pyright: ignore[reportArgumentType]
+        groups(ITEMS[["k", "n"]], by)  # pyrefly: ignore[bad-argument-type]

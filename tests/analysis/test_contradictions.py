@@ -10,7 +10,7 @@ from analysis.judged import JudgedSet
 def judged(task: str, distances: list) -> JudgedSet:
     array = np.array(distances, float)
     items = pd.DataFrame({"set": "val/x", "item": range(array.shape[2]), "p": 0.5})
-    return JudgedSet(task, "val/x", ("a", "b"), array, items, None)  # pyright: ignore[reportArgumentType]
+    return JudgedSet(task, "val/x", ("a", "b"), array, items, None)  # pyrefly: ignore[bad-argument-type]
 
 
 def test_the_surest_opposites_of_triplets() -> None:

@@ -69,7 +69,7 @@ def make_patch_set() -> MakePatchSet:
                     id=one,
                     task=task,
                     set=name,
-                    split=split,  # pyright: ignore[reportArgumentType]
+                    split=split,  # pyrefly: ignore[bad-argument-type]
                     photo=photo(index),
                     photo_sha256=f"{abs(hash_of(photo(index))):064x}",
                     box=(0, 0, 64, 64),

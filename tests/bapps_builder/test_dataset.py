@@ -142,7 +142,7 @@ def test_few_items_are_decoded_ahead_and_all_threads_end(tmp_path: Path, monkeyp
     assert next(stream).ids == ("000000", "000001", "000002")
     # Three taken, one that showed the batch was full, and two batches ahead.
     assert len(read) <= 2 * (3 + 1 + 6)
-    stream.close()  # pyright: ignore[reportAttributeAccessIssue]
+    stream.close()  # pyrefly: ignore[missing-attribute]
     assert len(read) < 30
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 

@@ -363,7 +363,7 @@ def test_the_container_file_parses(repository: Path) -> None:
 
 def test_the_unit_starts_what_the_documentation_says(repository: Path) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment]
+    unit.optionxform = str  # pyrefly: ignore[bad-assignment]
     unit.read_string((repository / "deploy" / "bapps-collect.service").read_text())
     assert unit["Service"]["ExecStart"].endswith('"collection_app.wsgi:application()"')
     assert unit["Service"]["User"] == "bapps"

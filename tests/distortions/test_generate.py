@@ -239,7 +239,7 @@ def cluster() -> Iterator[str]:
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as found:
-        yield str(found.scheduler_address)  # pyright: ignore[reportAttributeAccessIssue] - typed as asynchronous
+        yield str(found.scheduler_address)
 
 
 def test_a_dask_cluster_makes_the_same_set_and_hands_errors_on(

