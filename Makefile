@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+BROWSER := tests/collection_app/browser
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
 .PHONY: help demo test test-slow check docs fix bench lock
@@ -20,8 +21,10 @@ help: ## List the targets
 demo: .venv ## The whole journey, from free photographs to a scored table and a report
 	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
+# A process a core, each computing with one thread. Pages that measure frames have the machine to themselves.
 test: .venv ## Run the tests, but for the slow ones
-	$(BIN)/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m 'not slow' -n logical --dist worksteal --ignore $(BROWSER)
+	$(BIN)/pytest -m 'not slow' $(BROWSER)
 
 test-slow: .venv ## Run the slow tests
 	$(BIN)/pytest -m slow

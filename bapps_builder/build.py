@@ -3,8 +3,8 @@
     items (patch sets, tables, folders) + answers
       -> splits -> votes of each item -> numbers in each set -> files beside the target -> rename
 
-The target appears whole or not at all. Memory holds the names of items and the answers; rows and images pass through
-it a few at a time.
+The target appears whole or not at all. Memory holds the names of items and the answers; images, and
+rows of patch sets, pass through it a few at a time.
 """
 
 from collections.abc import Iterator, Sequence

@@ -91,12 +91,12 @@ def verify(
     for files, problems in listed:
         folder, ids = files.folder, files.complete
         findings += [replace(one, fails=one.fails and not (subset and one.check == "contiguous")) for one in problems]
+        tables = read_tables(folder, required=built and bool(ids))
+        findings += [*tables.findings, *(check_summary(tables, record) if record else [])]
+        photos.append(photos_of(tables))
         if not ids:
             findings.append(Finding("empty", folder.key, True, 0, "no complete item"))
             continue
-        tables = read_tables(folder, required=built)
-        findings += [*tables.findings, *(check_summary(tables, record) if record else [])]
-        photos.append(photos_of(tables))
         items, of_items = items_of(tables, ids)
         one = _inspect(files, items, enlarged=not built, hashed=hashed, workers=workers, advance=advance)
         findings += of_items + _of_inspection(folder, ids, one.items, built=built)

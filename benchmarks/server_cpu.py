@@ -18,6 +18,7 @@ import io
 import json
 import pstats
 import sqlite3
+import tempfile
 import time
 import uuid
 from collections import defaultdict
@@ -167,19 +168,20 @@ def measure(kind: str, url: str, *, sessions: int, answers: int, profiled: str) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="where the databases are made, or were")
+    parser.add_argument("--folder", type=Path, help="where the databases are made, or were [default: a temporary one]")
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--answers", type=int, default=20, help="of a session that does not finish; one in ten does")
     parser.add_argument("--profile", choices=KINDS, default="", help="also print where a kind of request spends time")
     options = parser.parse_args()
-    options.folder.mkdir(exist_ok=True)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="load-"))
+    folder.mkdir(exist_ok=True)
     print(
         "| database | request | times | ms of a core, mean | median | ms of PostgreSQL | pages |\n" + "|---" * 7 + "|"
     )
     for kind in [options.only] if options.only else ["sqlite", "postgresql"]:
-        with database(options.folder, kind) as url:
-            prepared(options.folder, url, kind)
+        with database(folder, kind) as url:
+            prepared(folder, url, kind)
             measure(kind, url, sessions=options.sessions, answers=options.answers, profiled=options.profile)
 
 

@@ -19,11 +19,12 @@ from collection_app.models import Image
 from collection_app.problems import Stop
 from collection_app.running import running
 
-blueprint = Blueprint("images", __name__, url_prefix="/images")
+_PREFIX = "/images"
+blueprint = Blueprint("images", __name__, url_prefix=_PREFIX)
 
-_ROUTE = "/images/<sha256>"
+_ROUTE = f"{_PREFIX}/<sha256>"  # as the log calls it
 _HASH = re.compile(r"[0-9a-f]{64}")
-_ADDRESS = re.compile(rf"/images/({_HASH.pattern})")
+_ADDRESS = re.compile(rf"{_PREFIX}/({_HASH.pattern})")
 _CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}
 _PATH = select(Image.path).where(Image.sha256 == bindparam("sha256"))
 

@@ -1,7 +1,8 @@
 """Asking the platform who left, now and then: what messages tell sooner, where they reach the server.
 
 Every process of a server would ask, and whoever finds that it is time does so for all: the database notes when
-somebody asked last. Nothing is held in between, so that when a process dies the next one to look asks.
+somebody asked last. Nothing is held in between, so that when a process dies the next one to look asks; whoever gets no
+answer takes the note back.
 """
 
 from threading import Event, Thread
@@ -40,23 +41,32 @@ def is_due(connection: Connection, study_id: int, *, now: int, minutes: float) -
     return bool(connection.execute(update(study).where(study.c.id == study_id, due).values(polled_at=now)).rowcount)
 
 
+def take_back(connection: Connection, study_id: int, *, at: int) -> None:
+    """Undo what `is_due` noted at a time, so that another process may ask."""
+    study = table_of(Study)
+    connection.execute(update(study).where(study.c.id == study_id, study.c.polled_at == at).values(polled_at=None))
+
+
 def begin_polling(app: Flask, settings: Settings) -> Event:
     """Ask every `poll_minutes` from now on unless another process has, in a thread, until the given event is set."""
     ended, minutes = Event(), settings.poll_minutes
     with app.app_context():
         run = running()
 
-    def my_turn() -> bool:
+    def ask_in_turn() -> None:
         now = run.clock()
-        return write(run.engine, lambda connection: is_due(connection, run.study_id, now=now, minutes=minutes))
+        if not write(run.engine, lambda connection: is_due(connection, run.study_id, now=now, minutes=minutes)):
+            return
+        try:
+            log("polled", changed=poll(run, settings.platform_token))
+        except PlatformError as error:
+            log("polling failed", error=str(error))
+            write(run.engine, lambda connection: take_back(connection, run.study_id, at=now))
 
     def keep_asking() -> None:
         while not ended.wait(minutes * 60):
             try:
-                if my_turn():
-                    log("polled", changed=poll(run, settings.platform_token))
-            except PlatformError as error:
-                log("polling failed", error=str(error))
+                ask_in_turn()
             except Exception as error:
                 LOGGER.error("polling failed", exc_info=error)
 

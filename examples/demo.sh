@@ -85,6 +85,8 @@ Next:
 score another metric        bapps-score --metric lpips-vgg
 look at all distortions     bapps-distort preview --photos $work/photos/val --out preview.png
 see the study yourself      bapps-collect serve $work/2afc.toml --rehearsal
-put real people in front    fill in [terms] of $work/2afc.toml, then: bapps-collect serve $work/2afc.toml
+put real people in front    fill in contact and [terms] of $work/2afc.toml, then:
+                            bapps-collect init $work/2afc.toml ${sets_2afc[@]} --database sqlite:///people.sqlite &&
+                            bapps-collect serve $work/2afc.toml --database sqlite:///people.sqlite
 score the paper's data      bapps-build download --split val --split jnd --out bapps
 END

@@ -44,7 +44,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For commands: an empty current folder, no variables of the user, their modules forgotten afterwards."""
+    """For commands: an empty current folder, none of the user's variables but that of the cache, modules forgotten."""
     for name in ("BAPPS_TRACEBACK", "BAPPS_WEIGHTS", "BAPPS_DATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -24,7 +24,7 @@ from collection_app.database import read, write
 from collection_app.erasure import erase
 from collection_app.models import Session, WebhookEvent
 from collection_app.platforms.platform import PlatformError
-from collection_app.polling import begin_polling, is_due, poll
+from collection_app.polling import begin_polling, is_due, poll, take_back
 from collection_app.presets import preset
 from collection_app.running import running
 from collection_app.serving import served
@@ -228,6 +228,9 @@ def test_of_all_that_look_at_once_one_asks(engine: Engine, place: Any, small_set
     assert asking(*[NOW + 4 * 60_000] * 4) == 0
     assert asking(NOW + 5 * 60_000 - 2) == 1  # waited for five minutes, by a clock that is a little slow
     assert asking(NOW - 60 * 60_000, NOW - 60 * 60_000) == 1  # the clock was set back
+    for at, others in ((NOW, 0), (NOW - 60 * 60_000, 1)):  # whoever got no answer takes back its own note alone
+        write(engine, lambda c, at=at: take_back(c, study_id, at=at))
+        assert asking(NOW - 60 * 60_000 + 1) == others
 
 
 def test_another_process_asks_after_the_one_that_did_was_killed(
