@@ -97,8 +97,7 @@ def extended(pool: Pool, sources: Sequence[Source]) -> Pool:
         return pool
     offered = pool_of(sources)
     there = pd.MultiIndex.from_frame(pool.named).get_indexer(pd.MultiIndex.from_frame(offered.named))
-    for role in ROLES:
-        theirs, ours = (_digests(one, role) for one in (offered, pool))
+    for role, theirs, ours in zip(ROLES, _digests(offered), _digests(pool), strict=True):
         other = (there >= 0) & pd.notna(theirs) & (theirs != ours[there])
         if other.any():
             raise DatasetError(
@@ -115,9 +114,11 @@ def extended(pool: Pool, sources: Sequence[Source]) -> Pool:
     return Pool(_joined([pool.names, offered.names.filter(pa.array(new))]), items, pool.there)
 
 
-def _digests(pool: Pool, role: str) -> NDArray[np.object_]:
-    every = np.ones(len(pool), bool)
-    return np.concatenate([items[f"{role}_sha256"].to_pandas().to_numpy(object) for items in pool.items(every)])
+def _digests(pool: Pool) -> NDArray[np.object_]:
+    """The hashes of all items, (roles, N)."""
+    every = pool.items(np.ones(len(pool), bool))
+    parts = ([items[f"{role}_sha256"].to_pandas().to_numpy(object) for role in ROLES] for items in every)
+    return np.concatenate([np.stack(part) for part in parts], axis=1)
 
 
 def members(keys: NDArray[np.object_], inside: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
