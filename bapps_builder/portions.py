@@ -24,6 +24,11 @@ def table_portions(path: Path) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
 
 
+def sliced(table: pa.Table) -> Iterator[pa.Table]:
+    """Give a table that is held all the same some rows at a time."""
+    return (table.slice(start, _READ) for start in range(0, len(table), _READ))
+
+
 def write_portions(path: Path, tables: Iterable[pa.Table]) -> None:
     """Write tables of the same columns, with a row at least, one after the other into a Parquet file."""
     groups = regrouped(tables, GROUP)

@@ -46,7 +46,7 @@ def item_portions(folder: SetFolder) -> Iterator[pa.Table]:
 
 
 def write_tables(
-    folder: SetFolder, items: Iterable[pa.Table], answers: pd.DataFrame, at: Ints, *, k: Ints, n: Ints
+    folder: SetFolder, items: Iterable[pa.Table], answers: pd.DataFrame, row: Ints, *, k: Ints, n: Ints
 ) -> SetSummary:
     """Write the tables of a set of N items.
 
@@ -56,19 +56,20 @@ def write_tables(
     items : tables of ITEMS_SCHEMA
         Of N rows together.
     answers : DataFrame
-    at : array, an element an answer
-        The row of its item, or -1 for answers to other items.
+        All that the build has; its column `at` (see `tally`) is not written.
+    row : array, an element an answer
+        The row of its item in this set, or -1 for answers to other items.
     k, n : arrays of shape (N,)
         Votes.
     """
     write_portions(folder.path / ITEMS, items)
-    recorded = np.flatnonzero(at >= 0)
-    recorded = recorded[np.argsort(at[recorded], kind="stable")]
-    write_answer_portions(folder.path / ANSWERS, _named(folder, answers, at, recorded))
+    recorded = np.flatnonzero(row >= 0)
+    recorded = recorded[np.argsort(row[recorded], kind="stable")]
+    write_answer_portions(folder.path / ANSWERS, _named(folder, answers, row, recorded))
     unbiased = agreement_unbiased(k, n)
     return SetSummary(
         items=len(n),
-        people=int(answers["participant"][(at >= 0) & answers["use"]].nunique()),
+        people=int(answers["participant"][(row >= 0) & answers["use"]].nunique()),
         answers=int(n.sum()),
         recorded=len(recorded),
         fewest=int(n.min()),
@@ -80,13 +81,13 @@ def write_tables(
     )
 
 
-def _named(folder: SetFolder, answers: pd.DataFrame, at: Ints, order: Ints) -> Iterator[pd.DataFrame]:
+def _named(folder: SetFolder, answers: pd.DataFrame, row: Ints, order: Ints) -> Iterator[pd.DataFrame]:
     """Yield answers in an order by item, named as they are here; those to an item are in one of the tables."""
-    rows, start = at[order], 0
+    rows, start = row[order], 0
     while start < len(order):
         last = min(start + GROUP, len(order)) - 1
         stop = int(np.searchsorted(rows, rows[last], "right"))
-        items = [item_id(row) for row in rows[start:stop].tolist()]
+        items = [item_id(number) for number in rows[start:stop].tolist()]
         yield answers.iloc[order[start:stop]].drop(columns="at").assign(set=folder.label, item=items)
         start = stop
 

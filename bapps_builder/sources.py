@@ -30,7 +30,7 @@ from bapps_builder.images import SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, SPLITS
 from bapps_builder.manifest import SCHEMA, manifest_portions
 from bapps_builder.patchset import MANIFEST, check_files, patch_path, read_description
-from bapps_builder.portions import Portions, chosen
+from bapps_builder.portions import Portions, chosen, sliced
 from bapps_builder.splits import collection_keys, photo_keys
 
 ROLES = IMAGE_FOLDERS["2afc"]
@@ -212,9 +212,15 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
         else pa.nulls(rows, field.type)
         for field in SOURCE_SCHEMA
     }
-    files = {role: [str(base / file) if file else None for file in table[role]] for role in ROLES}
     items = pa.table(columns, schema=SOURCE_SCHEMA)
-    return Source(name, sha256, {}, names_of([items]), partial(chosen, [with_files(items, files)]))
+    rows = with_files(items, {role: table[role].tolist() for role in ROLES})
+    return Source(name, sha256, {}, names_of([items]), partial(_table_items, rows, base))
+
+
+def _table_items(rows: pa.Table, base: Path, inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    for items in chosen(sliced(rows), inside):
+        files = {role: [str(base / file) if file else None for file in items[role].to_pylist()] for role in ROLES}
+        yield with_files(items.select(SOURCE_SCHEMA.names), files)
 
 
 def _pairs(table: pa.Table, *names: str) -> zip:

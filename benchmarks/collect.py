@@ -35,6 +35,7 @@ from bapps_builder.manifest import Item, Made, item_table
 from bapps_builder.patchset import Description, PatchSet, finish_patch_set, pixel_digest, read_patch_set, write_patch
 from collection_app.allocation import counted_places
 from collection_app.answering import Given, lock_session, record, touch
+from collection_app.arrival import arrive
 from collection_app.attempts import Shown
 from collection_app.client import Problem
 from collection_app.database import migrate, open_database, read, write
@@ -43,7 +44,7 @@ from collection_app.models import Answer, Assignment, Session
 from collection_app.models import Item as ItemRow
 from collection_app.platforms.platform import Visitor
 from collection_app.presets import as_toml, preset
-from collection_app.sessions import Step, arrive, finish, start
+from collection_app.sessions import Step, finish, start
 from collection_app.simulate import SeededEntropy
 from collection_app.trials import open_trials
 

@@ -31,7 +31,8 @@ from torch import nn
 
 from analysis.evaluate import evaluate
 from bapps_builder.dataset import ItemSet
-from metrics.lpips import LPIPS, Version
+from metrics.lpips import LPIPS
+from metrics.lpips_state import Version
 from metrics.metric import Metric, Precision, Setup, joint_distances
 from metrics.registry import load, load_all
 from metrics.weights import WeightStore

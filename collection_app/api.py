@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from collection_app.answering import Given, Receipt, in_order_of_items, lock_session, record, touch
+from collection_app.arrival import arrive
 from collection_app.attempts import Shown
 from collection_app.database import read, write
 from collection_app.keys import digest
@@ -38,7 +39,7 @@ from collection_app.platforms.platform import ArrivalError, Ended, Redirect
 from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.problems import Stop
 from collection_app.running import Running, running
-from collection_app.sessions import OPEN_STATES, TRIES, Refused, arrive, check, finish, start, tries, withdraw
+from collection_app.sessions import OPEN_STATES, TRIES, Refused, check, finish, start, tries, withdraw
 from collection_app.study import Study
 from collection_app.trials import open_trials
 

@@ -6,10 +6,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from collection_app.arrival import AlreadyStarted
 from collection_app.logs import LOGGER
 from collection_app.messages import Problem
 from collection_app.running import running
-from collection_app.sessions import AlreadyStarted, Refused
+from collection_app.sessions import Refused
 
 
 class Stop(Exception):

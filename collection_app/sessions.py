@@ -1,4 +1,5 @@
-"""The life of a session: arrive, start, finish or withdraw. Each step is one transaction and harmless to repeat.
+"""The life of a session that has arrived: start, finish or withdraw. Each step is one transaction and harmless to
+repeat.
 
 arrived ── start ──> started ── finish ──> complete
    │                    │  └─ silent too long ─> lapsed ─ (goes on as started)
@@ -8,22 +9,17 @@ Nothing is taken from the quotas before consent is given.
 """
 
 import base64
-import hmac
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from collection_app.allocation import give_up_expired, wait_for_turn
 from collection_app.answering import OPEN_STATES, lock_session, touch
 from collection_app.judging import exclude_session, judge_session
-from collection_app.keys import Entropy, digest, pseudonym
-from collection_app.models import Assignment, Decision, Event, Identity, Participant, Session, table_of
-from collection_app.models import Study as StudyRow
-from collection_app.platforms.platform import Visitor
+from collection_app.keys import Entropy
+from collection_app.models import Assignment, Decision, Event, Participant, Session, table_of
 from collection_app.study import Study
 from collection_app.trials import draw_trials
 
@@ -34,30 +30,6 @@ _LAPSED_AT_ONCE = 20
 # Of the comprehension check, as events are named.
 PASSED, FAILED, TRIES = "check passed", "check failed", 2
 # Statements are built once: building one takes longer than running it.
-_INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-_NEW_PARTICIPANT, _NEW_IDENTITY = (
-    {name: made(table_of(model)).on_conflict_do_nothing() for name, made in _INSERTS.items()}
-    for model in (Participant, Identity)
-)
-_STUDY = select(StudyRow).where(StudyRow.id == bindparam("study_id"))
-_PARTICIPANT = (
-    select(Participant.id)
-    .where(Participant.study_id == bindparam("study_id"), Participant.pseudonym == bindparam("pseudonym"))
-    .with_for_update()
-)
-_OF_OTHERS = (
-    select(Session.id)
-    .join(Participant)
-    .where(
-        Participant.study_id == bindparam("study_id"),
-        Session.submission_id == bindparam("submission_id"),
-        Participant.id != bindparam("participant_id"),
-    )
-    .limit(1)
-)
-_EARLIER = select(Session).where(Session.participant_id == bindparam("participant_id")).order_by(Session.number)
-_BY_KEY = select(Session.id).where(Session.arrival_sha256 == bindparam("arrival_sha256"))
-_ARRIVED = insert(table_of(Session)).returning(*table_of(Session).columns)
 _CONSENT = (
     update(table_of(Session))
     .where(Session.id == bindparam("of"))
@@ -99,10 +71,6 @@ _SOME_SILENT = _SILENT.limit(bindparam("most"))
 _NOTE = insert(table_of(Event))
 
 
-class AlreadyStarted(Exception):
-    """Someone arrives under an id that is known, without the key or submission of its session."""
-
-
 class Refused(Exception):
     """A step that cannot be taken now; `code` is for programs, the message for people."""
 
@@ -132,100 +100,6 @@ class Step:
     entropy: Entropy
 
 
-def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, simulated: bool) -> Row:
-    """Give the session of a visitor: a new one, or theirs if they come with the same key or submission.
-
-    Parameters
-    ----------
-    key : str
-        Made at random in the browser; arriving twice with it, because the first answer was lost, is one arrival.
-
-    Raises
-    ------
-    Refused
-        If the study is closed, or the person has had all their sessions.
-    AlreadyStarted
-        If the visitor's id is known, but neither key nor submission; or the submission is somebody else's.
-    """
-    wait_for_turn(connection, step.study_id)
-    study_row = connection.execute(_STUDY, {"study_id": step.study_id}).one()
-    if study_row.salt is None:
-        raise Refused("closed", "this study is closed")
-    name = pseudonym(study_row.salt, step.study.platform.name, visitor.external_id)
-    participant_id = _participant(connection, step, name=name, external_id=visitor.external_id)
-    of_visitor = {
-        "study_id": step.study_id,
-        "participant_id": participant_id,
-        "submission_id": visitor.submission_id,
-        "arrival_sha256": digest(key),
-    }
-    if visitor.submission_id is not None and connection.scalar(_OF_OTHERS, of_visitor):
-        raise AlreadyStarted  # a submission is one person's: it would be paid for two
-    earlier = connection.execute(_EARLIER, of_visitor).all()
-    for session in earlier:
-        if visitor.submission_id is not None and session.submission_id == visitor.submission_id:
-            return session
-        if hmac.compare_digest(session.arrival_sha256, digest(key)):
-            return _followed(connection, session, visitor)
-    if study_row.closed_at is not None:  # who had begun comes back above
-        raise Refused("closed", "this study is closed")
-    if connection.scalar(_BY_KEY, of_visitor):
-        raise AlreadyStarted  # a key under another id: a browser that somebody else has used
-    if any(session.state in ("arrived", *OPEN_STATES) for session in earlier):
-        raise AlreadyStarted
-    if len(earlier) >= step.study.sessions_per_person:
-        raise Refused("done", "you have taken part in this study already")
-    session = connection.execute(
-        _ARRIVED,
-        {
-            "public_id": step.entropy(16).hex(),
-            "participant_id": participant_id,
-            "number": len(earlier),
-            "platform": step.study.platform.name,
-            "submission_id": visitor.submission_id,
-            "kept": _as_text(visitor.kept),
-            "arrival_sha256": digest(key),
-            "state": "arrived",
-            "seed": int.from_bytes(step.entropy(7)),
-            "simulated": simulated,
-            "arrived_at": step.now,
-            "seen_at": step.now,
-        },
-    ).one()
-    _note(connection, step, session_id=session.id, kind="arrived")
-    return session
-
-
-def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
-    """Tie a session under way to the submission that its own browser now comes with: the one that will be paid."""
-    if visitor.submission_id is None or session.submission_id == visitor.submission_id:
-        return session
-    connection.execute(
-        update(Session)
-        .where(Session.id == session.id, Session.state.in_(("arrived", *OPEN_STATES)))
-        .values(
-            submission_id=visitor.submission_id,
-            kept=_as_text(visitor.kept),
-            platform_state=None,
-            platform_state_at=None,
-        )
-    )
-    return connection.execute(select(Session).where(Session.id == session.id)).one()
-
-
-def _as_text(kept: Mapping[str, str]) -> str | None:
-    return json.dumps(dict(kept), sort_keys=True) if kept else None
-
-
-def _participant(connection: Connection, step: Step, *, name: str, external_id: str) -> int:
-    person = {"study_id": step.study_id, "pseudonym": name}
-    connection.execute(_NEW_PARTICIPANT[connection.dialect.name], person)
-    found = connection.scalars(_PARTICIPANT, person).one()
-    identity = {"participant_id": found, "platform": step.study.platform.name, "external_id": external_id}
-    connection.execute(_NEW_IDENTITY[connection.dialect.name], identity)
-    return found
-
-
 def tries(connection: Connection, session_id: int) -> tuple[bool, int]:
     """Whether a session has passed the comprehension check, and how often it has failed it."""
     counts = connection.execute(
@@ -252,7 +126,7 @@ def check(connection: Connection, step: Step, *, public_id: str, choices: Sequen
     right = [question.right for question in step.study.comprehension]
     if len(choices) != len(right):
         raise Refused("choices", f"{len(right)} choices are wanted, got {len(choices)}")
-    _note(connection, step, session_id=session.id, kind=PASSED if list(choices) == right else FAILED)
+    note(connection, step, session_id=session.id, kind=PASSED if list(choices) == right else FAILED)
     if list(choices) != right and failed + 1 >= TRIES:
         return _end(connection, step, session=session, state="turned away", outcome="failed_checks")
     return _session(connection, public_id)
@@ -286,7 +160,7 @@ def start(
         raise Refused("comprehension", "the comprehension check comes first")
     connection.execute(_CONSENT, {"of": session.id, "said": consent_sha256, "on_device": device})
     said = consent_sha256 if consented_at is None else f"{consent_sha256} at {consented_at} by the browser's clock"
-    _note(connection, step, session_id=session.id, kind="consent", detail=said)
+    note(connection, step, session_id=session.id, kind="consent", detail=said)
     tidy(connection, step)
     trials = draw_trials(
         connection,
@@ -314,7 +188,7 @@ def start(
     )
     connection.execute(_STARTED, {"of": session.id, "now": step.now})
     touch(connection, step.study, session=session, now=step.now)
-    _note(connection, step, session_id=session.id, kind="started", detail=f"{len(trials)} trials")
+    note(connection, step, session_id=session.id, kind="started", detail=f"{len(trials)} trials")
     return _session(connection, public_id)
 
 
@@ -380,7 +254,7 @@ def lapse(connection: Connection, step: Step, *, silent_since: int, most: int | 
     for session_id in lapsed:
         connection.execute(update(Session).where(Session.id == session_id).values(state="lapsed"))
         judge_session(connection, step.study, session_id=session_id, finished=False, now=step.now)
-        _note(connection, step, session_id=session_id, kind="lapsed")
+        note(connection, step, session_id=session_id, kind="lapsed")
 
 
 def _session(connection: Connection, public_id: str) -> Row:
@@ -394,9 +268,10 @@ def _end(connection: Connection, step: Step, *, session: Row, state: str, outcom
     code = getattr(step.study.outcomes, outcome) or base64.b32encode(step.entropy(5)).decode()
     ended = {"of": session.id, "ends_as": state, "comes_to": outcome, "with_code": code, "now": step.now}
     connection.execute(_ENDED, ended)
-    _note(connection, step, session_id=session.id, kind=outcome)
+    note(connection, step, session_id=session.id, kind=outcome)
     return _session(connection, session.public_id)
 
 
-def _note(connection: Connection, step: Step, *, session_id: int, kind: str, detail: str = "") -> None:
+def note(connection: Connection, step: Step, *, session_id: int, kind: str, detail: str = "") -> None:
+    """Put an event into the history of a session."""
     connection.execute(_NOTE, {"session_id": session_id, "kind": kind, "detail": detail, "at": step.now})

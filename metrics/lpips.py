@@ -5,25 +5,35 @@ by a head w_l >= 0, averaged over positions, and summed over layers. Without hea
 is the paper's uncalibrated distance.
 
 Key names of the state are those of the official release, so checkpoints go both ways. How a choice here
-differs from that release is said where it is made; docs/switching-from-lpips.md lists them.
+differs from that release is said where it is made; docs/tutorials/switching-from-lpips.md lists them.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from bapps_builder.errors import MetricError, WeightsError
+from metrics.lpips_state import (
+    VERSIONS,
+    Version,
+    as_tensors,
+    canonical_names,
+    fitting,
+    is_head,
+    is_heads_only,
+    read_state,
+    released_version,
+    spec_of_heads,
+    trunk_tensors,
+)
 from metrics.trunks import Trunk, TrunkSpec, trunk_specs
-from metrics.weight_readers import read_safetensors, weight_file
-from metrics.weights import RECORDS, Weights, WeightStore, read_torch, tensors_digest
+from metrics.weight_readers import weight_file
+from metrics.weights import Weights, WeightStore
 
-Version = Literal["0.1", "0.0"]
-VERSIONS: tuple[Version, ...] = ("0.1", "0.0")
 INPUT_RANGES = ((-1.0, 1.0), (0.0, 1.0))
 # How far outside its range an input may lie: resampling and half precision overshoot by a little.
 RANGE_TOLERANCE = 1e-2
@@ -95,13 +105,13 @@ class LPIPS(nn.Module):
         if trunk_seed is None:
             loaded.append(store.load(spec.weights))
             with fitting(loaded[-1], net):
-                self.net.load_features(_features(loaded[-1]))
+                self.net.load_features(trunk_tensors(loaded[-1]))
         else:
             self.net.randomise(trunk_seed)
         if version is not None:
             loaded.append(store.load(f"lpips-{net}-{version}"))
             with fitting(loaded[-1], net):
-                self._load_heads(_as_tensors(loaded[-1]))
+                self._load_heads(as_tensors(loaded[-1]))
         self.weights: tuple[Weights, ...] = tuple(each.without_tensors() for each in loaded)
         self.requires_grad_(False).eval()
 
@@ -144,14 +154,14 @@ class LPIPS(nn.Module):
             If the file is not such a file, or holds anything but tensors.
         """
         try:
-            tensors, said = _read_state(weight_file(Path(path)))
-            state = _canonical(tensors)
-            spec = _spec_of_heads(state)
+            tensors, said = read_state(weight_file(Path(path)))
+            state = canonical_names(tensors)
+            spec = spec_of_heads(state)
             module = cls.blank(spec.net, version=version or said or released_version(spec.net, state) or "0.1")
             module.input_range, module.check_range = _known_range(input_range), check_range
-            if _is_heads_only(state):
+            if is_heads_only(state):
                 loaded = (weights or WeightStore()).load(spec.weights)
-                module.net.load_features(_features(loaded))
+                module.net.load_features(trunk_tensors(loaded))
                 module.weights = (loaded.without_tensors(),)
             module.load_state_dict(state)
         except (OSError, RuntimeError, SafetensorError, WeightsError) as error:
@@ -234,7 +244,7 @@ class LPIPS(nn.Module):
             _check_range(a, b, self.input_range)
 
     def _load_heads(self, tensors: Mapping[str, Tensor]) -> None:
-        state = {**{key: value for key, value in self.state_dict().items() if not _is_head(key)}, **tensors}
+        state = {**{key: value for key, value in self.state_dict().items() if not is_head(key)}, **tensors}
         super().load_state_dict(state, strict=True)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -244,7 +254,7 @@ class LPIPS(nn.Module):
         heads and leaves the trunk. (The official loader skips what it does not recognise, and so can
         silently leave heads random.)
         """
-        state = _canonical(state_dict)
+        state = canonical_names(state_dict)
         if not strict:
             raise WeightsError("LPIPS loads strictly; strict=False would leave weights random without a word")
         released = released_version(self.spec.net, state)
@@ -253,8 +263,8 @@ class LPIPS(nn.Module):
                 f"these are the released heads of version {released}, whose input is scaled otherwise than in "
                 f'version {self.version}: build LPIPS("{self.spec.net}", version="{released}")'
             )
-        if self.calibrated and _is_heads_only(state):
-            own = {key: value for key, value in self.state_dict().items() if not _is_head(key)}
+        if self.calibrated and is_heads_only(state):
+            own = {key: value for key, value in self.state_dict().items() if not is_head(key)}
             state = {**own, **state}
         return super().load_state_dict(state, strict=True, assign=assign)
 
@@ -301,33 +311,6 @@ def unit_normalise(feature: Tensor) -> Tensor:
     return feature * torch.where(norm > 0, 1 / (norm + 1e-10), 0)
 
 
-@contextmanager
-def fitting(weights: Weights, net: str) -> Iterator[None]:
-    """Say which weights do not fit, where torch lists keys over several lines."""
-    try:
-        yield
-    except (RuntimeError, KeyError) as error:
-        raise WeightsError(f"the weights {weights.name} from {weights.source} do not fit {net}: {error}") from error
-
-
-def _as_tensors(weights: Weights) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(value) for name, value in weights.tensors.items()}
-
-
-def _features(weights: Weights) -> dict[str, Tensor]:
-    """The tensors of a trunk; a classifier behind it, as in torchvision's files, is left out."""
-    return {name: value for name, value in _as_tensors(weights).items() if not name.startswith("classifier.")}
-
-
-def _read_state(file: Path) -> tuple[dict[str, Tensor], Version | None]:
-    """The named tensors of a file, and the version it says it is, if it does."""
-    if file.suffix != ".safetensors":
-        return read_torch(file.read_bytes()), None
-    tensors, about = read_safetensors(file)
-    said: Version | None = next((version for version in VERSIONS if version == about.get("version")), None)
-    return {name: torch.from_numpy(value) for name, value in tensors.items()}, said
-
-
 def _spec(net: str) -> TrunkSpec:
     specs = trunk_specs()
     if net not in specs:
@@ -362,51 +345,3 @@ def _check_range(a: Tensor, b: Tensor, input_range: tuple[float, float]) -> None
                 f"{wanted}, got a batch with values from {lowest:.4g} to {highest:.4g}, which look like [0, 1]: pass "
                 "2 * x - 1, or set input_range=(0, 1); if nothing in it is darker than mid-grey, set check_range=False"
             )
-
-
-def released_version(net: str, state: Mapping[str, Any]) -> Version | None:
-    """The version whose released heads a state (in the key names of head files) holds, None if neither."""
-    heads = {key: value.detach().float().cpu().numpy() for key, value in state.items() if _is_head(key)}
-    digest = tensors_digest(heads) if heads else ""
-    return next((v for v in VERSIONS if RECORDS[f"lpips-{net}-{v}"].tensors_sha256 == digest), None)
-
-
-def _is_head(key: str) -> bool:
-    return key.startswith("lin")
-
-
-def _is_heads_only(state: Mapping[str, Any]) -> bool:
-    return bool(state) and all(_is_head(key) for key in state)
-
-
-def _canonical(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Give official checkpoints the key names of their head files.
-
-    A checkpoint holds each head twice, as `lin0...` and `lins.0...`; one trained without dropout calls it
-    `model.0`. Both name the same tensor.
-    """
-    result: dict[str, Any] = {}
-    for key, value in state.items():
-        name = key.removeprefix("module.")
-        if name.startswith("lins."):
-            _, k, rest = name.split(".", 2)
-            name = f"lin{k}.{rest}"
-        if _is_head(name):
-            name = name.replace(".model.0.", ".model.1.")
-        if name in result and not torch.equal(result[name], value):
-            raise WeightsError(f"two different tensors for {name}")
-        result[name] = value
-    return result
-
-
-def _spec_of_heads(state: Mapping[str, Tensor]) -> TrunkSpec:
-    count = sum(_is_head(key) for key in state)
-    widths = tuple(
-        tensor.shape[1] if (tensor := state.get(f"lin{k}.model.1.weight")) is not None and tensor.ndim == 4 else 0
-        for k in range(count)
-    )
-    for spec in trunk_specs().values():
-        if spec.channels == widths:
-            return spec
-    known = "; ".join(f"{spec.net} {spec.channels}" for spec in trunk_specs().values())
-    raise WeightsError(f"heads of widths {widths} fit none of the trunks ({known})")

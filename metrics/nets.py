@@ -18,7 +18,8 @@ from torch import Tensor
 
 from bapps_builder.errors import MetricError
 from metrics.kmeans import kmeans_file
-from metrics.lpips import LPIPS, Version, fitting, released_version
+from metrics.lpips import LPIPS
+from metrics.lpips_state import Version, fitting, released_version
 from metrics.metric import Images, Metric, Setup
 from metrics.registry import Entry, register, register_scheme
 from metrics.trunks import trunk_specs

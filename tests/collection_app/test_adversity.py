@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select, update
 from bapps_builder.patchset import PatchSet
 from collection_app.allocation import counted_places, release
 from collection_app.answering import Given, in_order_of_items, lock_session, record
+from collection_app.arrival import arrive
 from collection_app.attempts import Shown
 from collection_app.database import read, write
 from collection_app.erasure import close, erase
@@ -20,7 +21,7 @@ from collection_app.limits import RateLimit
 from collection_app.models import Item, Session
 from collection_app.platforms.platform import Visitor
 from collection_app.presets import preset
-from collection_app.sessions import Refused, arrive, finish, start
+from collection_app.sessions import Refused, finish, start
 from collection_app.trials import open_trials
 
 STUDY = preset("paper-2afc", items_per_session=12, fewest_items=12, sentinels={}, training={}, lease_minutes=1)

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, select
 
 from bapps_builder.patchset import PatchSet
 from collection_app.answering import Given, lock_session, record
+from collection_app.arrival import arrive
 from collection_app.attempts import Shown
 from collection_app.cli import collect
 from collection_app.database import migrate, open_database, read, write
@@ -28,7 +29,7 @@ from collection_app.platforms.platform import Visitor
 from collection_app.presets import as_toml, preset
 from collection_app.running import wall_clock
 from collection_app.serving import served
-from collection_app.sessions import Step, arrive, finish, start, withdraw
+from collection_app.sessions import Step, finish, start, withdraw
 from collection_app.settings import Settings
 from collection_app.simulate import SeededEntropy
 from collection_app.study import Outcomes, Study

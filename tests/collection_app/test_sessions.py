@@ -11,12 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from bapps_builder.patchset import PatchSet
 from collection_app.allocation import counted_places
 from collection_app.answering import BAD_EXPOSURE, LATE, SUPERSEDED, Given, Receipt, lock_session, record, touch
+from collection_app.arrival import AlreadyStarted, arrive
 from collection_app.attempts import Shown
 from collection_app.database import read, write
 from collection_app.models import Answer, Assignment, Decision, Item, Session
 from collection_app.platforms.platform import Visitor
 from collection_app.presets import preset
-from collection_app.sessions import AlreadyStarted, Refused, arrive, finish, start, withdraw
+from collection_app.sessions import Refused, finish, start, withdraw
 from collection_app.study import Study
 from collection_app.trials import open_trials
 
