@@ -34,7 +34,8 @@ from baseline.stored_study import prepared
 from faults.breaking import Postgres
 from sqlalchemy import Engine, text
 
-from collection_app.database import open_database, read
+from collection_app.allocation import give_up_expired
+from collection_app.database import open_database, read, write
 from collection_app.passwords import password_hash
 
 PEOPLE = (10, 50, 100, 300)
@@ -167,6 +168,14 @@ def cell(kind: str, processes: int, people: int, served: Served, *, seconds: flo
         print(dict(seen.wrong), served.log.read_text()[-2000:])
 
 
+def give_up_all(url: str) -> None:
+    """Give back the places of those who left with a cell: else they are under way for half an hour, in others too."""
+    engine = open_database(url)
+    study_id = read(engine, lambda c: c.scalars(text("SELECT id FROM study")).one())
+    write(engine, lambda c: give_up_expired(c, study_id, time.time_ns() // 1_000_000 + 86_400_000))
+    engine.dispose()
+
+
 HEADER = (
     "| database | processes | people | answers/s | requests/s | arrival | start | answer, others arriving | answer | "
     "next items | image | dashboard | server cores | people's cores | MB | errors |\n|" + "---|" * 16
@@ -288,6 +297,7 @@ def main() -> None:
                         exports(kind, processes, served)
                     else:
                         for people in options.people:
+                            give_up_all(url)
                             cell(kind, processes, people, served, seconds=options.seconds)
 
 
