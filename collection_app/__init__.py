@@ -9,13 +9,14 @@ from sqlalchemy import Engine
 from collection_app.admin import blueprint as admin
 from collection_app.admin_access import protect
 from collection_app.api import blueprint as api
-from collection_app.database import write
+from collection_app.database import read, write
 from collection_app.guard import guard
 from collection_app.health import blueprint as health
 from collection_app.images import QuickImages
 from collection_app.images import blueprint as images
 from collection_app.installation import freeze
 from collection_app.keys import Entropy, Tokens
+from collection_app.latest import Latest
 from collection_app.limits import RateLimit
 from collection_app.logs import log_requests
 from collection_app.openapi import blueprint as openapi
@@ -25,6 +26,7 @@ from collection_app.prometheus import blueprint as prometheus
 from collection_app.proxies import TrustedProxies, networks
 from collection_app.running import Running, set_running, wall_clock
 from collection_app.settings import Settings
+from collection_app.status import Status, status
 from collection_app.study import Study
 from collection_app.webhooks import blueprint as webhooks
 
@@ -64,12 +66,18 @@ def create_app(
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.largest_request
     now, simulated = clock(), simulated or settings.rehearsal
+    study_id = write(engine, lambda connection: freeze(connection, study, now, simulated=simulated))
+
+    def summed_up() -> Status:
+        return read(engine, lambda connection: status(connection, study_id, now=clock()))
+
     running = Running(
         study=study,
-        study_id=write(engine, lambda connection: freeze(connection, study, now, simulated=simulated)),
+        study_id=study_id,
         engine=engine,
         tokens=Tokens(key),
         limit=RateLimit(settings.arrivals_per_minute, clock),
+        figures=Latest(summed_up, clock=clock, keep_ms=1000 * settings.figures_seconds),
         clock=clock,
         entropy=entropy,
         platform_secret=settings.platform_secret,

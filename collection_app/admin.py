@@ -23,7 +23,7 @@ from collection_app.export import dictionary as dictionary_text
 from collection_app.export import export_pieces
 from collection_app.problems import Stop
 from collection_app.running import running
-from collection_app.status import Status, status
+from collection_app.status import Status
 from collection_app.study import Study
 
 blueprint = Blueprint("admin", __name__, url_prefix=PATH)
@@ -108,7 +108,7 @@ def logout() -> ResponseReturnValue:
 @blueprint.get("/")
 def overview() -> ResponseReturnValue:
     """Show how far the study is."""
-    found = _status()
+    found = running().figures()
     return render_template("admin/overview.html", found=found, hours_left=hours_left(running().study, found))
 
 
@@ -125,7 +125,9 @@ def sessions() -> ResponseReturnValue:
     """List sessions, the latest first."""
     state = _choice("state", STATES)
     found = _read(lambda c, study_id: list_sessions(c, study_id, state=state, after=_number("after")))
-    return render_template("admin/sessions.html", page=found, state=state, states=STATES, counts=_status().sessions)
+    return render_template(
+        "admin/sessions.html", page=found, state=state, states=STATES, counts=running().figures().sessions
+    )
 
 
 @blueprint.get("/sessions/<int(max=999999999999):session_id>")
@@ -140,7 +142,7 @@ def session(session_id: int) -> ResponseReturnValue:
 def exclusions() -> ResponseReturnValue:
     """Show whose answers are not used, and why."""
     found = _read(lambda c, study_id: list_sessions(c, study_id, excluded=True, after=_number("after")))
-    return render_template("admin/exclusions.html", page=found, found=_status())
+    return render_template("admin/exclusions.html", page=found, found=running().figures())
 
 
 @blueprint.get("/pay")
@@ -148,13 +150,13 @@ def pay() -> ResponseReturnValue:
     """Show what each session is to be paid, and why."""
     step = running().step()
     found = _read(lambda c, _: list_pay(c, step, after=_number("after")))
-    return render_template("admin/pay.html", page=found, found=_status())
+    return render_template("admin/pay.html", page=found, found=running().figures())
 
 
 @blueprint.get("/exposures")
 def exposures() -> ResponseReturnValue:
     """Show the exposures that failed."""
-    return render_template("admin/exposures.html", rows=_read(failed_exposures), found=_status())
+    return render_template("admin/exposures.html", rows=_read(failed_exposures), found=running().figures())
 
 
 @blueprint.get("/items")
@@ -166,7 +168,7 @@ def items() -> ResponseReturnValue:
         if item_id is not None:
             return redirect(url_for("admin.item", item_id=item_id), 303)
     found = _read(lambda c, study_id: list_items(c, study_id, role=role, set_name=set_name, after=_number("after")))
-    sets = [part.name for part in _status().sets]
+    sets = [part.name for part in running().figures().sets]
     return render_template(
         "admin/items.html", page=found, role=role, roles=ROLES, set_name=set_name, sets=sets, missing=name or ""
     )
@@ -205,10 +207,6 @@ def dictionary() -> ResponseReturnValue:
 def _read(work: Callable[[Connection, int], T]) -> T:
     run = running()
     return read(run.engine, lambda connection: work(connection, run.study_id))
-
-
-def _status() -> Status:
-    return _read(lambda connection, study_id: status(connection, study_id, now=running().clock()))
 
 
 def _found(detail: T | None) -> T:

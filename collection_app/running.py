@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from collection_app.keys import Entropy, Tokens
 from collection_app.limits import RateLimit
 from collection_app.sessions import Step
+from collection_app.status import Status
 from collection_app.study import Study
 
 _EXTENSION = "bapps-collect"
@@ -27,6 +28,8 @@ class Running:
 
     Attributes
     ----------
+    figures : callable
+        Gives how far the study is, as it was a few seconds ago.
     clock : callable
         Gives milliseconds since 1970; a virtual one in simulations.
     entropy : callable
@@ -42,6 +45,7 @@ class Running:
     engine: Engine
     tokens: Tokens
     limit: RateLimit
+    figures: Callable[[], Status]
     clock: Callable[[], int] = wall_clock
     entropy: Entropy = secrets.token_bytes
     platform_secret: str = field(default="", repr=False)

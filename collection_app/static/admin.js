@@ -1,6 +1,7 @@
 // Keeps the numbers of a page fresh: fetches it again now and then, and puts its live parts in place of the old ones.
 
 const EVERY_MS = 5000;
+const asOf = (page) => page.querySelector(".asof time")?.textContent ?? "";
 const pause = document.querySelector("[data-pause]");
 let paused = false;
 
@@ -13,6 +14,7 @@ async function refresh() {
     if (reply.redirected) return location.reload(); // the login is over
     if (!reply.ok) return;
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    if (asOf(page) < asOf(document)) return; // of another process, which summed up earlier
     const fresh = page.querySelectorAll("[data-live]");
     parts.forEach((part, index) => part.replaceChildren(...fresh[index].childNodes));
   } catch {

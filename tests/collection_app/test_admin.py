@@ -33,6 +33,7 @@ PASSWORD = "correct horse battery staple"
 HASH = password_hash(PASSWORD)
 KEY = "a signing key that is long enough for tests"
 START_MS = 1_700_000_000_000
+LIVE = Settings(figures_seconds=0)
 PAPER = preset(
     "paper-2afc",
     items_per_session=8,
@@ -65,7 +66,7 @@ def clock() -> Clock:
 @pytest.fixture
 def app(engine: Engine, place: Any, small_set: PatchSet, clock: Clock) -> Flask:
     place(engine, PAPER, small_set)
-    return create_app(PAPER, engine, key=KEY, password_hash=HASH, clock=clock)
+    return create_app(PAPER, engine, key=KEY, settings=LIVE, password_hash=HASH, clock=clock)
 
 
 def log_in(app: Flask, password: str = PASSWORD) -> FlaskClient:
@@ -230,7 +231,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..., Pat
                     study, sets, engine, folder=folder / "images", mix=mix, seed=2, people=11, dropout=0.3, batch=5
                 )
             now = read(engine, lambda c: c.scalar(text("SELECT max(seen_at) FROM session"))) + 1000
-            app = create_app(study, engine, key=KEY, password_hash=HASH, clock=lambda: now, simulated=True)
+            settings = Settings(figures_seconds=0, rehearsal=True)
+            app = create_app(study, engine, key=KEY, settings=settings, password_hash=HASH, clock=lambda: now)
             made[task] = (app, folder / "study.sqlite", study)
         return made[task]
 
@@ -294,6 +296,25 @@ def test_the_numbers_are_those_that_are_counted_past_this_program(played: Any, t
         assert f"{verdict} {sessions}" in text
     last = count("answer WHERE submitted_at / 60000 > (SELECT max(seen_at) + 1000 FROM session) / 60000 - 60")
     assert f"{last} in this hour" in text
+
+
+def test_figures_are_of_ten_seconds_ago_at_most(engine: Engine, place: Any, small_set: PatchSet, clock: Clock) -> None:
+    place(engine, PAPER, small_set)
+    app = create_app(PAPER, engine, key=KEY, password_hash=HASH, clock=clock)
+    client = log_in(app)
+
+    def arrived() -> int:
+        found = re.search(r"arrived (\d+)", shown(client.get("/admin/sessions").text))
+        assert found
+        return int(found[1])
+
+    assert arrived() == 0
+    arrival = {"key": "a" * 32, "parameters": {"id": "somebody"}}
+    reply = app.test_client().post("/api/arrivals", json=arrival)
+    assert reply.status_code == 200, reply.text
+    assert arrived() == 0
+    clock.now += 10_000
+    assert arrived() == 1
 
 
 def test_exclusions_and_sessions_say_why(played: Any) -> None:
