@@ -1,7 +1,7 @@
 """A value that takes long to make, kept for a while, so that who looks at it seldom waits.
 
-Between half its age limit and the whole of it, whoever asks gets what there is and has the next one made in the
-background; past the limit they wait. It is made by one at a time, however many ask.
+Whoever asks gets what there is, and once it is a tenth as old as it may get has the next one made in the background;
+past the limit they wait. It is made by one at a time, however many ask.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 from collection_app.logs import LOGGER
 
 T = TypeVar("T")
+# With several processes, each is asked only now and then: what it has must be good until then.
+_RENEWED = 0.1
 
 
 class Latest(Generic[T]):
@@ -37,7 +39,7 @@ class Latest(Generic[T]):
         if found is None:
             with self._turn:
                 found = self._not_older_than(self._keep) or self._made()
-        elif self._not_older_than(self._keep / 2) is None and self._turn.acquire(blocking=False):
+        elif self._not_older_than(_RENEWED * self._keep) is None and self._turn.acquire(blocking=False):
             Thread(target=self._make_next, name="latest", daemon=True).start()
         return found[1]
 

@@ -36,7 +36,7 @@ class Settings(BaseModel):
         default=5, ge=0, le=1440, description="with a token, how often `serve` asks the platform who left; 0: never"
     )
     figures_seconds: float = Field(
-        default=10, ge=0, le=3600, description="how old the admin pages' figures may be; 0: summed up for every page"
+        default=30, ge=0, le=3600, description="how old the admin pages' figures may be; 0: summed up for every page"
     )
     rehearsal: bool = Field(
         default=False, description="serve a study that lacks something; every session is marked as simulated"

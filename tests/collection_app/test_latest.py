@@ -54,18 +54,18 @@ def wait_for(happened: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_until_half_its_limit_it_is_the_same(latest: Latest[int], clock: Clock) -> None:
+def test_until_a_tenth_of_its_limit_it_is_the_same(latest: Latest[int], clock: Clock) -> None:
     assert latest() == 1
-    clock.now += 4_999
+    clock.now += 999
     assert latest() == 1
 
 
-def test_past_half_its_limit_the_next_is_made_by_one_while_nobody_waits(
+def test_past_a_tenth_of_its_limit_the_next_is_made_by_one_while_nobody_waits(
     latest: Latest[int], clock: Clock, maker: Maker
 ) -> None:
     latest()
     maker.may.clear()
-    clock.now += 5_000
+    clock.now += 1_000
     assert [latest() for _ in range(5)] == [1] * 5
     maker.may.set()
     wait_for(lambda: latest() == 2)
