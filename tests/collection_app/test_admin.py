@@ -298,7 +298,9 @@ def test_the_numbers_are_those_that_are_counted_past_this_program(played: Any, t
     assert f"{last} in this hour" in text
 
 
-def test_figures_are_of_half_a_minute_ago_at_most(engine: Engine, place: Any, small_set: PatchSet, clock: Clock) -> None:
+def test_figures_are_of_half_a_minute_ago_at_most(
+    engine: Engine, place: Any, small_set: PatchSet, clock: Clock
+) -> None:
     place(engine, PAPER, small_set)
     app = create_app(PAPER, engine, key=KEY, password_hash=HASH, clock=clock)
     client = log_in(app)
