@@ -47,7 +47,7 @@ class Meter:
 
     def __init__(self, engine: Engine, *, profiled: str) -> None:
         write_logs(io.StringIO())  # written as by a server
-        settings = Settings(arrivals_per_minute=0, rehearsal=True)
+        settings = Settings(arrivals_per_minute=0, rehearsal=True, figures_seconds=0)
         self._app = create_app(STUDY, engine, key="k" * 40, settings=settings, password_hash=password_hash(PASSWORD))
         self._path = Path(f"{engine.url.database}-wal") if engine.dialect.name == "sqlite" else None
         self._backend = None

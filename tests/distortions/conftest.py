@@ -1,7 +1,7 @@
-"""Photos for the tests of patch sets: parts of two photographs that come with scikit-image."""
+"""Photos for the tests of patch sets, parts of two photographs that come with scikit-image; and a Dask cluster."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +41,12 @@ def digest() -> Callable[[Path], dict[str, str]]:
         }
 
     return of_folder
+
+
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """Address of a Dask scheduler on loopback with two workers, each a process."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as found:
+        yield str(found.scheduler_address)

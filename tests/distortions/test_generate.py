@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -231,15 +231,6 @@ def test_a_killed_run_goes_on(photos: Path, tmp_path: Path, digest: Digest) -> N
 @pytest.mark.slow
 def test_a_killed_run_of_ten_thousand_goes_on(shared_data: Path, tmp_path: Path, digest: Digest) -> None:
     check_kill(tmp_path, shared_data / "kodak", digest, items=10_000)
-
-
-@pytest.fixture
-def cluster() -> Iterator[str]:
-    """Address of a Dask scheduler on loopback with two workers, each a process."""
-    from distributed import LocalCluster
-
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as found:
-        yield str(found.scheduler_address)
 
 
 def test_a_dask_cluster_makes_the_same_set_and_hands_errors_on(

@@ -56,6 +56,17 @@ def test_trains_what_is_asked_for_and_goes_on(photos: Path, tmp_path: Path) -> N
     assert replayed.stdout == "8 rows, 24 patches, 0 differ from the manifest\n"
 
 
+def test_a_dask_cluster_trains_the_same(cluster: str, photos: Path, tmp_path: Path) -> None:
+    command = ("train-cnn", "--photos", photos, "--variants", "50,59", *SHORT)
+    result = run(*command, "--dask", cluster, "--out", tmp_path / "spread")
+    assert result.exit_code == 0, result.output
+    assert sorted(result.stdout.splitlines()) == ["cnn-050: trained", "cnn-059: trained"]  # as they are done
+    run(*command, "--out", tmp_path / "here")
+    assert open_zoo(tmp_path / "spread").digest == open_zoo(tmp_path / "here").digest
+    again = run(*command, "--dask", cluster, "--out", tmp_path / "spread")
+    assert sorted(again.stdout.splitlines()) == ["cnn-050: complete already", "cnn-059: complete already"]
+
+
 def test_one_that_comes_to_nothing_is_told_and_the_others_are_kept(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
