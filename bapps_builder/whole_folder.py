@@ -33,7 +33,8 @@ def folder_made_whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
     FileNotFoundError
         If the folder it should be in does not exist.
     """
-    target = Path(os.path.abspath(target))  # noqa: PTH100 - a target that is a symbolic link stays one
+    # Where it takes the place of what a link points to, the link stays; a new one is no link.
+    target = target.resolve() if replace else target.absolute()
     if not replace and (target.exists() or target.is_symlink()):
         raise FileExistsError(errno.EEXIST, "is there already; name another folder or remove it", str(target))
     if not target.parent.is_dir():
@@ -54,8 +55,13 @@ def folder_made_whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
 def _exchange(made: Path, target: Path) -> None:
     if not _exchanged_at_once(made, target):
         old = made.with_name("old")
-        target.rename(old)
-        made.rename(target)
+        try:
+            target.rename(old)
+            made.rename(target)
+        except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
 
 
 def _exchanged_at_once(made: Path, target: Path) -> bool:

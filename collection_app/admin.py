@@ -162,9 +162,9 @@ def exposures() -> ResponseReturnValue:
 @blueprint.get("/items")
 def items() -> ResponseReturnValue:
     """List items with their images."""
-    role, set_name, name = _choice("role", ROLES) or "test", request.args.get("set") or None, request.args.get("name")
+    role, set_name, name = _choice("role", ROLES) or "test", _text("set"), _text("name")
     if name:
-        item_id = _read(lambda c, study_id: item_named(c, study_id, name.strip()))
+        item_id = _read(lambda c, study_id: item_named(c, study_id, name))
         if item_id is not None:
             return redirect(url_for("admin.item", item_id=item_id), 303)
     found = _read(lambda c, study_id: list_items(c, study_id, role=role, set_name=set_name, after=_number("after")))
@@ -217,6 +217,11 @@ def _found(detail: T | None) -> T:
 
 def _choice(name: str, choices: tuple[str, ...]) -> str | None:
     return found if (found := request.args.get(name)) in choices else None
+
+
+def _text(name: str) -> str | None:
+    # A database holds no text with a zero byte, and PostgreSQL cannot be asked for one.
+    return None if "\0" in (text := request.args.get(name, "").strip()) else text or None
 
 
 def _number(name: str) -> int | None:

@@ -59,9 +59,11 @@ def begin_polling(app: Flask, settings: Settings) -> Event:
             return
         try:
             log("polled", changed=poll(run, settings.platform_token))
-        except PlatformError as error:
-            log("polling failed", error=str(error))
+        except Exception as error:
             write(run.engine, lambda connection: take_back(connection, run.study_id, at=now))
+            if not isinstance(error, PlatformError):
+                raise
+            log("polling failed", error=str(error))
 
     def keep_asking() -> None:
         while not ended.wait(minutes * 60):

@@ -29,7 +29,7 @@ class Running:
     Attributes
     ----------
     figures : callable
-        Gives how far the study is, as it was a few seconds ago.
+        Gives how far the study is, or was half a minute ago at most; see `latest`.
     clock : callable
         Gives milliseconds since 1970; a virtual one in simulations.
     entropy : callable

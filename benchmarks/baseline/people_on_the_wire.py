@@ -107,8 +107,10 @@ async def session(wire: Wire, seen: Seen, chance: random.Random, until: float) -
         seen.wrong["no work"] += 1
         await asyncio.sleep(1)
         return
-    while trials := (await wire.ask("items", "/api/trials?limit=20", token=token))["trials"]:
-        for trial in trials:
+    while found := await wire.ask("items", "/api/trials?limit=20", token=token):
+        if not found["trials"]:
+            break
+        for trial in found["trials"]:
             thinking = asyncio.create_task(asyncio.sleep(chance.lognormvariate(math.log(THINK_SECONDS) - 0.08, 0.4)))
             for place in ("reference", "left", "right"):
                 await wire.ask("image", f"/images/{trial[place]}")

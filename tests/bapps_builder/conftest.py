@@ -158,3 +158,13 @@ def enlarge() -> Callable[[Pixels], Pixels]:
         return np.array([[patch[y, x] for x in shown] for y in shown], np.uint8)
 
     return slowly
+
+
+@pytest.fixture
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables and files go through in portions of a few rows, none a multiple of another."""
+    for place in ("portions._READ", "verify._PORTION"):
+        monkeypatch.setattr(f"bapps_builder.{place}", 3)
+    for place in ("portions.GROUP", "set_tables.GROUP"):
+        monkeypatch.setattr(f"bapps_builder.{place}", 4)
+    monkeypatch.setattr("bapps_builder.item_files._PORTION", 5)

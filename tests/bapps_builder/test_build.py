@@ -148,6 +148,7 @@ def test_images_are_linked_or_copied(tmp_path: Path, patches: Path, make_answers
         assert image.read_bytes() == (patches / "p1/000004.png").read_bytes()
 
 
+@pytest.mark.usefixtures("small_portions")
 def test_the_same_command_gives_the_same_bytes_with_any_number_of_workers(
     tmp_path: Path, patches: Path, make_answers: Answers
 ) -> None:
@@ -157,7 +158,12 @@ def test_the_same_command_gives_the_same_bytes_with_any_number_of_workers(
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-def test_several_sets_from_several_studies(tmp_path: Path, make_patch_set: Make, make_answers: Answers) -> None:
+@pytest.mark.parametrize("portions", ["as they are", "small"])
+def test_several_sets_from_several_studies(
+    tmp_path: Path, make_patch_set: Make, make_answers: Answers, portions: str, request: pytest.FixtureRequest
+) -> None:
+    if portions == "small":
+        request.getfixturevalue("small_portions")
     pair = make_patch_set(tmp_path / "pair", split="train", name="mix", photo=lambda index: f"fivek/{index}.dng")
     single = make_patch_set(tmp_path / "single", task="jnd", seed=1)
     first, second = make_answers(label="train/mix"), make_answers(task="jnd", study="study 2")

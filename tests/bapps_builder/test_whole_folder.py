@@ -52,6 +52,41 @@ def test_a_failure_leaves_what_was(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+def test_a_failure_between_the_two_steps_of_replacing_leaves_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bapps_builder.whole_folder, "_exchanged_at_once", lambda made, target: False)
+    (tmp_path / "old").mkdir()
+    fill(tmp_path / "old", "one")
+    rename = Path.rename
+
+    def fail_for_new(self: Path, target: Path) -> Path:
+        if self.name == "made":
+            raise OSError("the disk is away")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_new)
+    with (
+        pytest.raises(OSError, match="the disk is away"),
+        folder_made_whole(tmp_path / "old", replace=True) as made,
+    ):
+        fill(made, "two")
+    assert (tmp_path / "old/inside/file").read_text() == "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_a_link_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/old").mkdir()
+    fill(tmp_path / "elsewhere/old", "one")
+    (tmp_path / "link").symlink_to("elsewhere/old")
+    with folder_made_whole(tmp_path / "link", replace=True) as made:
+        fill(made, "two")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere/old/inside/file").read_text() == "two"
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["old"]
+
+
 def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for name in (".", "dangling"):

@@ -176,7 +176,7 @@ async function comprehend() {
 
 async function welcome() {
   progress(session.answered, session.trials);
-  say("welcome-text", "welcome.text", { done: session.answered + queue.waiting, total: session.trials });
+  say("welcome-text", "welcome.text", { done: session.answered, total: session.trials });
   show("welcome");
   await clicked("welcome-next");
 }

@@ -96,6 +96,16 @@ class Served:
             time.sleep(0.02)
         return found
 
+    def first_closer(self, name: str) -> str:
+        """On which side somebody's first trial, which is practice, has the patch that is closer."""
+        asked = text(
+            "SELECT assignment.side, item.expected FROM assignment JOIN item ON item.id = assignment.item_id "
+            "JOIN identity ON identity.participant_id = assignment.participant_id "
+            "WHERE identity.external_id = :name AND assignment.slot = 0"
+        )
+        side, expected = read(self.engine, lambda c: c.execute(asked, {"name": name}).one())
+        return side if expected == "p1" else {"left": "right", "right": "left"}[side]
+
     def session(self, name: str) -> Row:
         """The session of somebody."""
         asked = text(
@@ -162,7 +172,8 @@ class Person:
                 self.press("#agree")
                 self.press("#consent [type=submit]")
             case "device":
-                self.press("#device-next")
+                # A busy machine may miss too many frames: then the page offers to measure again.
+                self.press("#device-again" if self.page.is_disabled("#device-next") else "#device-next")
             case "instructions" | "welcome":
                 self.press(f"#{state}-next")
             case "gate" | "next":

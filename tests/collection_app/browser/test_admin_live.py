@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 
 from playwright.sync_api import Browser, Route
@@ -19,7 +20,10 @@ PASSWORD = "correct horse battery staple"
 WATCH = """() => {
   window.shown = [];
   const part = document.querySelector(".asof [data-live]");
-  const note = () => shown.push(part.querySelector("time").textContent);
+  const note = () => {
+    const time = part.querySelector("time").textContent.at(-1);
+    if (time !== shown.at(-1)) shown.push(time);
+  };
   new MutationObserver(note).observe(part, { childList: true });
 }"""
 AS_OF = re.compile(r"As of <time>[^<]*</time>")
@@ -42,19 +46,19 @@ def test_newer_figures_take_the_place_of_older_ones(
         page.press("[name=password]", "Enter")
         page.wait_for_selector("[data-pause]:visible")
         page.evaluate(WATCH)
-        second = iter([2, 1, 3])  # the second one is of a process that summed up before another
+        # The second is of a process that summed up before another. The page's clock runs on too, so it may ask again.
+        seconds = chain([2, 1], repeat(3))
 
         def later(route: Route) -> None:
-            time = f"As of <time>2999-01-01 00:00:0{next(second)}</time>"
+            time = f"As of <time>2999-01-01 00:00:0{next(seconds)}</time>"
             route.fulfill(body=AS_OF.sub(time, route.fetch().text()))
 
         page.route("**/admin/", later)
+        for _ in range(2):
+            with page.expect_response("**/admin/"):
+                page.clock.run_for(5000)
         page.clock.run_for(5000)
-        page.wait_for_function("() => shown.at(-1)?.endsWith('2')")
-        with page.expect_response("**/admin/"):
-            page.clock.run_for(5000)
-        page.clock.run_for(5000)
-        page.wait_for_function("() => shown.at(-1)?.endsWith('3')")
-        assert [time[-1] for time in page.evaluate("() => shown")] == ["2", "3"]
+        page.wait_for_function("() => shown.includes('3')")
+        assert "".join(page.evaluate("() => shown")) == "23"
         page.close()
     engine.dispose()

@@ -48,7 +48,7 @@ def test_a_reload_at_every_page(study: Callable[..., Any], person: Callable[...,
     somebody.state("gate")
     for before in ("gate", "next", "question", "question"):
         somebody.until(before)
-        done = len(found.answers("reloader"))
+        done = len(found.sent("reloader", somebody.answered))
         somebody.reload()
         somebody.state("welcome")
         assert f"{done} of 5" in somebody.page.inner_text("#welcome-text")

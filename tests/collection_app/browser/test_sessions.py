@@ -54,13 +54,18 @@ def test_a_whole_session(studies: dict[str, Any], person: Callable[..., Any], ta
     assert device["touch"] is (by == "touch")
 
 
-def test_practice_says_what_was_right(studies: dict[str, Any], person: Callable[..., Any]) -> None:
-    found = studies["2afc"]
-    somebody = person(f"{found.address}/?id=learner")
+@pytest.mark.parametrize("right", [True, False])
+def test_practice_says_what_was_right(studies: dict[str, Any], person: Callable[..., Any], right: bool) -> None:
+    found, name = studies["2afc"], f"learner-{right}"
+    somebody = person(f"{found.address}/?id={name}")
+    somebody.until("question")
+    closer = found.first_closer(name)
+    somebody.page.keyboard.press("f" if (closer == "left") == right else "j")
     somebody.until("next")
-    (answer,) = found.answers("learner")
+    (answer,) = found.sent(name)
+    assert (answer.choice == answer.expected) == right
     said = somebody.page.inner_text("#prompt")
-    assert said.startswith("Right.") if answer.choice == answer.expected else "closer to the reference" in said
+    assert said.startswith("Right.") if right else "closer to the reference" in said
 
 
 def test_an_exposure_that_was_left_is_shown_once_more(study: Callable[..., Any], person: Callable[..., Any]) -> None:
