@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from bapps_builder.images import decode_image
 from bapps_builder.patchset import PatchSet
 from collection_app import create_app
 from collection_app.database import migrate, open_database, read, write
+from collection_app.images import _remembered_path
 from collection_app.installation import install
 from collection_app.logs import LOGGER, JsonLines
 from collection_app.openapi import openapi
@@ -102,6 +104,26 @@ def test_an_image_has_the_headers_of_any_reply(client: Any) -> None:
     assert dict(quick.headers) == dict(usual.headers)
     assert quick.headers["X-Content-Type-Options"] == "nosniff"
     assert client.post(path).status_code == 405
+
+
+def test_an_image_that_was_moved_is_found_once_its_study_is_installed_again(
+    client: Any, engine: Engine, tmp_path: Path
+) -> None:
+    path = f"/images/{client.get('/api/trials?limit=1', headers=bearer(start(client))).json['trials'][0]['left']}"
+    before = client.get(path)
+    assert before.status_code == 200
+    (tmp_path / "moved.png").write_bytes(before.data)
+
+    def move(to: Path) -> None:
+        query = text("UPDATE image SET path = :to WHERE sha256 = :of")
+        write(engine, lambda c: c.execute(query, {"to": str(to), "of": path.removeprefix("/images/")}))
+
+    move(tmp_path / "gone.png")
+    _remembered_path.cache_clear()
+    reply = client.get(path)
+    assert (reply.status_code, reply.json["error"]) == (503, "image_missing")
+    move(tmp_path / "moved.png")
+    assert client.get(path).data == before.data
 
 
 def test_the_right_choice_of_a_training_item_is_that_of_its_own_images(client: Any) -> None:

@@ -4,12 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import psutil
@@ -231,6 +232,29 @@ def test_of_all_that_look_at_once_one_asks(engine: Engine, place: Any, small_set
     for at, others in ((NOW, 0), (NOW - 60 * 60_000, 1)):  # whoever got no answer takes back its own note alone
         write(engine, lambda c, at=at: take_back(c, study_id, at=at))
         assert asking(NOW - 60 * 60_000 + 1) == others
+
+
+def test_whatever_fails_while_asking_another_may_ask_at_once(
+    engine: Engine, place: Any, small_set: PatchSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = preset("paper-2afc")
+    place(engine, study, small_set)
+    asked, twice = [], Event()
+
+    def broken(*_: object) -> int:
+        asked.append(1)
+        if len(asked) == 2:
+            twice.set()
+        raise TypeError("a list of submissions that is none")
+
+    monkeypatch.setattr("collection_app.polling.poll", broken)
+    app = create_app(study, engine, key="k" * 40, settings=Settings(rehearsal=True), clock=lambda: NOW)
+    ended = begin_polling(app, Settings(platform_token=TOKEN, poll_minutes=0.001))
+    assert twice.wait(30)  # though no time has passed
+    ended.set()
+    for thread in threading.enumerate():
+        if thread.name == "polling":
+            thread.join(30)
 
 
 def test_another_process_asks_after_the_one_that_did_was_killed(
