@@ -65,21 +65,19 @@ class QuickImages:
 
 def _png(engine: Engine, sha256: str) -> bytes:
     try:
-        return Path(_remembered_path(engine, sha256)).read_bytes()
+        return Path(_path(engine, sha256)).read_bytes()
     except OSError:
-        pass
-    try:  # a patch set may have been moved, and `init` told so
+        _path.cache_clear()  # a patch set may have been moved since, and `init` told so
+    try:
         return Path(_path(engine, sha256)).read_bytes()
     except OSError as error:
         raise Stop(503, "image_missing", "this image cannot be read now", retry_after=5) from error
 
 
+@lru_cache(maxsize=50_000)  # some 15 MB
 def _path(engine: Engine, sha256: str) -> str:
+    """Where an image is: remembered, since people ask for three images an answer."""
     path = read(engine, lambda connection: connection.scalar(_PATH, {"sha256": sha256}))
     if path is None:
         raise Stop(404, "not_found", "no such image")
     return path
-
-
-# Some 15 MB. People ask for three images an answer.
-_remembered_path = lru_cache(maxsize=50_000)(_path)

@@ -18,7 +18,7 @@ from bapps_builder.images import decode_image
 from bapps_builder.patchset import PatchSet
 from collection_app import create_app
 from collection_app.database import migrate, open_database, read, write
-from collection_app.images import _remembered_path
+from collection_app.images import _path
 from collection_app.installation import install
 from collection_app.logs import LOGGER, JsonLines
 from collection_app.openapi import openapi
@@ -119,7 +119,7 @@ def test_an_image_that_was_moved_is_found_once_its_study_is_installed_again(
         write(engine, lambda c: c.execute(query, {"to": str(to), "of": path.removeprefix("/images/")}))
 
     move(tmp_path / "gone.png")
-    _remembered_path.cache_clear()
+    _path.cache_clear()
     reply = client.get(path)
     assert (reply.status_code, reply.json["error"]) == (503, "image_missing")
     move(tmp_path / "moved.png")
