@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
+from refusals import assert_one_line
 
 from analysis.cli import score
 from bapps_builder.errors import WeightsError
@@ -89,16 +90,6 @@ def scores_of(*arguments: object) -> dict[tuple[str, str, str, str], float]:
     found = {(row["task"], row["metric"], row["measure"], row["set"]): row["value"] for row in rows}
     assert len(found) == len(rows)
     return found
-
-
-def assert_one_line(result: Result, *parts: object) -> None:
-    """Exit status 2, nothing on standard output, and one line that holds the parts."""
-    assert result.exit_code == 2, result.exception
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("Error: ")
-    for part in parts:
-        assert str(part) in result.stderr
 
 
 # --- scores ------------------------------------------------------------------------------------------

