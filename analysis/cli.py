@@ -10,7 +10,7 @@ from analysis.evidence_options import Asked, evidence_options
 from bapps_builder.atomic import check_writable
 from bapps_builder.console import Command, note, progress
 from bapps_builder.errors import DatasetError
-from metrics.cli import load_metrics
+from metrics.commands.distance import load_metrics
 
 if TYPE_CHECKING:
     from analysis.distances import SetDistances

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.weight_readers import read_tensors, weight_file
-from metrics.weights import WeightStore
+from metrics.weights.readers import read_tensors, weight_file
+from metrics.weights.store import WeightStore
 
 _NAME = re.compile(r"lpips-(?P<net>alex|vgg|squeeze)(?:@(?P<version>[0-9.]+))?")
 _KEY = re.compile(r"lin(?P<layer>\d+)\.model\.1\.weight")

@@ -15,13 +15,13 @@ COMMANDS = {
     "build": ("bapps_builder.cli", "build"),
     "collect": ("collection_app.cli", "collect"),
     "consistency": ("analysis.consistency_cli", "consistency"),
-    "distance": ("metrics.cli", "distance"),
+    "distance": ("metrics.commands.distance", "distance"),
     "distort": ("distortions.cli", "distort"),
     "mos": ("analysis.mos_cli", "mos"),
     "report": ("analysis.report_cli", "report"),
     "score": ("analysis.cli", "score"),
-    "train": ("metrics.training.cli", "train"),
-    "weights": ("metrics.cli", "weights"),
+    "train": ("metrics.commands.train", "train"),
+    "weights": ("metrics.commands.weights", "weights"),
 }
 
 

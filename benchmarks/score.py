@@ -31,11 +31,11 @@ from torch import nn
 
 from analysis.evaluate import evaluate
 from bapps_builder.dataset import ItemSet
-from metrics.lpips import LPIPS
-from metrics.lpips_state import Version
+from metrics.deep.lpips import LPIPS
+from metrics.deep.lpips_state import Version
 from metrics.metric import Metric, Precision, Setup, joint_distances
 from metrics.registry import load, load_all
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 # What the project asks of itself: (fp32, bf16).
 FLOORS = {"lpips-alex": (2.0, 3.0), "lpips-vgg": (1.35, 2.0), "six metrics": (2.7, None)}

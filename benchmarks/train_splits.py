@@ -24,12 +24,12 @@ from bapps_builder.dataset import ItemSet
 from bapps_builder.images import encode_png
 from bapps_builder.layout import SetFolder, find_sets
 from bapps_builder.votes import majority_share, twoafc_payoff
-from metrics.kmeans import kmeans_trunk, random_crops, scaled
+from metrics.deep.kmeans import kmeans_trunk, random_crops, scaled
+from metrics.deep.trunks.trunk import trunk_specs
 from metrics.metric import joint_distances
 from metrics.registry import load
 from metrics.training.recipe import Mode, Recipe
 from metrics.training.session import Settings, train
-from metrics.trunks import trunk_specs
 
 KODAK = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"
 MINI = KODAK.parent / "bapps-mini"

@@ -11,7 +11,7 @@ from bapps_builder.errors import WeightsError
 from bapps_builder.patchset import PatchSet
 from metrics.metric import joint_distances
 from metrics.registry import load
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 METRIC = "lpips-alex"
 # Of BAPPS val/traditional: 687 of the 4,720 pairs in the published table of distances by a retrained AlexNet LPIPS

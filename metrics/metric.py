@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.errors import MetricError
-from metrics.weights import Weights, WeightStore
+from metrics.weights.store import Weights, WeightStore
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -6,8 +6,8 @@
     my_module:my_distance   a function of your own: two uint8 batches (N, H, W, 3) to N distances
     any other name          whatever an installed distribution offers in the entry-point group `bapps.metrics`
 
-A metric of this package registers itself where it is defined; importing every module of the package is
-all that finding them takes.
+A metric of this package registers itself where it is defined; importing every module of the wings `classic` and
+`deep` is all that finding them takes.
 """
 
 import difflib
@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-import metrics
 from bapps_builder.errors import MetricError
+from metrics import classic, deep
 from metrics.metric import Metric, Setup, from_function
 
 ENTRY_POINTS = "bapps.metrics"
@@ -144,9 +144,9 @@ def load_all(names: Sequence[str], setup: Setup | None = None) -> list[Metric]:
 
 @cache
 def _import_all() -> None:
-    for module in pkgutil.iter_modules(metrics.__path__):
-        if module.name != "cli":
-            importlib.import_module(f"metrics.{module.name}")
+    for wing in (classic, deep):
+        for module in pkgutil.iter_modules(wing.__path__):
+            importlib.import_module(f"{wing.__name__}.{module.name}")
 
 
 def _known_variant(entry: Entry, variant: str, *, given: bool) -> str:

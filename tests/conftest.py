@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from metrics.metric import Setup
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from metrics.lpips import LPIPS, SCALE, SHIFT
+from metrics.deep.lpips import LPIPS, SCALE, SHIFT
 
 BATCH = 50
 

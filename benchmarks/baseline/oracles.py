@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metrics.ms_ssim import WEIGHTS
-from metrics.planes import LUMA
+from metrics.classic.ms_ssim import WEIGHTS
+from metrics.image_math.channels import LUMA
 
 Image = NDArray[np.uint8]
 

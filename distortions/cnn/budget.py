@@ -12,8 +12,8 @@ from distortions.cnn.plan import multiply_adds
 from distortions.cnn.streaming import Examples
 from distortions.cnn.training import Learner, Training
 from distortions.cnn.variants import TAPS, Variant
-from metrics.trunks import trunk_specs
-from metrics.weights import WeightStore
+from metrics.deep.trunks.trunk import trunk_specs
+from metrics.weights.store import WeightStore
 
 # A gradient with respect to the input takes as many operations as the way forward, one for the weights as many again.
 _FORWARD, _LEARN, _PASS_BACK = 1, 3, 2

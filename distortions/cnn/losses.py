@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from distortions.cnn.variants import TAPS, Tap
-from metrics.trunks import Trunk, trunk_specs
-from metrics.weights import WeightStore
+from metrics.deep.trunks.trunk import Trunk, trunk_specs
+from metrics.weights.store import WeightStore
 
 # Of RGB in [0, 1], which the weights were trained on.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

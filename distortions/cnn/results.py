@@ -19,7 +19,7 @@ from distortions.cnn.streaming import Examples
 from distortions.cnn.training import Learner, Quality
 from distortions.cnn.zoo import KEY
 from metrics.training.recipe import TrainingError
-from metrics.weight_readers import tensors_digest
+from metrics.weights.readers import tensors_digest
 
 _ON_SHEET = 10  # patches
 _COUNTER = "num_batches_tracked"  # of batch normalization, which uses it in training alone

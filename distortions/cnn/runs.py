@@ -29,7 +29,7 @@ from distortions.photos import Collection
 from distortions.workers import settle_opencv
 from metrics.registry import load
 from metrics.training.recipe import TrainingError
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 # The step after which a run is measured for the first time, and steps between its reports.
 FIRST_MEASURE, REPORT_EVERY = 100, 500

@@ -13,9 +13,9 @@ from distortions.cnn.generator import Generator, placed, to_patches, to_tensor
 from distortions.cnn.losses import FeatureLoss
 from distortions.cnn.streaming import Examples
 from distortions.cnn.variants import Variant
-from metrics.pixel import mean_absolute
+from metrics.classic.pixel import mean_absolute
 from metrics.registry import load
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 METRIC = "lpips-alex"
 _ADAM = ("step", "exp_avg", "exp_avg_sq")

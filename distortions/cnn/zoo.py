@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from bapps_builder.errors import DistortionError
 from distortions.cnn.variants import Variant, find_variant, is_variant
-from metrics.weight_readers import tensors_digest
+from metrics.weights.readers import tensors_digest
 
 SUFFIX = ".safetensors"
 # The one entry of a file's metadata, JSON.
@@ -38,7 +38,7 @@ class Entry:
     variant : Variant
     path : Path
     sha256 : str
-        Of its tensors, whatever their precision; see `metrics.weight_readers.tensors_digest`.
+        Of its tensors, whatever their precision; see `metrics.weights.readers.tensors_digest`.
     about : mapping
         All that the file says about itself.
     """

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from bapps_builder.atomic import replaced_whole
 from bapps_builder.dataset import LoadMode, mapped_ahead
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.metric import Precision
 from metrics.training.features import squared_differences
 from metrics.training.judgments import Indices, Judgments
 from metrics.training.processes import Processes
 from metrics.training.recipe import TrainingError
-from metrics.weights import tensors_digest
+from metrics.weights.store import tensors_digest
 
 SCALE = 2.0**13
 PART = 2000

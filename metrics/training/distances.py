@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bapps_builder.dataset import Batch, LoadMode
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.metric import Precision
 from metrics.training.averages import Averages
 from metrics.training.features import squared_differences

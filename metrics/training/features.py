@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bapps_builder.dataset import Batch
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.metric import Images, Precision
 
 

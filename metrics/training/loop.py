@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bapps_builder.votes import twoafc_payoff
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.training.distances import Distances, Payload
 from metrics.training.judgments import Judgments
 from metrics.training.processes import Processes

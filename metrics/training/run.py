@@ -24,11 +24,11 @@ from torch import Tensor
 
 from bapps_builder.atomic import replaced_whole
 from bapps_builder.errors import WeightsError
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.training.curves import draw_curves
 from metrics.training.loop import Epoch, Learner, Position, all_finite
 from metrics.training.recipe import Recipe, TrainingError, differences
-from metrics.weight_readers import RUN_WEIGHTS
+from metrics.weights.readers import RUN_WEIGHTS
 
 ABOUT = "run.json"
 CHECKPOINT = "checkpoint.safetensors"

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.training.averages import averages_of
 from metrics.training.distances import Distances, FromAverages, FromImages
 from metrics.training.judgments import Judgments, check_informative, open_judgments
@@ -15,7 +15,7 @@ from metrics.training.processes import Processes, joined, torch_threads
 from metrics.training.recipe import Recipe
 from metrics.training.run import About, Run
 from metrics.training.start import needs_own_trunk, starting_module, starting_ranking
-from metrics.weights import WeightStore, default_cache, tensors_digest
+from metrics.weights.store import WeightStore, default_cache, tensors_digest
 
 SECONDS_BETWEEN_PICTURES = 30.0
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from metrics.kmeans import kmeans_file
-from metrics.lpips import LPIPS
+from metrics.deep.kmeans import kmeans_file
+from metrics.deep.lpips import LPIPS
+from metrics.deep.trunks.trunk import trunk_specs
 from metrics.training.features import channels_last
 from metrics.training.ranking import RankingNet
 from metrics.training.recipe import Recipe, TrainingError
-from metrics.trunks import trunk_specs
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 RANDOM = "random"
 KMEANS = "kmeans"

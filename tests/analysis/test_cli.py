@@ -17,7 +17,7 @@ from refusals import assert_one_line
 from analysis.cli import score
 from bapps_builder.errors import WeightsError
 from bapps_builder.images import encode_png
-from metrics.weights import WeightStore
+from metrics.weights.store import WeightStore
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 
@@ -402,7 +402,7 @@ def test_a_metric_of_the_user_scores(data: Path, tmp_path: Path) -> None:
 
 
 def test_unverified_weights_are_marked_everywhere(data: Path, tmp_path: Path) -> None:
-    from metrics.lpips import LPIPS
+    from metrics.deep.lpips import LPIPS
 
     net = LPIPS.blank("alex").net
     np.savez(tmp_path / "mine.npz", **{

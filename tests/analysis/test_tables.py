@@ -12,7 +12,7 @@ import pytest
 from analysis.scores import Score
 from analysis.tables import Circumstances, as_csv, as_json, as_text
 from metrics.metric import Metric
-from metrics.weights import Weights
+from metrics.weights.store import Weights
 
 VERIFIED = Weights("lpips-vgg-0.1", {}, "c3aa1a54" + "0" * 56, True, "cache")
 UNVERIFIED = Weights("vgg16", {}, "ffffffff" + "0" * 56, False, "mine.npz")

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from weight_files import Handler, World
 
-from metrics import weight_fetching, weight_records, weights
-from metrics.weights import WeightFile
+from metrics.weights import fetching as weight_fetching
+from metrics.weights import records as weight_records
+from metrics.weights import store as weights
+from metrics.weights.store import WeightFile
 
 Images = NDArray[np.uint8]
 MakePair = Callable[[int, int, int], tuple[Images, Images]]

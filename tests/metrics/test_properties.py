@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bapps_builder.errors import MetricError
-from metrics.fsim import fsim, fsimc
-from metrics.gmsd import gmsd
-from metrics.haarpsi import haarpsi
-from metrics.mdsi import mdsi
+from metrics.classic.fsim import fsim, fsimc
+from metrics.classic.gmsd import gmsd
+from metrics.classic.haarpsi import haarpsi
+from metrics.classic.mdsi import mdsi
+from metrics.classic.ms_ssim import ms_ssim
+from metrics.classic.nlpd import nlpd
+from metrics.classic.vif import vif
+from metrics.classic.vsi import vsi
+from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Metric, joint_distances
-from metrics.ms_ssim import ms_ssim
-from metrics.nlpd import nlpd
 from metrics.registry import entries, load
-from metrics.tensors import to_unit_tensor
-from metrics.vif import vif
-from metrics.vsi import vsi
 
 Function = Callable[[Tensor, Tensor], Tensor]
 Images = NDArray[np.uint8]
@@ -72,7 +72,9 @@ def side_of(name: str) -> int:
 
 def test_every_torch_metric_can_be_a_loss() -> None:
     assert len(METRICS) >= 17
-    tensors = {name for name, metric in METRICS.items() if metric.embed.__module__ == "metrics.pieces"}
+    tensors = {
+        name for name, metric in METRICS.items() if metric.embed.__module__ == "metrics.image_math.torch_threads"
+    }
     assert tensors <= set(LOSSES) <= set(METRICS)  # bytes of some go through a compiled loop instead
 
 

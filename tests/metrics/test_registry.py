@@ -14,7 +14,7 @@ from bapps_builder.errors import MetricError, WeightsError
 from metrics import registry
 from metrics.metric import Metric, NotADistance, Setup, from_function, joint_distances
 from metrics.registry import Entry, entries, load, load_all, register, register_metric, register_scheme
-from metrics.weights import RECORDS, WeightStore
+from metrics.weights.store import RECORDS, WeightStore
 
 Images = NDArray[np.uint8]
 
@@ -38,7 +38,7 @@ def spellings() -> list[str]:
 @pytest.fixture(scope="session")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """Nets whose weights are drawn, so that names can be tried without a single published file."""
-    from metrics.lpips import LPIPS
+    from metrics.deep.lpips import LPIPS
 
     folder = tmp_path_factory.mktemp("weights")
     store = WeightStore(cache=folder / "cache")
@@ -156,7 +156,7 @@ def test_a_file_that_is_no_lpips_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_heads_from_a_file_by_name(tmp_path: Path, setup: Setup) -> None:
-    from metrics.lpips import LPIPS
+    from metrics.deep.lpips import LPIPS
 
     state = {name: value for name, value in LPIPS.blank("alex").state_dict().items() if name.startswith("lin")}
     torch.save(state, tmp_path / "mine.pth")

@@ -20,9 +20,10 @@ from loopback import QuietHandler
 from numpy.typing import NDArray
 
 from bapps_builder.download import fetch
-from metrics import weight_fetching, weights
-from metrics.weight_readers import flax_features, torch_tensors, torchvision_features
-from metrics.weights import Package, Source, WeightFile, Weights, WeightStore
+from metrics.weights import fetching as weight_fetching
+from metrics.weights import store as weights
+from metrics.weights.readers import flax_features, torch_tensors, torchvision_features
+from metrics.weights.store import Package, Source, WeightFile, Weights, WeightStore
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from metrics.weights import Weights, WeightStore
+from metrics.weights.store import Weights, WeightStore
 
 _load = cache(WeightStore.load)
 

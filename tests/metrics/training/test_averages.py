@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bapps_builder.errors import BappsError
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.training.averages import PART, SCALE, Averages, averaged, averages_of
 from metrics.training.distances import FromAverages, FromImages
 from metrics.training.features import squared_differences

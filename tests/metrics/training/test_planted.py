@@ -16,7 +16,7 @@ from bapps_builder.images import encode_png, read_image
 from bapps_builder.layout import SetFolder
 from bapps_builder.votes import twoafc_payoff
 from distortions.recipes import draw, traditional
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.training.features import to_signed
 from metrics.training.recipe import Recipe
 from metrics.training.session import Settings, train

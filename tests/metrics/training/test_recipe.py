@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from metrics.training.cli import train
+from metrics.commands.train import train
 from metrics.training.recipe import Recipe, TrainingError, differences, options
 
 LIN = Recipe("lin", "alex", ("train/a",))

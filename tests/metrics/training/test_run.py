@@ -20,15 +20,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from bapps_builder.images import read_image
-from metrics.lpips import LPIPS
+from metrics.commands.train import train
+from metrics.deep.lpips import LPIPS
 from metrics.metric import Setup
 from metrics.registry import load
 from metrics.training import session
-from metrics.training.cli import train
 from metrics.training.recipe import Recipe
-from metrics.weights import read_torch
+from metrics.weights.store import read_torch
 
-COMMAND = [sys.executable, "-m", "metrics.training.cli"]
+COMMAND = [sys.executable, "-m", "metrics.commands.train"]
 SHORT = ["--epochs", "1", "--decay-epochs", "1", "--batch-size", "5"]
 
 
@@ -226,7 +226,7 @@ def test_two_processes_take_the_steps_of_one(judged: Path, tmp_path: Path) -> No
         succeeded(*arguments(mode, judged, one, *more))
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
         done = subprocess.run(
-            [*torchrun, "-m", "metrics.training.cli", *arguments(mode, judged, two, *more)],
+            [*torchrun, "-m", "metrics.commands.train", *arguments(mode, judged, two, *more)],
             capture_output=True,
             text=True,
             timeout=200,

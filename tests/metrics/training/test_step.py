@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bapps_builder.dataset import ItemSet
 from bapps_builder.layout import find_sets
-from metrics.lpips import LPIPS
+from metrics.deep.lpips import LPIPS
 from metrics.metric import Setup
 from metrics.training.features import to_signed
 from metrics.training.loop import project

@@ -1,0 +1,1 @@
+"""Metrics computed from the pixels alone: one paper a file."""

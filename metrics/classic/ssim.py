@@ -1,0 +1,219 @@
+"""Structural similarity: Wang, Bovik, Sheikh and Simoncelli, IEEE TIP 2004, doi 10.1109/TIP.2003.819861.
+
+Two settings go by the name SSIM, so both are here and say which they are:
+
+ssim                 an 11x11 Gaussian window, sigma 1.5, population covariance: the authors' own code
+dssim, dssim-lab     a 7x7 uniform window, sample covariance: what the official LPIPS evaluation ran
+
+Both average over the windows that lie inside the image and over channels, in float64 (float32 is off by
+more than 1e-5, since a variance is the small difference of two large numbers).
+
+The authors' code first shrinks images whose shorter side is 384 pixels or more, by the factor
+round(side / 256), and so does `ssim`. The other two never shrink.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bapps_builder.compiled import compiled
+from metrics.image_math.color import rgb_to_lab
+from metrics.image_math.numpy_threads import in_chunks
+from metrics.metric import Images, Metric
+from metrics.registry import register_metric
+
+Floats = NDArray[np.float64]
+
+# Side to which the authors' code shrinks larger images, about.
+VIEWED_SIDE = 256
+# Constants of the paper: C1 = (K1 L)², C2 = (K2 L)².
+K1, K2 = 0.01, 0.03
+
+
+@dataclass(frozen=True)
+class Window:
+    """A separable window, and whether covariances divide by n - 1 (sample) or n (population)."""
+
+    taps: tuple[float, ...]
+    sample_covariance: bool
+
+    @property
+    def side(self) -> int:
+        """Its width in pixels."""
+        return len(self.taps)
+
+    @property
+    def covariance_factor(self) -> float:
+        """What the plain windowed covariance is multiplied by."""
+        n = self.side**2
+        return n / (n - 1) if self.sample_covariance else 1.0
+
+
+def gaussian_window(side: int, sigma: float) -> Window:
+    """A Gaussian of `side` taps that sum to 1, with population covariance."""
+    x = np.arange(side) - (side - 1) / 2
+    taps = np.exp(-(x**2) / (2 * sigma**2))
+    return Window(tuple(taps / taps.sum()), sample_covariance=False)
+
+
+def uniform_window(side: int) -> Window:
+    """A flat window of `side` taps, with sample covariance."""
+    return Window((1 / side,) * side, sample_covariance=True)
+
+
+WANG_2004 = gaussian_window(11, 1.5)
+OFFICIAL_LPIPS = uniform_window(7)
+
+
+def structural_similarity(
+    a: NDArray[np.generic], b: NDArray[np.generic], window: Window, *, data_range: float
+) -> Floats:
+    """Mean SSIM per image, eq. 13 averaged over channels and inner positions.
+
+    Parameters
+    ----------
+    a, b : arrays of shape (N, H, W, C)
+        H and W at least `window.side`.
+    window : Window
+    data_range : float
+        L of the paper: 255 for levels, 100 for Lab.
+
+    Returns
+    -------
+    array of shape (N,), 1 for equal images
+    """
+    return structure_and_similarity(a, b, window, data_range=data_range)[1].mean(1)
+
+
+def structure_and_similarity(
+    a: NDArray[np.generic], b: NDArray[np.generic], window: Window, *, data_range: float
+) -> Floats:
+    """Means over inner positions of contrast times structure (eq. 9 and 10) and of SSIM: (2, N, C).
+
+    Parameters as of `structural_similarity`.
+    """
+    count, height, width, channels = a.shape
+    sums = np.empty((2, count, channels))
+    constants = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    _sums(a, b, window.taps, window.covariance_factor, constants, sums)
+    return sums / ((height - window.side + 1) * (width - window.side + 1))
+
+
+@compiled
+def _sums(
+    a: NDArray[np.generic],
+    b: NDArray[np.generic],
+    taps: tuple[float, ...],
+    covariance_factor: float,
+    constants: tuple[float, float],
+    sums: Floats,
+) -> None:
+    """Sums over inner positions of contrast times structure and of eq. 13, images (N, H, W, C) to (2, N, C).
+
+    x² and y² enter eq. 13 as a sum only, so their windowed variances need one plane: that of (x - y)²,
+    which is exactly 0 for equal images.
+    """
+    n, height, width, channels = a.shape
+    side = len(taps)  # known to the compiler, which unrolls the loops over it and makes vectors of those inside
+    inner_height, inner_width = height - side + 1, width - side + 1
+    c1, c2 = constants
+    row = np.empty((4, width))  # x, y, (x - y)², x y
+    along = np.empty((height, 4, inner_width))
+    windowed = np.empty((4, inner_width))
+    for image in range(n):
+        for channel in range(channels):
+            structure_total = similarity_total = 0.0
+            for i in range(height):
+                for j in range(width):
+                    x, y = float(a[image, i, j, channel]), float(b[image, i, j, channel])
+                    row[0, j] = x
+                    row[1, j] = y
+                    row[2, j] = (x - y) ** 2
+                    row[3, j] = x * y
+                for moment in range(4):
+                    for j in range(inner_width):
+                        value = 0.0
+                        for k in range(side):
+                            value += taps[k] * row[moment, j + k]
+                        along[i, moment, j] = value
+            for i in range(inner_height):
+                for moment in range(4):
+                    for j in range(inner_width):
+                        value = 0.0
+                        for k in range(side):
+                            value += taps[k] * along[i + k, moment, j]
+                        windowed[moment, j] = value
+                for j in range(inner_width):
+                    x, y = windowed[0, j], windowed[1, j]
+                    means, gap = 2 * x * y, (x - y) ** 2
+                    covariances = covariance_factor * (2 * windowed[3, j] - means)
+                    variances = covariances + covariance_factor * (windowed[2, j] - gap)
+                    structure = (covariances + c2) / (variances + c2)
+                    structure_total += structure
+                    similarity_total += structure * (means + c1) / (means + gap + c1)
+            sums[0, image, channel], sums[1, image, channel] = structure_total, similarity_total
+
+
+def ssim(a: Images, b: Images) -> Floats:
+    """SSIM of Wang's settings per image, uint8 (N, H, W, 3) to (N,); images of 384 pixels up shrink first."""
+    factor = max(1, math.floor(min(a.shape[1:3]) / VIEWED_SIDE + 0.5))
+    return structural_similarity(_shrunk(a, factor), _shrunk(b, factor), WANG_2004, data_range=255)
+
+
+def _shrunk(images: Images, factor: int) -> NDArray[np.generic]:
+    """Every factor-th pixel of a mean filter of that width, borders mirrored, as the authors' code shrinks."""
+    if factor == 1:
+        return images
+    n, height, width, channels = images.shape
+    rows, columns = math.ceil(height / factor), math.ceil(width / factor)
+    before = (factor - 1) // 2
+    margins = [(before, max(0, kept * factor - size - before)) for kept, size in ((rows, height), (columns, width))]
+    padded = np.pad(images, [(0, 0), *margins, (0, 0)], mode="symmetric")[:, : rows * factor, : columns * factor]
+    return padded.reshape(n, rows, factor, columns, factor, channels).mean((2, 4))
+
+
+def official_ssim(a: Images, b: Images) -> Floats:
+    """SSIM of the official evaluation's settings per image, uint8 (N, H, W, 3) to (N,)."""
+    return structural_similarity(a, b, OFFICIAL_LPIPS, data_range=255)
+
+
+def official_ssim_of_lab(a: Images, b: Images) -> Floats:
+    """The same on their Lab values."""
+    return structural_similarity(rgb_to_lab(a), rgb_to_lab(b), OFFICIAL_LPIPS, data_range=100)
+
+
+_UNIFORM = "SSIM with a 7x7 uniform window, sample covariance"
+
+SSIM = register_metric(
+    Metric(
+        concurrent=True,
+        name="ssim",
+        description="1 - SSIM, 11x11 Gaussian window, sigma 1.5, population covariance, mean over R, G, B, range 255, "
+        "shrunk to about 256 pixels first if the shorter side is 384 or more",
+        contrast=in_chunks(ssim),
+        head=lambda similarity: 1 - similarity,
+        smallest_side=WANG_2004.side,
+    )
+)
+DSSIM = register_metric(
+    Metric(
+        concurrent=True,
+        name="dssim",
+        description=f"(1 - SSIM) / 2, {_UNIFORM}, mean over R, G, B, range 255",
+        contrast=in_chunks(official_ssim),
+        head=lambda similarity: (1 - similarity) / 2,
+        smallest_side=OFFICIAL_LPIPS.side,
+    )
+)
+DSSIM_LAB = register_metric(
+    Metric(
+        concurrent=True,
+        name="dssim-lab",
+        description=f"(1 - SSIM) / 2, {_UNIFORM}, mean over L, a, b, range 100",
+        contrast=in_chunks(official_ssim_of_lab),
+        head=lambda similarity: (1 - similarity) / 2,
+        smallest_side=OFFICIAL_LPIPS.side,
+    )
+)

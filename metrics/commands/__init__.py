@@ -1,0 +1,1 @@
+"""The commands `bapps-distance`, `bapps-weights` and `bapps-train`."""

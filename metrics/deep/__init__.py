@@ -1,0 +1,1 @@
+"""Metrics on the features of networks: LPIPS, and distances of nets that nobody calibrated."""

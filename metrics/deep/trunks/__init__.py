@@ -1,0 +1,1 @@
+"""The convolution trunks behind deep metrics: one architecture a file."""

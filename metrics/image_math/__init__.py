@@ -1,0 +1,1 @@
+"""The arithmetic that several metrics share: color, windows, gradients, similarity maps, threads."""
