@@ -14,12 +14,12 @@ from bapps_builder.console import BadInput, check_packages
 COMMANDS = {
     "build": ("bapps_builder.cli", "build"),
     "collect": ("collection_app.cli", "collect"),
-    "consistency": ("analysis.consistency_cli", "consistency"),
+    "consistency": ("analysis.commands.consistency", "consistency"),
     "distance": ("metrics.commands.distance", "distance"),
     "distort": ("distortions.cli", "distort"),
-    "mos": ("analysis.mos_cli", "mos"),
-    "report": ("analysis.report_cli", "report"),
-    "score": ("analysis.cli", "score"),
+    "mos": ("analysis.commands.mos", "mos"),
+    "report": ("analysis.commands.report", "report"),
+    "score": ("analysis.commands.score", "score"),
     "train": ("metrics.commands.train", "train"),
     "weights": ("metrics.commands.weights", "weights"),
 }

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.intervals import Sample, bootstrap_means
+from analysis.statistics.intervals import Sample, bootstrap_means
 
 # The six validation sets of BAPPS together, and what the project asks of itself.
 ITEMS, METRICS, DRAWS = 36_344, 10, 10_000
@@ -93,7 +93,7 @@ def consistency(folder: Path) -> None:
     )
     path = folder / "answers.parquet"
     table.to_parquet(path, index=False)
-    command = [sys.executable, "-c", "from analysis.consistency_cli import consistency as c; c()", str(path)]
+    command = [sys.executable, "-c", "from analysis.commands.consistency import consistency as c; c()", str(path)]
     start = time.perf_counter()
     peak = _peak(command)
     print(

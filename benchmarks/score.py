@@ -29,7 +29,7 @@ from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from analysis.evaluate import evaluate
+from analysis.scoring.evaluate import evaluate
 from bapps_builder.dataset import ItemSet
 from metrics.deep.lpips import LPIPS
 from metrics.deep.lpips_state import Version
@@ -247,7 +247,7 @@ def memory(folder: Path, scale: float) -> None:
         for path in sorted((small.path / role).iterdir()):
             for copy in range(20):
                 os.link(path, target / f"{int(path.stem) + copy * few:06d}{path.suffix}")
-    command = [sys.executable, "-c", "from analysis.cli import score; score()", "--metric", "lpips-alex"]
+    command = [sys.executable, "-c", "from analysis.commands.score import score; score()", "--metric", "lpips-alex"]
     for name, count in (("few", few), ("many", 20 * few)):
         arguments = [*command, "--metric", "l2", "--data", str(folder / name), "--csv"]
         child = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)

@@ -21,12 +21,12 @@ ARROWS: dict[str, set[str]] = {
 
 # Library to the files and folders (with a slash) of the five packages that may import it.
 FENCES: dict[str, tuple[str, ...]] = {
-    "torch": ("metrics/", "distortions/cnn/", "analysis/evaluate.py"),
+    "torch": ("metrics/", "distortions/cnn/", "analysis/scoring/evaluate.py"),
     "numba": ("bapps_builder/compiled.py",),
     "isal": ("bapps_builder/png_decoding.py",),
     "flask": ("collection_app/",),
     "sqlalchemy": ("collection_app/",),
-    "matplotlib": ("analysis/figures.py", "analysis/report.py", "distortions/", "metrics/training/curves.py"),
+    "matplotlib": ("analysis/report/", "distortions/", "metrics/training/curves.py"),
 }
 # Within distortions only the networks use metrics, and the count of hard pairs, which a command imports when it
 # prints it; the package itself must not import them.
@@ -208,7 +208,7 @@ def test_the_checker_sees_a_planted_violation(path: str, source: str, wanted: st
     ("path", "source"),
     [
         ("analysis/x.py", "from metrics.metric import Metric\nfrom bapps_builder.layout import TASKS"),
-        ("analysis/evaluate.py", "import torch"),
+        ("analysis/scoring/evaluate.py", "import torch"),
         ("collection_app/x.py", "import flask, sqlalchemy\nimport distortions.noise\nimport bapps_builder"),
         ("distortions/cnn/train.py", "import torch\nfrom metrics.lpips import LPIPS"),
         ("metrics/trunks/alexnet.py", "from torch import nn\nfrom . import TrunkSpec"),

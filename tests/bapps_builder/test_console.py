@@ -181,7 +181,7 @@ def test_packages_that_are_absent_are_named(tmp_path: Path, repository: Path) ->
         f"sys.path = [{str(tmp_path)!r}, *(p for p in sys.path if p and p != {str(repository)!r})]\n"
         "find = u.find_spec\n"
         "u.find_spec = lambda name: None if name == 'collection_app' else find(name)\n"
-        "from analysis.cli import score; score(['--metric', 'l2'], prog_name='bapps-score')"
+        "from analysis.commands.score import score; score(['--metric', 'l2'], prog_name='bapps-score')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2

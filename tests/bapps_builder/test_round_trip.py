@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from analysis.cli import score
-from analysis.consistency_cli import consistency
+from analysis.commands.consistency import consistency
+from analysis.commands.score import score
 from bapps_builder.cli import build
 from collection_app.cli import collect
 from distortions.cli import distort

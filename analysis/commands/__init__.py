@@ -1,0 +1,1 @@
+"""The commands `bapps-score`, `bapps-report`, `bapps-consistency` and `bapps-mos`."""

@@ -1,0 +1,230 @@
+"""The command `bapps-score`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analysis.commands.evidence_options import Asked, evidence_options
+from bapps_builder.atomic import check_writable
+from bapps_builder.console import Command, note, progress
+from bapps_builder.errors import DatasetError
+from metrics.commands.distance import load_metrics
+
+if TYPE_CHECKING:
+    from analysis.scoring.distances import SetDistances
+    from bapps_builder.dataset import ItemSet, LoadMode
+    from bapps_builder.layout import SetFolder
+    from metrics.metric import Metric, Precision
+
+DATA_VARIABLE = "BAPPS_DATA"
+DEFAULT_DATA = Path("dataset")
+
+_EXAMPLES = """
+\b
+Examples:
+  bapps-score --metric lpips-vgg
+  bapps-score --metric l2 --metric ssim --metric lpips-alex --data dataset --set val/cnn
+  bapps-score --metric my_module:my_distance --json
+  bapps-score --distances hdr-vdp.csv
+  bapps-score --metric ssim --metric lpips-vgg --ci items --compare --by margin
+"""
+
+
+@click.command(cls=Command, epilog=_EXAMPLES)
+@click.option("--metric", "names", multiple=True, metavar="NAME", help="Metric to score; may be repeated.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help=f"Folder that holds 2afc/ and jnd/. [default: ${DATA_VARIABLE}, then ./{DEFAULT_DATA}]",
+)
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="SPLIT/SET",
+    help="Set to score, such as val/cnn; may be repeated. [default: every validation set]",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["2afc", "jnd", "both"]),
+    default="both",
+    show_default=True,
+    help="Judgments to score against; both takes what the dataset has.",
+)
+@click.option(
+    "--load",
+    type=click.Choice(["official", "exact", "native"]),
+    default="official",
+    show_default=True,
+    help="official: shrink files to 64x64 as all published scores did. exact: undo BAPPS's enlargement. "
+    "native: files as they are.",
+)
+@click.option(
+    "--distances",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Score distances computed elsewhere: CSV or Parquet with id, d0, d1, judge (or id, distance, same), and "
+    "metric and set if there are several. This is the way for HDR-VDP and other MATLAB metrics. May be repeated.",
+)
+@click.option(
+    "--save-distances",
+    type=click.Path(path_type=Path),
+    help="Also write every distance to this file (.csv, .csv.gz or .parquet).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one score a row, instead of tables.")
+@click.option("--device", default="cpu", show_default=True, help="Torch device for nets, such as cuda.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Of the nets' convolutions. bf16 is faster where the processor has it, and moves distances by some .001.",
+)
+@click.option("--batch-size", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Items at a time.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Folder with weight files. [default: $BAPPS_WEIGHTS, then cache]",
+)
+@click.option(
+    "--unverified-weights",
+    "replacements",
+    nargs=2,
+    multiple=True,
+    metavar="NAME FILE",
+    help="Take the weights NAME (see `bapps-weights list`) from FILE, unchecked; results then say unverified.",
+)
+@evidence_options
+def score(
+    *,
+    asked: Asked,
+    names: tuple[str, ...],
+    data: Path | None,
+    sets: tuple[str, ...],
+    task: str,
+    load: "LoadMode",
+    files: tuple[Path, ...],
+    save_distances: Path | None,
+    as_json: bool,
+    as_csv: bool,
+    device: str,
+    precision: "Precision",
+    batch_size: int,
+    weights: Path | None,
+    replacements: tuple[tuple[str, str], ...],
+) -> None:
+    """Score metrics against human judgments, in one pass over the images.
+
+    Prints, for each metric and set, how many people agree with its choices (2AFC), or the average
+    precision with which its ranking finds the pairs people called the same (JND), with the paper's
+    unweighted means over sets and what people score among themselves.
+    """
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
+    if files and not names:
+        for option, given in (
+            ("--data", data and not asked.anything),
+            ("--load", load != "official"),
+            ("--device", device != "cpu"),
+        ):
+            if given:
+                raise click.UsageError(f"{option} is about images, and only --distances are scored; add a --metric")
+    if not names and not files:
+        raise click.UsageError("nothing to score: name a --metric (see --help) or a file with --distances")
+
+    # Imported late: these load torch, which --help and a usage error should not wait for.
+    from analysis.commands.evidence_options import evidence, judged
+    from analysis.report import score_tables
+    from analysis.scoring.distances import check_same_items, check_suffix, read_distances, write_distances
+    from analysis.scoring.judged_sets import counts_of
+    from analysis.scoring.score_evidence import Key
+    from analysis.scoring.scores import scores
+    from bapps_builder.layout import TASKS, find_sets
+
+    if save_distances:
+        check_suffix(save_distances)
+        check_writable(save_distances)  # before the work, not after it
+    from_files = [found for file in files for found in read_distances(file) if task in ("both", found.task)]
+    if sets:
+        from_files = [found for found in from_files if found.label in sets]
+    metrics: tuple[Metric, ...] = ()
+    folders: list[SetFolder] = []
+    results: list[SetDistances] = []
+    sources = [str(file) for file in files]
+    if names:
+        root = _data_folder(data)
+        opened = _open_sets(root, task, sets)
+        metrics = tuple(load_metrics(names, device, precision, weights, replacements))
+        folders = [items.folder for items in opened]
+        results = _evaluate(metrics, opened, load, batch_size)
+        sources.insert(0, str(root))
+    elif data:
+        folders = find_sets(data, [one for one in TASKS if task in (one, "both")], sets)
+    results += from_files
+    if not results:
+        raise DatasetError(f"{', '.join(sources)}: nothing for the task {task}")
+    check_same_items(results)
+    joined = judged(results, folders, asked)
+    scored = scores(results, counts_of(joined))
+    values = {Key(row.task, row.metric, row.measure, row.set): row.value for row in scored}
+    intervals, sections = evidence(joined, values, asked)
+    about = score_tables.Circumstances(data=", ".join(sources), load=load if names else "", metrics=metrics)
+    form = score_tables.as_json if as_json else score_tables.as_csv if as_csv else score_tables.as_text
+    click.echo(form(scored, about, intervals=intervals, sections=sections))
+    if save_distances:
+        write_distances(save_distances, results)
+
+
+def _data_folder(data: Path | None) -> Path:
+    """The dataset's folder; if there is none, an error with the commands that make or download one."""
+    named = data or (Path(value) if (value := os.environ.get(DATA_VARIABLE)) else None)
+    root = named or DEFAULT_DATA
+    if root.is_dir():
+        return root
+    if named:
+        raise DatasetError(f"{named}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
+    raise click.exceptions.Exit(_say_how_to_get_data())
+
+
+def _say_how_to_get_data() -> int:
+    note(
+        f"No dataset: neither --data nor ${DATA_VARIABLE} is given, and ./{DEFAULT_DATA} does not exist.\n"
+        "The official validation sets (1.3 GB), downloaded:\n"
+        f"  bapps-build download --split val --split jnd --out {DEFAULT_DATA}\n"
+        "A small set with simulated answers, made in a checkout of this project:\n"
+        "  make demo"
+    )
+    return 2
+
+
+def _open_sets(root: Path, task: str, wanted: tuple[str, ...]) -> "list[ItemSet]":
+    from bapps_builder.dataset import ItemSet
+    from bapps_builder.layout import TASKS, Task, find_sets
+
+    tasks: list[Task] = [one for one in TASKS if task in (one, "both")]
+    return [ItemSet(folder) for folder in find_sets(root, tasks, wanted)]
+
+
+def _evaluate(
+    metrics: "tuple[Metric, ...]", sets: "list[ItemSet]", load: "LoadMode", batch_size: int
+) -> "list[SetDistances]":
+    from analysis.scoring.evaluate import evaluate
+
+    results = []
+    for items in sets:
+        with progress(len(items), f"{items.task} {items.folder.label}") as advance:
+            results.append(
+                evaluate(
+                    metrics,
+                    items,
+                    load=load,
+                    batch_size=batch_size,
+                    threads=os.cpu_count() or 1,
+                    advance=advance,
+                )
+            )
+    return results

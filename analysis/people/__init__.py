@@ -1,0 +1,1 @@
+"""Numbers about people: how well they agree, how reliable each is, how many are needed."""

@@ -1,0 +1,120 @@
+"""Same or different as signal detection, as sections: pooled, and for each person."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.people import detection
+from analysis.people.consistency_settings import Settings, titled
+from analysis.people.judgments import Judgments
+from analysis.report.tables import Column, Section
+from analysis.statistics.intervals import wilson
+from bapps_builder.answers import votes
+
+
+def jnd(judgments: Judgments, settings: Settings) -> list[Section]:
+    """JND as signal detection: pooled, and for each person."""
+    sections = [_called_same(judgments)]
+    columns = (
+        Column("who"),
+        Column("different pairs", "count"),
+        Column("identical pairs", "count"),
+        Column("H", "number"),
+        Column("F", "number"),
+        Column("d'", "number"),
+        Column("interval", "number range"),
+    )
+    k, n, identical = _pairs(judgments)
+    found = detection.pooled(k, n, identical, rng=settings.rng(), level=settings.level)
+    rows = [("all, pooled", *_detection_cells(found))]
+    notes = [
+        'H: "different" said of different test pairs, F: of identical ones, both as (count + .5) / (answers + 1)',
+        "d' by the differencing model; the pooled interval draws pairs, a person's comes from Beta posteriors",
+    ]
+    if not identical.any():
+        notes.append("no identical pairs are known: F and d' cannot be had; --identical PATTERN names them")
+    elif judgments.answers is not None:
+        notes.append("pooled d' is below people's own where their criteria differ")
+        rows += _detection_of_people(judgments, settings)
+    return [
+        *sections,
+        Section(titled("Same or different as signal detection", judgments), columns, tuple(rows), tuple(notes)),
+    ]
+
+
+def _pairs(judgments: Judgments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Votes for "same", votes, and whether identical, of the pairs that H and F are about."""
+    if judgments.answers is None:
+        items = judgments.items
+        return items["k"].to_numpy(), items["n"].to_numpy(), items["identical"].to_numpy()
+    shown = _judged_pairs(judgments.answers)
+    table = votes(shown)
+    identical = shown.loc[shown["expected"] == "same", "item"].unique()
+    return table["k"].to_numpy(), table["n"].to_numpy(), table["item"].isin(identical).to_numpy()
+
+
+def _shown(answers: pd.DataFrame) -> pd.DataFrame:
+    """Answers to test pairs and sentinels that count."""
+    shown = answers[(answers["role"] != "training") & answers["use"]]
+    return shown if "expected" in shown else shown.assign(expected="")
+
+
+def _judged_pairs(answers: pd.DataFrame) -> pd.DataFrame:
+    """Answers to test pairs and to identical ones: sentinels made to look different would only flatter H."""
+    shown = _shown(answers)
+    return shown[(shown["role"] == "test") | (shown["expected"] == "same")]
+
+
+def _detection_of_people(judgments: Judgments, settings: Settings) -> list[tuple]:
+    assert judgments.answers is not None
+    shown = _judged_pairs(judgments.answers)
+    said = (shown["choice"] == "different").to_numpy()
+    identical = (shown["expected"] == "same").to_numpy()
+    person, names = pd.factorize(shown["participant"])
+    size, rng = len(names), settings.rng()
+    counts = [
+        np.bincount(person[mask], minlength=size).astype(int)
+        for mask in (said & ~identical, ~identical, said & identical, identical)
+    ]
+    rows = []
+    for p in np.argsort(names):
+        found = detection.of_counts(*(int(count[p]) for count in counts), rng=rng, level=settings.level)
+        rows.append((str(names[p]), *_detection_cells(found)))
+    return rows
+
+
+def _detection_cells(found: detection.Detection) -> tuple:
+    rates = (found.hits, found.false_alarms, found.d_prime)
+    return (found.different, found.identical, *rates, (found.low, found.high))
+
+
+def _called_same(judgments: Judgments) -> Section:
+    """The share of pairs called the same, by what they were shown for."""
+    rows = []
+    if judgments.answers is not None:
+        shown = _shown(judgments.answers)
+        kinds = {
+            "all": np.ones(len(shown), bool),
+            "test pairs": (shown["role"] == "test").to_numpy(),
+            "sentinels": (shown["role"] == "sentinel").to_numpy(),
+            "identical pairs": (shown["expected"] == "same").to_numpy(),
+        }
+        same = (shown["choice"] == "same").to_numpy()
+        counts = {name: (int(same[mask].sum()), int(mask.sum())) for name, mask in kinds.items()}
+    else:
+        items = judgments.items
+        kinds = {"all": np.ones(len(items), bool), "identical pairs": items["identical"].to_numpy()}
+        kinds["different pairs"] = ~kinds["identical pairs"]
+        counts = {name: (int(items["k"][mask].sum()), int(items["n"][mask].sum())) for name, mask in kinds.items()}
+    for name, (count, total) in counts.items():
+        if total:
+            low, high = wilson(count, total)
+            rows.append((name, total, count / total, (float(low), float(high))))
+    columns = (
+        Column("pairs"),
+        Column("answers", "count"),
+        Column("called same", "percent"),
+        Column("interval", "range"),
+    )
+    return Section(
+        titled("Pairs called the same", judgments), columns, tuple(rows), ("interval: Wilson, over answers",)
+    )

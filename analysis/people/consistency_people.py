@@ -1,0 +1,110 @@
+"""Single people and what was excluded, as sections."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.people import reliability
+from analysis.people.consistency_settings import Settings, titled
+from analysis.people.judgments import Judgments
+from analysis.report.tables import Column, Section
+from analysis.statistics.intervals import wilson
+from bapps_builder.exclusions import conduct, exclude
+
+PEOPLE_SHOWN = 20
+
+
+def flow(judgments: Judgments, settings: Settings) -> Section:
+    """Who and what was excluded, step by step."""
+    assert judgments.answers is not None
+    _, steps = exclude(judgments.answers, settings.rules)
+    rows = tuple((s.what, s.people_out, s.answers_out, s.people_left, s.answers_left) for s in steps)
+    names = ("people out", "answers out", "people left", "answers left")
+    columns = (Column("step"), *(Column(name, "count") for name in names))
+    note = (
+        "rules belong to the plan of a study; chosen after looking at answers they are post hoc, and must be called so"
+    )
+    return Section(titled("Flow of exclusions", judgments), columns, rows, (note,))
+
+
+def side_and_speed(judgments: Judgments) -> Section:
+    """Side bias of the whole study, fast answers and sentinels, each with an interval."""
+    assert judgments.answers is not None
+    seen = conduct(judgments.answers)
+    right, left = ('"same"', '"different"') if judgments.task == "jnd" else ("the right side", "the left side")
+    rows = []
+    for what, count, total in (
+        (f"answers that chose {right}", seen.right.sum(), seen.sided.sum()),
+        (f"answers that chose {left}", seen.sided.sum() - seen.right.sum(), seen.sided.sum()),
+        ("answers under 200 ms", seen.fast.sum(), seen.timed.sum()),
+        ("sentinels answered as expected", seen.passed.sum(), seen.sentinels.sum()),
+    ):
+        if total:
+            low, high = wilson(count, total)
+            rows.append((what, int(count), int(total), float(count / total), (float(low), float(high))))
+    columns = (Column("what"), Column("count", "count"), Column("of", "count"), Column("share", "percent"))
+    return Section(
+        titled("Sides, speed and sentinels", judgments), (*columns, Column("interval", "range")), tuple(rows)
+    )
+
+
+def persons(judgments: Judgments, settings: Settings) -> Section:
+    """One row a person, the least reliable first."""
+    assert judgments.answers is not None
+    seen = conduct(judgments.answers)
+    test = judgments.answers[(judgments.answers["role"] == "test")]
+    answers = reliability.coded(test)
+    with_others = _aligned(
+        reliability.mean_by_person(reliability.agreement_with_others(answers), answers), answers, seen.people
+    )
+    skill = _aligned(reliability.reliability(answers, symmetric=judgments.task == "2afc"), answers, seen.people)
+    low, high = reliability.pass_rate(np.nan_to_num(seen.passed), np.nan_to_num(seen.sentinels))
+    broken = [
+        [str(rule) for rule in settings.rules if rule.broken(seen.quantity(rule.quantity))[p]]
+        for p in range(len(skill))
+    ]
+    order = np.argsort(skill, kind="stable")
+    rows = tuple(
+        (
+            str(seen.people[p]),
+            int(seen.answers[p]),
+            _known(with_others, p),
+            _known(skill, p),
+            _known(seen.quantity("side"), p),
+            _known(seen.streak, p),
+            _known(seen.quantity("fast"), p),
+            f"{seen.passed[p]:.0f} of {seen.sentinels[p]:.0f}" if seen.sentinels[p] else None,
+            (float(low[p]), float(high[p])) if seen.sentinels[p] else None,
+            ", ".join(broken[p]),
+        )
+        for p in order
+    )
+    columns = (
+        Column("person"),
+        Column("answers", "count"),
+        Column("with others", "percent"),
+        Column("reliability", "percent"),
+        Column("one side" if judgments.task == "2afc" else "one choice", "percent"),
+        Column("streak", "count"),
+        Column("fast", "percent"),
+        Column("sentinels"),
+        Column("pass rate", "range"),
+        Column("breaks"),
+    )
+    notes = [
+        "with others: share of the others' answers to the same items that are equal",
+        "reliability: one-coin Dawid-Skene, as if every item had one right choice; a flag, not a verdict: "
+        "people may rightly disagree",
+        "pass rate: 95% interval of Beta(1 + passed, 1 + failed)",
+    ]
+    if "trial" not in judgments.answers:
+        notes.append("streaks are in the order of the rows, as no column says in which order people answered")
+    return Section(titled("People", judgments), columns, rows, tuple(notes), shown=PEOPLE_SHOWN)
+
+
+def _aligned(values: np.ndarray, answers: reliability.Coded, names: np.ndarray) -> np.ndarray:
+    """Values of the coded people in the order of `names`, NaN for who gave no test answer."""
+    return pd.Series(values, index=answers.names).reindex(names).to_numpy()
+
+
+def _known(values: np.ndarray, at: int) -> float | None:
+    return None if np.isnan(values[at]) else float(values[at])

@@ -1,0 +1,267 @@
+"""What people said, from wherever it is kept: answers with people, counts, or fractions alone.
+
+an answers table       one row an answer, with people (bapps_builder.answers)
+a table of counts      id, k, n; or id and judge (2AFC) or same (JND), with the number of votes told
+a .json file           {item: [0, 1, ...]}: votes without people, 1 for p1 or same
+a dataset's folder     answers.parquet beside a set, else items.parquet with k and n, else its fractions
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.scoring.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, of_task, read_table
+from bapps_builder.answers import read_answers, votes
+from bapps_builder.dataset import read_label
+from bapps_builder.errors import DatasetError
+from bapps_builder.layout import LABEL_FOLDER, TASKS, SetFolder, Task, find_sets
+from bapps_builder.votes import votes_of_fractions
+
+
+@dataclass(frozen=True)
+class Judgments:
+    """What people said about the items of one task.
+
+    Attributes
+    ----------
+    task : "2afc" or "jnd"
+    items : DataFrame
+        One row an item: set, item, k (votes for p1 or same), n, identical (JND: shown to be the same), and
+        those of `FACTS` that are known.
+    answers : DataFrame or None
+        A checked table of answers, those to sentinels and unused ones included; None without people.
+    """
+
+    task: Task
+    items: pd.DataFrame
+    answers: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read what does not speak for itself.
+
+    Attributes
+    ----------
+    renamed, words : mappings
+        Of columns and choices; see `read_answers`.
+    votes : int or None
+        Votes behind each fraction, where only fractions exist.
+    task : "2afc", "jnd" or None
+        Of votes without choice words.
+    study : str or None
+        The one study to take of several.
+    identical : str
+        A pattern; JND items whose names match it are identical pairs.
+    p1_side : "left", "right" or ""
+        The side p1 was always on, where no column says.
+    facts : DataFrame or None
+        A row an item with any of `FACTS`; see `item_facts.read_facts`.
+    """
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    votes: int | None = None
+    task: Task | None = None
+    study: str | None = None
+    identical: str = ""
+    p1_side: str = ""
+    facts: pd.DataFrame | None = None
+
+
+def read_judgments(path: Path, reading: Reading | None = None) -> list[Judgments]:
+    """Read what people said, one `Judgments` a task.
+
+    Raises
+    ------
+    DatasetError
+        If nothing is there, several studies are mixed, or a value is none; the message says which.
+    """
+    reading = reading or Reading()
+    if path.is_dir():
+        found = _of_dataset(path, reading)
+    elif path.suffix == ".json":
+        found = [_of_json(path, reading)]
+    elif "choice" in {*_columns(path), *reading.renamed}:
+        found = _of_answers(read_answers(path, renamed=reading.renamed, words=reading.words), str(path), reading)
+    else:
+        found = [_of_counts(path, reading)]
+    return [_with_facts(judgments, reading) for judgments in found]
+
+
+def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
+    found = []
+    for task in TASKS:
+        if reading.task not in (None, task) or not (root / task).is_dir():
+            continue
+        folders, items, everywhere = find_sets(root, [task]), [], True
+        for folder in folders:
+            facts, said = facts_of_set(folder), answers_of_set(folder)
+            everywhere &= said is not None
+            if said is not None:
+                counts = votes(said[(said["role"] == "test") & said["use"]]).drop(columns="task")
+            elif facts is not None and {"k", "n"} <= set(facts):
+                counts = facts[["set", "item", "k", "n"]]
+            else:
+                counts = _of_labels(folder, reading)
+            if facts is not None:
+                counts = counts.merge(
+                    facts.drop(columns=["task", "k", "n"], errors="ignore"), on=["set", "item"], how="left"
+                )
+            items.append(counts)
+        table = pd.concat(items, ignore_index=True).assign(identical=False)
+        found.append(Judgments(task, table, answers_of_sets(folders) if everywhere else None))
+    if not found:
+        raise DatasetError(f"{root}: no sets in it; wanted folders like {root / '2afc' / 'val' / 'SET'}")
+    return found
+
+
+def _of_labels(folder: SetFolder, reading: Reading) -> pd.DataFrame:
+    files = sorted((folder.path / LABEL_FOLDER[folder.task]).glob("*.npy"))
+    if not files:
+        raise DatasetError(f"{folder.path}: no {LABEL_FOLDER[folder.task]}/*.npy in it")
+    fractions = np.array([read_label(file) for file in files])
+    k, n = _k_of_n(fractions, str(folder.path), reading)
+    return pd.DataFrame({"set": folder.label, "item": [file.stem for file in files], "k": k, "n": n})
+
+
+def _of_answers(table: pd.DataFrame, name: str, reading: Reading) -> list[Judgments]:
+    if "study" in table:
+        studies = table["study"].unique()
+        if reading.study is not None:
+            table = table[table["study"] == reading.study]
+            if not len(table):
+                raise DatasetError(f"{name}: no study {reading.study!r}; there: {', '.join(studies)}")
+        elif len(studies) > 1:
+            raise DatasetError(f"{name}: {len(studies)} studies mixed ({', '.join(studies)}); take one with --study")
+    if reading.p1_side and "side" not in table:
+        table = table.assign(side=np.where(table["task"] == "2afc", reading.p1_side, ""))
+    if "set" not in table:
+        table = table.assign(set="all")
+    found = []
+    for task in TASKS:
+        mine = table[table["task"] == task]
+        if not len(mine) or reading.task not in (None, task):
+            continue
+        if task == "jnd" and reading.identical:
+            mine = _with_identical(mine, reading.identical)
+        test = mine[(mine["role"] == "test") & mine["use"]]
+        if not len(test):
+            raise DatasetError(f"{name}: no answer to a test item of the task {task} counts")
+        items = votes(test).drop(columns="task")
+        found.append(Judgments(task, items.assign(identical=_identical(items["item"], reading)), mine))
+    if not found:
+        raise DatasetError(f"{name}: no answers of the task {reading.task}")
+    return found
+
+
+def _with_identical(table: pd.DataFrame, pattern: str) -> pd.DataFrame:
+    """Note "same" as the expected choice of identical pairs among the test items."""
+    expected = table["expected"] if "expected" in table else pd.Series("", table.index)
+    named = {item: fnmatchcase(item, pattern) for item in table["item"].unique()}
+    return table.assign(expected=expected.where(~table["item"].map(named), "same"))
+
+
+def _of_json(path: Path, reading: Reading) -> Judgments:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(content, dict) or not content:
+        raise DatasetError(f"{path}: wanted an object of lists of votes, {{item: [0, 1, ...]}}")
+    for item, given in content.items():
+        if not isinstance(given, list) or not given or any(vote not in (0, 1) for vote in given):
+            raise DatasetError(f"{path}: the votes of {item} must be a list of 0 and 1, got {str(given)[:60]}")
+    if reading.task is None:
+        raise DatasetError(f"{path}: votes of 0 and 1 do not say which task they are of; add --task 2afc or --task jnd")
+    table = pd.DataFrame(
+        {"set": path.stem, "item": list(content), "k": map(sum, content.values()), "n": map(len, content.values())}
+    )
+    return Judgments(reading.task, table.assign(identical=_identical(table["item"], reading)), None)
+
+
+def _of_counts(path: Path, reading: Reading) -> Judgments:
+    table = read_table(path).rename(columns={theirs: ours for ours, theirs in reading.renamed.items()})
+    labels = [label for label in LABEL_FOLDER.values() if label in table]
+    counted = {"k", "n"} <= set(table)
+    if "id" not in table or not (counted or len(labels) == 1):
+        raise DatasetError(
+            f"{path}: has the columns {', '.join(table.columns)}; wanted item, participant, choice (answers), or "
+            "id, k, n (counts), or id, judge (2AFC) or id, same (JND). --columns says which are which"
+        )
+    of_labels: list[Task] = [task for task in TASKS if LABEL_FOLDER[task] in labels]
+    task = reading.task or (of_labels[0] if of_labels else None)
+    if task is None:
+        raise DatasetError(f"{path}: k and n do not say which task they are of; add --task 2afc or --task jnd")
+    if counted:
+        k, n = (_whole(table[name], name, path) for name in ("k", "n"))
+        if (bad := (k < 0) | (k > n) | (n < 1)).any():
+            first = int(np.flatnonzero(bad)[0])
+            raise DatasetError(f"{path}: {bad.sum()} items have no k in 0..n, the first {table['id'].iloc[first]}")
+    else:
+        fractions = pd.to_numeric(table[labels[0]], errors="coerce").to_numpy(np.float64)
+        if (bad := ~((fractions >= 0) & (fractions <= 1))).any():
+            first = int(np.flatnonzero(bad)[0])
+            raise DatasetError(
+                f"{path}: {bad.sum()} values of {labels[0]} are no fraction in [0, 1], the first for item "
+                f"{table['id'].iloc[first]}: {table[labels[0]].iloc[first]!r}"
+            )
+        k, n = _k_of_n(fractions, str(path), reading)
+    name = table["set"] if "set" in table else path.name.split(".")[0]
+    items = pd.DataFrame({"item": table["id"].astype(str), "set": name, "k": k, "n": n})
+    if "metric" in table:  # a table of distances repeats its judgments for each metric
+        items = items.drop_duplicates()
+    if (twice := items.duplicated(["set", "item"])).any():
+        raise DatasetError(f"{path}: two rows for item {items['item'][twice].iloc[0]}")
+    facts = table[[fact for fact in FACTS if fact in table]].loc[items.index]
+    items = pd.concat([items, facts], axis=1).assign(identical=_identical(items["item"], reading))
+    return Judgments(task, items.reset_index(drop=True), None)
+
+
+def _k_of_n(fractions: np.ndarray, name: str, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+    if reading.votes is None:
+        raise DatasetError(f"{name}: has fractions only; say how many votes are behind each with --votes, such as 5")
+    try:
+        return votes_of_fractions(fractions, reading.votes), np.full(len(fractions), reading.votes)
+    except DatasetError as error:
+        raise DatasetError(f"{name}: {error}") from error
+
+
+def _identical(items: pd.Series, reading: Reading) -> np.ndarray:
+    if not reading.identical:
+        return np.zeros(len(items), bool)
+    found = np.array([fnmatchcase(item, reading.identical) for item in items])
+    if not found.any():
+        raise DatasetError(f"no item matches --identical {reading.identical}; items are like {items.iloc[0]}")
+    return found
+
+
+def _with_facts(judgments: Judgments, reading: Reading) -> Judgments:
+    if reading.facts is None:
+        return judgments
+    facts = of_task(reading.facts, judgments.task).drop(columns=["k", "n"], errors="ignore")
+    keys = [key for key in ("set", "item") if key in facts]
+    known = judgments.items.drop(columns=[fact for fact in FACTS if fact in judgments.items and fact in facts])
+    return replace(judgments, items=known.merge(facts, on=keys, how="left"))
+
+
+def _whole(values: pd.Series, name: str, path: Path) -> np.ndarray:
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    if (bad := ~(numbers == np.rint(numbers))).any():
+        first = int(np.flatnonzero(bad)[0])
+        raise DatasetError(
+            f"{path}: {bad.sum()} values of {name} are no whole number, the first in row {first + 1}: "
+            f"{values.iloc[first]!r}"
+        )
+    return numbers.astype(np.int64)
+
+
+def _columns(path: Path) -> list[str]:
+    return list(read_table(path, rows=0).columns)

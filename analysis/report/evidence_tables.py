@@ -1,0 +1,178 @@
+"""The evidence about scores as sections: intervals, comparisons, breakdowns, and what stands beside a score."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from analysis.report.tables import Cell, Column, Section
+from analysis.scoring import breakdown, jnd
+from analysis.scoring.breakdown import By
+from analysis.scoring.calibration import calibrate
+from analysis.scoring.judged_sets import JudgedSet
+from analysis.scoring.score_evidence import Key, Settings, rows_of, shared_metrics
+from analysis.statistics import betabinomial, compare
+from analysis.statistics.intervals import Estimate
+from bapps_builder.layout import TASKS, Task
+
+
+def interval_section(found: dict[Key, Estimate], settings: Settings) -> Section:
+    """Scores with their intervals."""
+    rows = tuple(
+        (key.task.upper(), _named(key), key.set, one.value, (one.low, one.high), one.method)
+        for key, one in found.items()
+        if key.measure != "ap-of-ties" or one.value != found[key._replace(measure="ap")].value
+    )
+    names = (Column("task"), Column("metric"), Column("set"), Column("score", "percent"))
+    notes = [f"{100 * settings.level:g}% intervals; {settings.draws} draws, seed {settings.seed}"]
+    methods = {one.method for one in found.values()}
+    if any("t over" in method and "two-way" not in method for method in methods):
+        notes.append("fewer than 40 photos in a set: a t interval on photos, as the bootstrap would cover too little")
+    if any("unknown" in method for method in methods):
+        notes.append("photos unknown: items are taken as independent, and the interval is too narrow if they are not")
+    if settings.drawn == "people":
+        if not any("two-way" in method for method in methods):
+            notes.append("no answers with people are known (2AFC): over items only; --answers FILE has them")
+        if any(key.task == "jnd" for key in found):
+            notes.append("average precision: over photos or items only, not over people")
+    return Section("Scores with intervals", (*names, Column("interval", "range"), Column("drawn")), rows, tuple(notes))
+
+
+def comparison_sections(
+    found: dict[tuple[Task, str], list[compare.Comparison]], values: dict[Key, Estimate], settings: Settings
+) -> list[Section]:
+    """The differences of every two metrics, and the letters that say who is tied."""
+    rows = tuple(
+        (task.upper(), column, f"{one.first} - {one.second}", *_difference(one))
+        for (task, column), pairs in found.items()
+        for one in pairs
+    )
+    head = (Column("task"), Column("set"), Column("metrics"), Column("difference", "points"))
+    tail = (Column("interval", "points range"), Column("p", "p"), Column("p Holm", "p"), Column("drawn"))
+    note = "p: two-sided, on the same items; Holm's correction is over all pairs of a set or mean"
+    sections = [Section("Metrics compared", (*head, *tail), rows, (note, f"seed {settings.seed}"))]
+    for task in TASKS:
+        mine = {column: pairs for (of, column), pairs in found.items() if of == task}
+        if mine:
+            sections.append(_letter_section(task, mine, values))
+    return sections
+
+
+def _named(key: Key) -> str:
+    return key.metric + (", ties averaged" if key.measure == "ap-of-ties" else "")
+
+
+def _difference(one: compare.Comparison) -> tuple[Cell, ...]:
+    found = one.difference
+    return (found.value, (found.low, found.high), found.p, one.p_holm, found.method)
+
+
+def _letter_section(task: Task, found: dict[str, list[compare.Comparison]], values: dict[Key, Estimate]) -> Section:
+    measure = "2afc" if task == "2afc" else "ap"
+    names = list(dict.fromkeys(key.metric for key in values if key.task == task))
+    cells: dict[str, dict[str, str]] = {}
+    for column, pairs in found.items():
+        here = {key.metric: one.value for key, one in values.items() if key[2:] == (measure, column)}
+        order = sorted(here, key=lambda name: -here[name])
+        tied = compare.letters(order, pairs)
+        cells[column] = {name: f"{100 * here[name]:.2f} {tied[name]}" for name in order}
+    rows = tuple((name, *(cells[column].get(name) for column in found)) for name in names)
+    note = "metrics that share a letter are not told apart at .05 after Holm's correction"
+    return Section(
+        f"Who is tied ({task.upper()})", (Column("metric"), *(Column(column) for column in found)), rows, (note,)
+    )
+
+
+def breakdown_section(judged: Sequence[JudgedSet], by: By) -> list[Section]:
+    """Scores of every metric in groups of items, all sets together; one section a task."""
+    sections = []
+    for task in TASKS:
+        mine = [one for one in judged if one.task == task]
+        if not mine:
+            continue
+        names = shared_metrics(mine)
+        items = pd.concat([one.items for one in mine], ignore_index=True)
+        distances = np.concatenate([one.distances[rows_of(one, names)] for one in mine], axis=2)
+        whole = JudgedSet(task, "all", names, distances, items, None)
+        rows = []
+        for name, mask in breakdown.groups(items, by).items():
+            group = whole.only(mask)
+            rows.append((name, int(mask.sum()), *_scores(group)))
+        head = (Column(by), Column("items", "count"))
+        notes = ["all sets together, each item once" if len(mine) > 1 else "each item once"]
+        if by in ("recipe", "family"):
+            notes = ["an item counts for each of its patches, so groups overlap"]
+        if by == "margin":
+            notes.append("margin: the share of the majority of people")
+        title = f"{'2AFC score' if task == '2afc' else 'JND average precision'} by {by}"
+        sections.append(
+            Section(title, (*head, *(Column(name, "percent") for name in names)), tuple(rows), tuple(notes))
+        )
+    return sections
+
+
+def _scores(one: JudgedSet) -> list[float]:
+    if one.task == "2afc":
+        return [float(value) for value in one.payoffs().mean(1)]
+    return [jnd.average_precision(distance[0], one.p) for distance in one.distances]
+
+
+def beside_sections(judged: Sequence[JudgedSet]) -> list[Section]:
+    """Beside each 2AFC score: its share of what can be reached, and how well the metric bets on votes."""
+    if not any(one.task == "2afc" for one in judged):
+        return []
+    rows = []
+    for one in judged:
+        if one.task != "2afc" or "n" not in one.items:
+            continue
+        k, n = one.items["k"].to_numpy(), one.items["n"].to_numpy()
+        ceiling = betabinomial.fit(k, n).ceiling if (n >= 2).any() else float("nan")
+        for name, (d0, d1), value in zip(one.metrics, one.distances, one.payoffs().mean(1), strict=True):
+            bets = calibrate(d0, d1, k, n)
+            reached = (float(value) - 0.5) / (ceiling - 0.5)
+            rows.append((name, one.label, float(value), ceiling, reached, bets.log_likelihood, bets.error))
+    names = ("score", "ceiling", "reachable")
+    head = (Column("metric"), Column("set"), *(Column(name, "percent") for name in names))
+    tail = (Column("log-likelihood", "number"), Column("calibration error", "percent"))
+    notes = (
+        "reachable: (score - 50) / (ceiling - 50), the ceiling from the beta-binomial fit",
+        "log-likelihood: nats a vote under P(p1) = logistic(beta (d0 - d1)), beta fitted; chance is -0.6931",
+        "calibration error: mean |bet - share of votes| over ten bins of the bet",
+    )
+    if not rows:
+        notes = ("the number of votes is not known; --votes says it, or k and n in items.parquet",)
+    return [Section("Beside the 2AFC score", (*head, *tail), tuple(rows), notes)]
+
+
+def correlation_section(scores: Mapping[Key, float]) -> Section | None:
+    """How far the two tasks rank metrics alike (the paper's Table 4), or None with fewer than three metrics."""
+    both = paired_tasks(scores)
+    if len(both) < 3:
+        return None
+    x, y = (np.array(values) for values in zip(*(pair[1:] for pair in both), strict=True))
+    linear = rank = float("nan")
+    if np.ptp(x) > 0 and np.ptp(y) > 0:
+        linear, rank = float(np.corrcoef(x, y)[0, 1]), float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    head = (Column("metrics", "count"), Column("Pearson", "number"), Column("Spearman", "number"))
+    note = "mean over the sets that both tasks have; the paper's Table 4 gives .928 over its metrics"
+    return Section(
+        "2AFC score against JND average precision, over metrics", head, ((len(both), linear, rank),), (note,)
+    )
+
+
+def paired_tasks(scores: Mapping[Key, float]) -> list[tuple[str, float, float]]:
+    """Name, 2AFC and JND score of each metric that has both, the means over the sets both tasks have."""
+    labels = {task: {key.set for key in scores if key.task == task} for task in TASKS}
+    shared = (labels["2afc"] & labels["jnd"]) - {"mean of all"}
+
+    def mean(name: str, measure: str) -> float | None:
+        values = [v for key, v in scores.items() if (key.metric, key.measure) == (name, measure) and key.set in shared]
+        return float(np.mean(values)) if values else None
+
+    found = []
+    for name in dict.fromkeys(key.metric for key in scores):
+        of_both = mean(name, "2afc"), mean(name, "ap")
+        if of_both[0] is not None and of_both[1] is not None:
+            found.append((name, of_both[0], of_both[1]))
+    return found

@@ -1,0 +1,184 @@
+"""A report as one page that opens offline: what metrics score, how sure that is, and what people say.
+
+`figures_of` makes the pictures of what is known (`material.Material`), and `page` the page. Jinja2 escapes every
+name. The same material gives the same bytes.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from analysis.report import figures
+from analysis.report.evidence_tables import correlation_section, paired_tasks
+from analysis.report.material import Material, Shown, columns_of
+from analysis.report.summary import summary
+from analysis.report.tables import Column, Section, formatted, is_number
+from analysis.scoring.score_evidence import Key, columns
+from bapps_builder.layout import TASKS, Task
+
+TITLE = {"2afc": "2AFC: % of people who agree with the metric's choice", "jnd": 'JND: average precision (%) of "same"'}
+_WIDE = 6  # inches from which a figure on a phone is scrolled, since shrunk it could not be read
+_ROLES = {"ref": "reference"}
+# Rows of people to the names of the lines in the bars.
+LINES = {
+    "human p²+(1-p)²": "people, the paper's form",
+    "human, two people": "two people, unbiased",
+    "human, best metric": "best possible metric (fitted)",
+}
+
+
+def figures_of(material: Material) -> dict[str, Figure]:
+    """Every figure of the report, by the stem of its file."""
+    found = {}
+    for task in TASKS:
+        if panels := _panels(material, task):
+            axis = "2AFC score (%), from chance" if task == "2afc" else "average precision (%)"
+            found[f"scores-{task}"] = figures.bars(panels, chance=0.5 if task == "2afc" else None, axis=axis)
+    if correlation := correlation_section(material.values):
+        linear = correlation.rows[0][1]
+        found["2afc-and-jnd"] = figures.tasks(paired_tasks(material.values), correlation=float(str(linear)))
+    for number, (name, layers) in enumerate(material.heads.items()):
+        found[f"weights-{number}"] = figures.weights(layers, title=name)
+    return found
+
+
+def page(material: Material, drawn: Mapping[str, Figure]) -> str:
+    """The report as HTML: nothing in it is loaded from anywhere."""
+    environment = Environment(
+        loader=PackageLoader("analysis"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    captions = _captions(material)
+    pictures = {name: _picture(figure, captions[name]) for name, figure in drawn.items()}
+    return environment.get_template("report.html").render(
+        title=material.title,
+        lead=material.lead,
+        summary=summary(material),
+        simulated=material.simulated,
+        results=[_result(material, task, pictures) for task in TASKS if columns_of(material, task)],
+        tasks=pictures.get("2afc-and-jnd"),
+        weights=[picture for name, picture in pictures.items() if name.startswith("weights-")],
+        compared=material.compared,
+        beside=material.beside,
+        groups=material.groups,
+        people=material.people,
+        contradictions=[
+            {"title": title, "items": [_shown(item) for item in items]}
+            for title, items in material.contradictions.items()
+        ],
+        command=material.command,
+        files=material.files,
+        versions=material.versions,
+        formatted=formatted,
+        is_number=is_number,
+    )
+
+
+def _panels(material: Material, task: Task) -> list[figures.Panel]:
+    measure = "2afc" if task == "2afc" else "ap"
+    nan = float("nan")
+    panels = []
+    for of, column, sets in columns(material.judged):
+        if of != task:
+            continue
+        bars = []
+        for metric in sets[0].metrics:
+            key = Key(task, metric, measure, column)
+            if key in material.values:
+                found = material.intervals.get(key)
+                ends = (found.low, found.high) if found else (nan, nan)
+                bars.append(figures.Bar(metric, material.values[key], *ends))
+        lines = {
+            line: material.values[key]
+            for row, line in LINES.items()
+            if (key := Key(task, row, measure, column)) in material.values
+        }
+        panels.append(figures.Panel(_heading(column), bars, lines))
+    return panels
+
+
+def _result(material: Material, task: Task, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    measure = "2afc" if task == "2afc" else "ap"
+    names = list(dict.fromkeys(s.metric for s in material.scores if s.task == task and s.measure == measure))
+    heads = columns_of(material, task)
+    rows, first = [], True
+    for name in names:
+        people = name.startswith("human")
+        cells = [_cell(material, Key(task, name, measure, column), names) for column in heads]
+        rows.append({"name": name, "people": people, "first": people and first, "cells": cells})
+        first = first and not people
+    items = {s.set: s.items for s in material.scores if s.task == task}
+    notes = [
+        f"Items: {', '.join(f'{_heading(column)} {items[column]:,}' for column in heads)}. Best of a column in bold."
+    ]
+    methods = {one.method for key, one in material.intervals.items() if key.task == task}
+    notes += [f"Intervals: {'; '.join(sorted(methods))}."] if methods else []
+    figure = pictures.get(f"scores-{task}")
+    shown = [_heading(column) for column in heads]
+    return {"title": TITLE[task], "columns": shown, "rows": rows, "notes": notes, "figure": figure}
+
+
+def _heading(column: str) -> str:
+    """A set's name without the split, if that is the one everybody reports."""
+    return column.removeprefix("val/")
+
+
+def _cell(material: Material, key: Key, names: Sequence[str]) -> dict[str, Any]:
+    value = material.values.get(key)
+    if value is None or math.isnan(value):
+        return {"text": "" if value is None else "undefined", "range": "", "best": False}
+    others = [material.values.get(key._replace(metric=name), -1.0) for name in names if not name.startswith("human")]
+    best = not key.metric.startswith("human") and value >= max(others)
+    found = material.intervals.get(key)
+    ends = "" if found is None or math.isnan(found.low) else f"{100 * found.low:.1f} – {100 * found.high:.1f}"
+    return {"text": formatted(value, "percent"), "range": ends, "best": best}
+
+
+def _captions(material: Material) -> dict[str, str]:
+    captions = {
+        "scores-2afc": "Bars begin at chance; the black ends are intervals, the lines people.",
+        "scores-jnd": "Average precision with which a metric's ranking finds the pairs people called the same.",
+        "2afc-and-jnd": "Each point is a metric, scored on the sets that both tasks have.",
+    }
+    for number, name in enumerate(material.heads):
+        captions[f"weights-{number}"] = f"{name}: the weight of each channel, from the heaviest to the lightest."
+    return captions
+
+
+def _picture(figure: Figure, caption: str) -> dict[str, Any]:
+    return {
+        "wide": figure.get_figwidth() > _WIDE,
+        "svg": base64.b64encode(figures.written(figure, "svg")).decode(),
+        "alt": caption,
+        "caption": caption,
+    }
+
+
+def _shown(item: Shown) -> dict[str, Any]:
+    """An item for the page: each picture with those who took it for the closer one, people last."""
+    takers = list(zip(item.said, item.choices, strict=True)) if item.choices else []
+    patches = [
+        {
+            "name": _ROLES.get(role, role),
+            "png": base64.b64encode(data).decode(),
+            "takers": [
+                {"who": who, "what": what.removesuffix(f" {choice}")}
+                for (who, what), choice in takers
+                if choice == role
+            ],
+        }
+        for role, data in item.patches
+    ]
+    return {"id": item.item, "where": item.where, "patches": patches, "said": item.said, "marked": bool(takers)}
+
+
+def table_of(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Section:
+    """A section of names and texts."""
+    return Section(title, (Column(head[0]), Column(head[1])), tuple(rows.items()))

@@ -1,0 +1,1 @@
+"""Numbers about metrics: how well each agrees with people."""

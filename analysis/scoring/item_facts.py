@@ -1,0 +1,92 @@
+"""What is known of items besides their votes: photos, recipes, and the answers a dataset holds to them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pandas.api.types import is_numeric_dtype
+
+from analysis.statistics.intervals import Sample
+from bapps_builder.answers import read_answers
+from bapps_builder.errors import DatasetError
+from bapps_builder.layout import ANSWERS, ITEMS, OTHER_ANSWERS, SetFolder, Task
+
+# What may be known about an item: its photo, and how each patch was made.
+FACTS = ("photo", *(f"{side}_{fact}" for side in ("p0", "p1") for fact in ("recipe", "family", "severity")))
+
+
+def read_facts(path: Path) -> pd.DataFrame:
+    """Read a table about items: id, optionally task, set and split, and any of `FACTS`; no other columns are kept."""
+    table = read_table(path)
+    if "id" not in table:
+        raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; wanted id and {', '.join(FACTS)}")
+    if {"set", "split"} <= set(table):
+        table["set"] = table["split"].str.cat(table["set"], sep="/")
+    kept = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]
+    table = table[kept].rename(columns={"id": "item"}).astype({"item": str})
+    keys = [key for key in ("task", "set", "item") if key in table]
+    if (twice := table.duplicated(keys)).any():
+        raise DatasetError(f"{path}: two rows for item {table['item'][twice].iloc[0]}")
+    return table
+
+
+def of_task(facts: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """The rows about one task, if the table tells: both may have a set of one name, with items of the same ids."""
+    return facts[facts["task"] == task].drop(columns="task") if "task" in facts else facts
+
+
+def facts_of_set(folder: SetFolder) -> pd.DataFrame | None:
+    """What the dataset says about the items of one of its sets, or None."""
+    path = folder.path / ITEMS
+    return read_facts(path).assign(task=folder.task, set=folder.label) if path.is_file() else None
+
+
+def answers_of_set(folder: SetFolder) -> pd.DataFrame | None:
+    """The answers the dataset holds beside one of its sets, or None."""
+    path = folder.path / ANSWERS
+    return read_answers(path).assign(set=folder.label) if path.is_file() else None
+
+
+def answers_of_sets(folders: Sequence[SetFolder]) -> pd.DataFrame | None:
+    """The answers a dataset holds to some of its sets, and those of the same people to sentinels; None without any.
+
+    Sentinels are part of no set, but say how well people looked: rules of exclusion and d' need them.
+    """
+    beside = [found for folder in folders if (found := answers_of_set(folder)) is not None]
+    if not beside:
+        return None
+    answers = pd.concat(beside, ignore_index=True)
+    others = folders[0].root / OTHER_ANSWERS
+    if not others.is_file():
+        return answers
+    found = read_answers(others)
+    keys = [key for key in ("study", "task", "participant") if key in found and key in answers]
+    theirs = pd.MultiIndex.from_frame(found[keys]).isin(pd.MultiIndex.from_frame(answers[keys]))
+    sentinels = found[theirs & (found["role"] == "sentinel")]
+    both = pd.concat([answers, sentinels], ignore_index=True)
+    texts = [name for name in both if both[name].isna().any() and not is_numeric_dtype(both[name])]
+    return both.fillna(dict.fromkeys(texts, ""))
+
+
+def sample_of(items: pd.DataFrame) -> Sample:
+    """Items of one or several sets as a sample, clustered by photo if every photo is known."""
+    sets = pd.factorize(items["set"])[0]
+    if "photo" in items and items["photo"].notna().all() and (items["photo"] != "").all():
+        return Sample(sets, pd.factorize(items["photo"])[0], "photos")
+    return Sample(sets, np.arange(len(items)), "items, photos unknown")
+
+
+def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
+    """Read a table, CSV cells as text; its first `rows` alone, or all."""
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, nrows=rows)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError, pa.ArrowException) as error:
+        raise DatasetError(f"{path}: not a readable table: {error}") from error
+    table.columns = table.columns.str.strip()
+    return table

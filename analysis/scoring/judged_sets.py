@@ -1,0 +1,165 @@
+"""Sets as they are judged: the distances of all metrics joined with what is known about items and people."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.scoring.distances import SetDistances
+from analysis.scoring.item_facts import of_task
+from bapps_builder.answers import counted
+from bapps_builder.errors import DatasetError
+from bapps_builder.layout import Task
+from bapps_builder.votes import twoafc_payoff, votes_of_fractions
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class JudgedSet:
+    """What M metrics and people said about the N items of one set.
+
+    Attributes
+    ----------
+    task : "2afc" or "jnd"
+    label : str
+        "split/name".
+    metrics : tuple of M names
+    distances : array of shape (M, K, N)
+        K = 2 for 2AFC (p0, p1), 1 for JND.
+    items : DataFrame of N rows
+        set, item, p (the fraction for p1 or same), k and n if the number of votes is known, and any of
+        `judgments.FACTS`.
+    answers : DataFrame or None
+        Answers that count, to these items, with the column `row` (of `items`).
+    """
+
+    task: Task
+    label: str
+    metrics: tuple[str, ...]
+    distances: Floats
+    items: pd.DataFrame
+    answers: pd.DataFrame | None
+
+    @property
+    def p(self) -> Floats:
+        """What people said, shape (N,)."""
+        return self.items["p"].to_numpy()
+
+    def payoffs(self) -> Floats:
+        """What each item pays each metric (2AFC), shape (M, N)."""
+        return np.stack([twoafc_payoff(d0, d1, self.p) for d0, d1 in self.distances])
+
+    def payoffs_of_answers(self) -> Floats:
+        """What each answer pays each metric (2AFC), shape (M, A): 1 if the choice is the metric's, 0.5 on a tie."""
+        assert self.answers is not None
+        rows = self.answers["row"].to_numpy()
+        for_p1 = (self.answers["choice"] == "p1").to_numpy(np.float64)
+        return np.stack([twoafc_payoff(d0[rows], d1[rows], for_p1) for d0, d1 in self.distances])
+
+    def only(self, rows: NDArray[np.bool_]) -> "JudgedSet":
+        """Some of the items, without answers."""
+        items = self.items[rows].reset_index(drop=True)
+        return JudgedSet(self.task, self.label, self.metrics, self.distances[:, :, rows], items, None)
+
+
+def counts_of(sets: Iterable[JudgedSet]) -> dict[str, pd.DataFrame]:
+    """The items of the 2AFC sets whose number of votes is known, by label, with k and n."""
+    return {one.label: one.items for one in sets if one.task == "2afc" and "n" in one.items}
+
+
+def judged_sets(
+    results: Sequence[SetDistances],
+    *,
+    facts: Iterable[pd.DataFrame] = (),
+    answers: pd.DataFrame | None = None,
+    votes: int | None = None,
+) -> list[JudgedSet]:
+    """Join results about one set, whatever the order of their items, and add what is known.
+
+    Parameters
+    ----------
+    results : sequence of SetDistances
+        Checked with `check_same_items`.
+    facts : tables with item, and task and set where there are several
+        Earlier ones win.
+    answers : DataFrame or None
+        A checked table of answers.
+    votes : int or None
+        Votes behind each fraction, where the facts do not say n.
+
+    Raises
+    ------
+    DatasetError
+        If fractions are none of so many votes, or answers do not add up to the fractions.
+    """
+    groups: dict[tuple[Task, str], list[SetDistances]] = {}
+    for result in results:
+        groups.setdefault((result.task, result.label), []).append(result)
+    tables = list(facts)
+    return [_joined(group, tables, answers, votes) for group in groups.values()]
+
+
+def _joined(
+    group: list[SetDistances], facts: list[pd.DataFrame], answers: pd.DataFrame | None, votes: int | None
+) -> JudgedSet:
+    first = group[0]
+    row = {item: k for k, item in enumerate(first.ids)}
+    distances = []
+    for result in group:
+        order = np.argsort([row[item] for item in result.ids])
+        distances.append(result.distances[:, :, order])
+    items = pd.DataFrame({"set": first.label, "item": list(first.ids), "p": first.labels})
+    for table in facts:
+        items = _with_columns(items, of_task(table, first.task))
+    items = _with_votes(items, votes, first.label)
+    return JudgedSet(
+        task=first.task,
+        label=first.label,
+        metrics=tuple(name for result in group for name in result.metrics),
+        distances=np.concatenate(distances),
+        items=items,
+        answers=_answers_to(items, answers, first) if answers is not None else None,
+    )
+
+
+def _with_columns(items: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns of a table that the items do not have yet."""
+    keys = [key for key in ("set", "item") if key in table]
+    new = table[[*keys, *(name for name in table if name not in items)]]
+    if "set" in new and not (new["set"] == items["set"].iloc[0]).any():
+        return items
+    return items.merge(new, on=keys, how="left")
+
+
+def _with_votes(items: pd.DataFrame, votes: int | None, label: str) -> pd.DataFrame:
+    if "n" not in items and votes is not None:
+        try:
+            return items.assign(k=votes_of_fractions(items["p"], votes), n=votes)
+        except DatasetError as error:
+            raise DatasetError(f"set {label}: {error}") from error
+    if "n" in items and items["n"].notna().all():
+        n = items["n"].astype(int)
+        return items.assign(k=np.rint(items["p"] * n).astype(int), n=n)
+    return items.drop(columns=["k", "n"], errors="ignore")
+
+
+def _answers_to(items: pd.DataFrame, answers: pd.DataFrame, result: SetDistances) -> pd.DataFrame | None:
+    mine = counted(answers[answers["task"] == result.task])
+    if "set" in mine:
+        mine = mine[mine["set"] == result.label]
+    row = mine["item"].map({item: k for k, item in enumerate(items["item"])})
+    if not len(mine) or row.isna().all():
+        return None
+    mine = mine[row.notna()].assign(row=row[row.notna()].astype(int))
+    n = np.bincount(mine["row"], minlength=len(items))
+    k = np.bincount(mine["row"], weights=mine["choice"].isin(["p1", "same"]), minlength=len(items))
+    wrong = (n == 0) | (np.abs(k / np.maximum(n, 1) - items["p"]) > 1e-4)
+    if wrong.any():
+        item = items["item"][wrong].iloc[0]
+        raise DatasetError(
+            f"set {result.label}: the answers do not add up to the fractions of {wrong.sum()} items, the first {item}"
+        )
+    return mine

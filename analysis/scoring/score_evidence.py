@@ -1,0 +1,153 @@
+"""How sure a score is, and whether two metrics really differ: intervals and comparisons.
+
+Everything here is about sets that are joined with what is known of items and people (`judged`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.scoring import jnd, twoafc
+from analysis.scoring.item_facts import sample_of
+from analysis.scoring.judged_sets import JudgedSet
+from analysis.scoring.scores import set_order
+from analysis.statistics import compare
+from analysis.statistics.intervals import (
+    Estimate,
+    Resampling,
+    Sample,
+    means_over_items,
+    means_over_items_and_people,
+    of_statistic,
+)
+from bapps_builder.layout import TASKS, Task
+
+Floats = NDArray[np.float64]
+Drawn = Literal["items", "people"]
+
+# Each takes a sort and sums over all pairs; percentiles need no more.
+DRAWS_OF_PRECISION = 2000
+
+
+class Key(NamedTuple):
+    """Which number: as the fields of `Score`."""
+
+    task: Task
+    metric: str
+    measure: str
+    set: str
+
+
+@dataclass(frozen=True)
+class Settings(Resampling):
+    """How to compute intervals, over items (photos) alone, or over items and people."""
+
+    drawn: Drawn = "items"
+
+
+def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Estimate]:
+    """Give every score its interval: of each set, and of the paper's means over sets."""
+    found: dict[Key, Estimate] = {}
+    for task, column, sets in columns(judged):
+        names = shared_metrics(sets)
+        for measure in ("2afc",) if task == "2afc" else ("ap", "ap-of-ties"):
+            estimates = _estimates(sets, names, measure, settings, lambda rows: rows)
+            found |= {
+                Key(task, name, measure, column): _within(one) for name, one in zip(names, estimates, strict=True)
+            }
+    return found
+
+
+def _within(one: Estimate) -> Estimate:
+    """A score's interval cut to [0, 1], beyond which a t interval of few photos may reach.
+
+    Items that all pay the same show no spread, which is not the same as certainty: then there is none.
+    """
+    if one.low == one.high:
+        nan = float("nan")
+        return replace(one, low=nan, high=nan, method=f"no interval where all items pay the same: {one.method}")
+    return replace(one, low=float(np.clip(one.low, 0, 1)), high=float(np.clip(one.high, 0, 1)))
+
+
+def comparisons(judged: Sequence[JudgedSet], settings: Settings) -> dict[tuple[Task, str], list[compare.Comparison]]:
+    """Compare every two metrics, on each set and each mean; Holm's correction is over the pairs of one of them."""
+    found = {}
+    for task, column, sets in columns(judged):
+        names = shared_metrics(sets)
+        if len(names) > 1:
+            measure = "2afc" if task == "2afc" else "ap"
+            estimates = _estimates(sets, names, measure, settings, compare.differences)
+            found[task, column] = compare.compared(names, estimates)
+    return found
+
+
+def columns(judged: Sequence[JudgedSet]) -> list[tuple[Task, str, list[JudgedSet]]]:
+    """The columns of the result tables: each set, then each mean with its sets."""
+    found: list[tuple[Task, str, list[JudgedSet]]] = []
+    for task in TASKS:
+        mine = {one.label: one for one in judged if one.task == task}
+        labels = sorted(mine, key=set_order)
+        found.extend((task, label, [mine[label]]) for label in labels)
+        for name, members in twoafc.groups_of_sets(labels).items():
+            if task == "2afc" or name == "mean of all":
+                found.append((task, name, [mine[label] for label in members]))
+    return found
+
+
+def shared_metrics(sets: Sequence[JudgedSet]) -> tuple[str, ...]:
+    """Give the metrics that every one of these sets has."""
+    return tuple(name for name in sets[0].metrics if all(name in one.metrics for one in sets))
+
+
+def _estimates(
+    sets: Sequence[JudgedSet],
+    names: Sequence[str],
+    measure: str,
+    settings: Settings,
+    transform: Callable[[Floats], Floats],
+) -> list[Estimate]:
+    """Estimates of the rows that `transform` makes of the rows of metrics."""
+    if not names:
+        return []
+    sample = sample_of(pd.concat([one.items for one in sets], ignore_index=True))
+    if measure != "2afc":
+        fewer = replace(settings, draws=min(settings.draws, DRAWS_OF_PRECISION))
+        return of_statistic(lambda weights: transform(_precisions(sets, names, measure, weights)).T, sample, fewer)
+    if settings.drawn == "people" and all(one.answers is not None for one in sets):
+        rows = np.concatenate([one.payoffs_of_answers()[rows_of(one, names)] for one in sets], axis=1)
+        return means_over_items_and_people(transform(rows), *_answer_codes(sets, sample), level=settings.level)
+    rows = np.concatenate([one.payoffs()[rows_of(one, names)] for one in sets], axis=1)
+    return means_over_items(transform(rows), sample, settings)
+
+
+def rows_of(one: JudgedSet, names: Sequence[str]) -> list[int]:
+    """Give the rows of some metrics in the distances of a set."""
+    return [one.metrics.index(name) for name in names]
+
+
+def _precisions(sets: Sequence[JudgedSet], names: Sequence[str], measure: str, weights: Floats) -> Floats:
+    """Average precision of each metric in each resample, the mean over sets, shape (M, B)."""
+    ends = np.cumsum([len(one.items) for one in sets])
+    of_sets = [
+        [
+            jnd.resampled_average_precision(
+                one.distances[row, 0], one.p, weights[:, end - len(one.items) : end], ties_averaged=measure != "ap"
+            )
+            for row in rows_of(one, names)
+        ]
+        for one, end in zip(sets, ends, strict=True)
+    ]
+    return np.mean(of_sets, axis=0)
+
+
+def _answer_codes(sets: Sequence[JudgedSet], sample: Sample) -> tuple[Sample, NDArray[np.intp], NDArray[np.intp]]:
+    """Set and photo, item, and person of each answer of several sets."""
+    starts = np.cumsum([0, *(len(one.items) for one in sets)])
+    answers = [one.answers for one in sets if one.answers is not None]
+    items = np.concatenate([table["row"].to_numpy() + start for table, start in zip(answers, starts, strict=False)])
+    people = pd.factorize(pd.concat([table["participant"] for table in answers]))[0]
+    return Sample(sample.sets[items], sample.clusters[items], sample.unit), items, people

@@ -1,0 +1,1 @@
+"""Intervals, comparisons and models of votes, on arrays alone."""

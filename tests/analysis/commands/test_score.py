@@ -1,0 +1,452 @@
+"""`bapps-score`, in-process, on small sets made here."""
+
+import csv
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from refusals import assert_one_line
+
+from analysis.commands.score import score
+from bapps_builder.errors import WeightsError
+from bapps_builder.images import encode_png
+from metrics.weights.store import WeightStore
+
+pytestmark = pytest.mark.usefixtures("empty_place")
+
+Pixels = NDArray[np.uint8]
+
+
+def noise(*seed: int, side: int = 64) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def l2(a: Pixels, b: Pixels) -> float:
+    return float(np.mean((a / 127.5 - b / 127.5) ** 2))
+
+
+def write_set(root: Path, task: str, label: str, labels: list[float], *, seed: int, side: int = 64) -> None:
+    """Items of noise around a reference; item k of role r is noise(seed, k, r)."""
+    folder = root / task / label
+    roles = ("ref", "p0", "p1") if task == "2afc" else ("p0", "p1")
+    last = "judge" if task == "2afc" else "same"
+    for role in (*roles, last):
+        (folder / role).mkdir(parents=True)
+    for k, value in enumerate(labels):
+        for r, role in enumerate(roles):
+            (folder / role / f"{k:06d}.png").write_bytes(encode_png(noise(seed, k, r, side=side)))
+        np.save(folder / last / f"{k:06d}.npy", np.array([value], np.float32))
+
+
+JUDGE = {"val/cnn": [0.0, 0.2, 1.0, 0.6], "val/traditional": [1.0, 0.4, 0.8]}
+SAME = [1.0, 0.0, 2 / 3, 1 / 3]
+SEEDS = {"val/cnn": 1, "val/traditional": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    for label, judge in JUDGE.items():
+        write_set(root, "2afc", label, judge, seed=SEEDS[label])
+    write_set(root, "jnd", "val/cnn", SAME, seed=3)
+    return root
+
+
+def twoafc_by_hand(label: str) -> float:
+    """A loop over the items: who picks the nearer patch is paid by the people who did too."""
+    pays = []
+    for k, p in enumerate(JUDGE[label]):
+        ref, p0, p1 = (noise(SEEDS[label], k, r) for r in range(3))
+        pays.append(p if l2(ref, p1) < l2(ref, p0) else 1 - p)
+    return sum(pays) / len(pays)
+
+
+def ap_by_hand() -> float:
+    """Area under the largest precision at each recall or beyond, by plain loops."""
+    order = sorted(range(4), key=lambda k: l2(noise(3, k, 0), noise(3, k, 1)))
+    precision, found = [], 0.0
+    for rank, k in enumerate(order, start=1):
+        found += SAME[k]
+        precision.append(found / rank)
+    return sum(SAME[k] / found * max(precision[i:]) for i, k in enumerate(order))
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(score, [str(argument) for argument in arguments])
+
+
+def scores_of(*arguments: object) -> dict[tuple[str, str, str, str], float]:
+    """The scores by (task, metric, measure, set), from --json; the command must be silent otherwise."""
+    result = run(*arguments, "--json")
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    rows = json.loads(result.stdout)["scores"]
+    found = {(row["task"], row["metric"], row["measure"], row["set"]): row["value"] for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+# --- scores ------------------------------------------------------------------------------------------
+
+
+def test_scores_of_both_tasks(data: Path) -> None:
+    found = scores_of("--metric", "l2", "--data", data)
+    wanted = {label: twoafc_by_hand(label) for label in JUDGE}
+    for label, value in wanted.items():
+        assert found["2afc", "l2", "2afc", label] == pytest.approx(value, abs=1e-7)
+        people = np.array(JUDGE[label])
+        human = found["2afc", "human p²+(1-p)²", "2afc", label]
+        assert human == pytest.approx(np.mean(people**2 + (1 - people) ** 2), abs=1e-7)
+        assert found["2afc", "human max(p,1-p)", "2afc", label] == pytest.approx(
+            np.mean(np.maximum(people, 1 - people))
+        )
+    mean = sum(wanted.values()) / 2
+    assert found["2afc", "l2", "2afc", "mean of all"] == pytest.approx(mean, abs=1e-7)
+    assert found["2afc", "l2", "2afc", "mean of distortions"] == pytest.approx(mean, abs=1e-7)
+    assert found["jnd", "l2", "ap", "val/cnn"] == pytest.approx(ap_by_hand(), abs=1e-7)
+    assert found["jnd", "l2", "ap-of-ties", "val/cnn"] == pytest.approx(ap_by_hand(), abs=1e-7)
+
+
+def test_text_csv_and_json_agree(data: Path) -> None:
+    arguments = ("--metric", "l2", "--metric", "l1", "--data", data)
+    found = scores_of(*arguments)
+    as_csv = run(*arguments, "--csv")
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    assert (as_csv.exit_code, as_csv.stderr) == (0, "")
+    assert {(r["task"], r["metric"], r["measure"], r["set"]): float(r["value"]) for r in rows} == found
+    text = run(*arguments).stdout
+    (line,) = [line.split() for line in text.partition("JND")[0].splitlines() if line.split()[:1] == ["l2"]]
+    wanted = [found["2afc", "l2", "2afc", name] for name in ("val/traditional", "val/cnn", "mean of all")]
+    assert line[1:3] == [f"{100 * value:.2f}" for value in wanted[:2]]
+    assert line[-1] == f"{100 * wanted[2]:.2f}"
+    assert "l2: mean squared difference, RGB in [-1, 1]" in text
+    assert f"data: {data}; load mode: official" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sets"),
+    [
+        (["--task", "jnd"], {"jnd val/cnn"}),
+        (["--task", "2afc"], {"2afc val/cnn", "2afc val/traditional"}),
+        (["--task", "2afc", "--set", "val/traditional"], {"2afc val/traditional"}),
+        (["--set", "val/cnn"], {"2afc val/cnn", "jnd val/cnn"}),
+        ([], {"2afc val/cnn", "2afc val/traditional", "jnd val/cnn"}),
+    ],
+)
+def test_the_task_and_the_sets_asked_for(data: Path, arguments: list[str], sets: set[str]) -> None:
+    found = scores_of("--metric", "l2", "--data", data, *arguments)
+    assert {f"{task} {label}" for task, _, _, label in found if not label.startswith("mean")} == sets
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_batch_size_changes_no_score(data: Path, size: int) -> None:
+    arguments = ("--metric", "l2", "--metric", "alex@random", "--data", data)
+    found, other = scores_of(*arguments), scores_of(*arguments, "--batch-size", size)
+    assert found == pytest.approx(other, abs=1e-9)
+
+
+def test_the_data_come_from_the_option_the_variable_or_the_current_folder(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = scores_of("--metric", "l2", "--data", data)
+    (tmp_path / "dataset").symlink_to(data)
+    assert scores_of("--metric", "l2") == wanted
+    (tmp_path / "dataset").unlink()
+    monkeypatch.setenv("BAPPS_DATA", str(data))
+    assert scores_of("--metric", "l2") == wanted
+    monkeypatch.setenv("BAPPS_DATA", str(tmp_path / "absent"))
+    assert scores_of("--metric", "l2", "--data", data) == wanted
+
+
+def test_the_load_modes_see_other_pixels(tmp_path: Path) -> None:
+    shown = [int((63 * x) / 255 + 0.5) for x in range(256)]
+    folder = tmp_path / "data" / "jnd" / "val" / "x"
+    for role in ("p0", "p1", "same"):
+        (folder / role).mkdir(parents=True)
+    for r, role in enumerate(("p0", "p1")):
+        (folder / role / "0.png").write_bytes(encode_png(noise(9, r)[np.ix_(shown, shown)]))
+    np.save(folder / "same" / "0.npy", np.float32(1))
+    saved = {}
+    for mode in ("official", "exact", "native"):
+        result = run("--metric", "l2", "--data", "data", "--load", mode, "--save-distances", f"{mode}.csv")
+        assert result.exit_code == 0
+        assert f"load mode: {mode}" in result.stdout
+        saved[mode] = pd.read_csv(tmp_path / f"{mode}.csv")["distance"][0]
+    assert saved["exact"] == pytest.approx(l2(noise(9, 0), noise(9, 1)), rel=1e-12)
+    assert len(set(saved.values())) == 3
+    # Averaging neighbours shrinks noise.
+    assert saved["official"] < 0.8 * saved["exact"]
+
+
+def test_undefined_scores_are_said(tmp_path: Path) -> None:
+    write_set(tmp_path / "data", "jnd", "val/none", [0.0, 0.0], seed=5)
+    assert scores_of("--metric", "l2", "--data", "data")["jnd", "l2", "ap", "val/none"] is None
+    assert "undefined" in run("--metric", "l2", "--data", "data").stdout
+
+
+def test_published_scores_of_lpips_on_real_items(shared_data: Path, tmp_path: Path) -> None:
+    try:
+        WeightStore().load("lpips-alex-0.1")
+        WeightStore().load("alexnet")
+    except WeightsError as error:
+        pytest.skip(f"weights cannot be had: {error}")
+    root = shared_data / "bapps-mini"
+    result = run("--metric", "lpips-alex", "--data", root, "--save-distances", "saved.csv")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "[alexnet 195266a4, lpips-alex-0.1 58efa761]" in result.stdout
+    wanted = pd.read_csv(root / "expected.csv", dtype={"id": str})
+    found = pd.read_csv(tmp_path / "saved.csv", dtype={"id": str})
+    both = wanted.assign(set="val/" + wanted["set"]).merge(found, on=["set", "id"], validate="one_to_one")
+    assert len(both) == len(found) == len(wanted) == 48
+    np.testing.assert_allclose(both["d0"], both["official_alex_d0"], atol=6e-4)
+    np.testing.assert_allclose(both["d1"], both["official_alex_d1"], atol=6e-4)
+
+
+# --- distances in files ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
+def test_saved_distances_give_the_same_scores(data: Path, tmp_path: Path, suffix: str) -> None:
+    wanted = scores_of("--metric", "l2", "--metric", "psnr", "--data", data, "--save-distances", f"d{suffix}")
+    assert scores_of("--distances", f"d{suffix}") == wanted
+    assert [path.name for path in tmp_path.iterdir()] == [f"d{suffix}"]
+    only_jnd = scores_of("--distances", f"d{suffix}", "--task", "jnd")
+    assert only_jnd == {key: value for key, value in wanted.items() if key[0] == "jnd"}
+
+
+def test_the_saved_distances_are_those_of_the_items(data: Path, tmp_path: Path) -> None:
+    assert run("--metric", "l2", "--data", data, "--task", "2afc", "--save-distances", "d.csv").exit_code == 0
+    table = pd.read_csv(tmp_path / "d.csv", dtype={"id": str})
+    assert sorted(set(table["set"])) == ["val/cnn", "val/traditional"]
+    for row in table.to_dict("records"):
+        label, k = str(row["set"]), int(row["id"])
+        ref, p0, p1 = (noise(SEEDS[label], k, r) for r in range(3))
+        assert row["d0"] == pytest.approx(l2(ref, p0), rel=1e-12)
+        assert row["d1"] == pytest.approx(l2(ref, p1), rel=1e-12)
+        assert row["judge"] == pytest.approx(JUDGE[label][k], abs=1e-7)
+
+
+def test_distances_of_other_tools_stand_beside_ours(data: Path, tmp_path: Path) -> None:
+    rows = [f"hdr,val/cnn,{k:06d},{k},{2 - k},{p}" for k, p in enumerate(JUDGE["val/cnn"])]
+    (tmp_path / "hdr.csv").write_text("\n".join(["metric,set,id,d0,d1,judge", *rows]) + "\n")
+    found = scores_of("--metric", "l2", "--data", data, "--task", "2afc", "--distances", "hdr.csv")
+    # d0 = 0, 1, 2, 3 and d1 = 2, 1, 0, -1: p0, tie, p1, p1.
+    assert found["2afc", "hdr", "2afc", "val/cnn"] == pytest.approx((1 + 0.5 + 1 + 0.6) / 4, abs=1e-7)
+    assert found["2afc", "l2", "2afc", "val/cnn"] == pytest.approx(twoafc_by_hand("val/cnn"), abs=1e-7)
+
+
+def test_two_files_that_give_one_metric_twice_are_refused(tmp_path: Path) -> None:
+    for folder, d1 in (("one", 2), ("two", 0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "d.csv").write_text(f"id,d0,d1,judge\na,1,{d1},1\n")
+    assert_one_line(run("--distances", "one/d.csv", "--distances", "two/d.csv"), "distances", "set d")
+
+
+# --- what can go wrong -------------------------------------------------------------------------------
+
+
+def test_without_data_the_commands_that_make_or_download_some_are_shown() -> None:
+    result = run("--metric", "l2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert lines[0] == "No dataset: neither --data nor $BAPPS_DATA is given, and ./dataset does not exist."
+    assert any("bapps-build download --split val --split jnd --out dataset" in line for line in lines)
+    assert lines[-1].strip() == "make demo"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--data", "absent"], ["absent: no such folder; it should hold 2afc/ or jnd/"]),
+        (["--data", "empty"], ["empty: no sets in it; wanted folders empty/2afc/val/SET or empty/jnd/val/SET"]),
+        (["--data", "DATA", "--set", "val/cn"], ["no set 'val/cn'; there: val/traditional (2afc), val/cnn (2afc)"]),
+        (["--data", "DATA", "--set", "val/traditional", "--task", "jnd"], ["no set 'val/traditional'"]),
+        (["--data", "DATA", "--metric", "l3"], ["unknown metric 'l3'; did you mean l2"]),
+        (["--data", "DATA", "--metric", "lpips-alex@9"], ["unknown variant lpips-alex@9"]),
+        (["--data", "DATA", "--metric", "absent_x:f"], ["No module named 'absent_x'"]),
+        (
+            ["--data", "DATA", "--load", "exact"],
+            ["/000000.png: enlarging its pixels again does not give the file back"],
+        ),
+        (["--data", "DATA", "--distances", "absent.csv"], ["absent.csv: no such file"]),
+        (["--data", "DATA", "--distances", "bad.csv"], ["bad.csv: has the columns a, b; wanted id, d0, d1, judge"]),
+        (["--data", "DATA", "--save-distances", "absent/x.csv"], ["no such folder to write to"]),
+        (["--data", "DATA", "--save-distances", "x.txt"], ["x.txt: a table of distances ends in .csv"]),
+        (["--data", "DATA", "--metric", "alex", "--weights", "absent"], ["absent: no such folder of weights"]),
+        (["--data", "DATA", "--metric", "alex", "--unverified-weights", "x", "y"], ["no weights are called 'x'"]),
+        (
+            ["--data", "DATA", "--metric", "alex", "--unverified-weights", "alexnet", "absent.npz"],
+            ["absent.npz: not a"],
+        ),
+        (["--data", "DATA", "--metric", "alex", "--unverified-weights", "alexnet", "misfit.npz"], ["alexnet"]),
+        (["--data", "DATA", "--metric", "alex@random", "--device", "nonsense"], ["nonsense"]),
+    ],
+)
+def test_bad_input_is_one_line(data: Path, tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    np.savez(tmp_path / "misfit.npz", other=np.ones(3))
+    before = sorted(tmp_path.iterdir())
+    arguments = [str(data) if argument == "DATA" else argument for argument in arguments]
+    assert_one_line(run("--metric", "l2", *arguments), *parts)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_suffix_that_cannot_be_written_is_said_before_the_work(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "user_never.py").write_text(
+        "def f(a, b):\n    open('called', 'w').close()\n    return [0.0] * len(a)\n"
+    )
+    assert run("--metric", "user_never:f", "--data", data, "--save-distances", "x.txt").exit_code == 2
+    assert not (tmp_path / "called").exists()
+
+
+class Planted:
+    """Unpickling this makes the folder `ran`."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.mkdir, (Path("ran"),)
+
+
+def planted_array() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.array([Planted()], dtype=object), allow_pickle=True)
+    return out.getvalue()
+
+
+def npy(*values: float) -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.array(values, np.float32))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("p0/000001.png", encode_png(noise(0))[:3000], "000001.png: truncated PNG (3000 bytes"),
+        ("p0/000001.png", b"hello", "000001.png: not a readable image"),
+        ("p1/000001.png", encode_png(noise(0, side=60)), "item 000001: images differ in size"),
+        ("p1/000001.png", None, "item 000001 has a file in ref/ but none in p1/"),
+        ("judge/000001.npy", None, "item 000001 has a file in ref/ but none in judge/"),
+        ("ref/000009.png", encode_png(noise(0)), "item 000009 has a file in ref/ but none in p0/"),
+        ("judge/000001.npy", npy(1.5), "000001.npy: must hold a fraction in [0, 1], got 1.5"),
+        ("judge/000001.npy", npy(float("nan")), "000001.npy: must hold a fraction in [0, 1], got nan"),
+        ("judge/000001.npy", npy(0.5, 0.5), "000001.npy: must hold one number in [0, 1], got shape (2,)"),
+        ("judge/000001.npy", b"", "000001.npy: not a readable .npy array of numbers"),
+        ("judge/000001.npy", planted_array(), "000001.npy: not a readable .npy array of numbers"),
+        ("judge/000001.npy", pickle.dumps(Planted()), "000001.npy: not a readable .npy array of numbers"),
+        ("p0/readme.txt", b"x", "p0/readme.txt: does not belong here; expected .bmp"),
+    ],
+)
+def test_a_broken_set_is_one_line_that_names_the_file(
+    tmp_path: Path, file: str, content: bytes | None, message: str
+) -> None:
+    write_set(tmp_path / "data", "2afc", "val/x", [0.0, 0.5, 1.0], seed=7)
+    path = tmp_path / "data" / "2afc" / "val" / "x" / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    # Native, so that images of two sizes meet.
+    result = run("--metric", "l2", "--data", "data", "--load", "native", "--save-distances", "d.csv")
+    assert_one_line(result, "data/2afc/val/x", message)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("task", "body", "message"),
+    [
+        (
+            "2afc",
+            "out = np.zeros(len(a)); out[1] = np.nan; return out",
+            "val/x, item 000001: metric user_bad:f returned NaN for 1 of 3 pairs",
+        ),
+        (
+            "jnd",
+            "return np.full(len(a), np.nan)",
+            "val/x, item 000000: metric user_bad:f returned NaN for 3 of 3 pairs",
+        ),
+        (
+            "2afc",
+            "1 / 0",
+            "val/x, items 000000 to 000002: metric user_bad:f raised ZeroDivisionError: division by zero",
+        ),
+        ("2afc", "raise ValueError('two\\nlines')", "raised ValueError: two lines"),
+        ("2afc", "return np.zeros((len(a), 2))", "must return 3 distances, shape (3,), got (3, 2)"),
+        ("2afc", "return 'text'", "metric user_bad:f returned no array of numbers"),
+    ],
+)
+def test_a_metric_of_the_user_that_fails_is_one_line(tmp_path: Path, task: str, body: str, message: str) -> None:
+    write_set(tmp_path / "data", task, "val/x", [0.0, 0.5, 1.0], seed=7)
+    (tmp_path / "user_bad.py").write_text(f"import numpy as np\ndef f(a, b):\n    {body}\n")
+    result = run("--metric", "l2", "--metric", "user_bad:f", "--data", "data", "--save-distances", "d.csv")
+    assert_one_line(result, message)
+    assert not (tmp_path / "d.csv").exists()
+
+
+def test_a_metric_of_the_user_scores(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "user_good.py").write_text(
+        "import numpy as np\n"
+        "def f(a, b):\n"
+        '    "Mean square."\n'
+        "    return ((a.astype(float) - b) ** 2).mean((1, 2, 3))\n"
+    )
+    found = scores_of("--metric", "user_good:f", "--metric", "l2", "--data", data)
+    for task, measure, label in (("2afc", "2afc", "val/cnn"), ("jnd", "ap", "val/cnn")):
+        assert found[task, "user_good:f", measure, label] == found[task, "l2", measure, label]
+
+
+def test_unverified_weights_are_marked_everywhere(data: Path, tmp_path: Path) -> None:
+    from metrics.deep.lpips import LPIPS
+
+    net = LPIPS.blank("alex").net
+    np.savez(tmp_path / "mine.npz", **{
+        f"features.{name.partition('.')[2]}": value.numpy() for name, value in net.state_dict().items()
+    })  # fmt: skip
+    arguments = ("--metric", "alex", "--metric", "l2", "--data", data, "--unverified-weights", "alexnet", "mine.npz")
+    text = run(*arguments).stdout
+    assert "alex (unverified)" in text
+    assert "l2 (unverified)" not in text
+    assert "UNVERIFIED]" in text
+    assert {row["metric"]: row["weights"] for row in csv.DictReader(io.StringIO(run(*arguments, "--csv").stdout))} == {
+        "alex": "unverified",
+        "l2": "",
+        "human p²+(1-p)²": "",
+        "human max(p,1-p)": "",
+    }
+    metrics = json.loads(run(*arguments, "--json").stdout)["metrics"]
+    assert [(one["name"], one["verified"]) for one in metrics] == [("alex", False), ("l2", True)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to score: name a --metric (see --help) or a file with --distances"),
+        (["--metric", "l2", "--json", "--csv"], "--json and --csv exclude each other"),
+        (["--metric", "l2", "--task", "3afc"], "Invalid value for '--task'"),
+        (["--metric", "l2", "--load", "other"], "Invalid value for '--load'"),
+        (["--metric", "l2", "--batch-size", "0"], "Invalid value for '--batch-size'"),
+        (["--metrics", "l2"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], message: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1]
+
+
+def test_no_rows_for_the_task_is_said(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("id,d0,d1,judge\na,1,2,0\n")
+    assert_one_line(run("--distances", "d.csv", "--task", "jnd"), "d.csv: nothing for the task jnd")
+
+
+def test_help_shows_examples() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "bapps-score --metric lpips-vgg\n" in result.stdout
+    assert "bapps-score --distances hdr-vdp.csv" in result.stdout

@@ -1,0 +1,76 @@
+"""d' of same-different designs: a table's value, an independent solver, and a simulated observer."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from analysis.people import detection
+
+
+def solved(h: float, f: float) -> float:
+    """The two equations solved one after the other, with nothing in closed form."""
+    spread = np.sqrt(2)
+    k: Any = brentq(lambda k: 2 * norm.sf(k / spread) - f, 0, 20)
+    d: Any = brentq(lambda d: norm.sf((k - d) / spread) + norm.cdf((-k - d) / spread) - h, 0, 20)
+    return d
+
+
+def test_published_value() -> None:
+    """Macmillan and Creelman: H = .8 and F = .2 give 3.00, where z(H) - z(F) = 1.68 understates."""
+    assert detection.d_prime(0.8, 0.2) == pytest.approx(3.00, abs=0.005)
+
+
+@pytest.mark.parametrize(("h", "f"), [(0.642, 0.3), (0.75, 0.3), (0.99, 0.01), (0.6, 0.05), (0.31, 0.3)])
+def test_equals_an_independent_solver(h: float, f: float) -> None:
+    assert detection.d_prime(h, f) == pytest.approx(solved(h, f), abs=1e-9)
+
+
+@pytest.mark.parametrize(("d", "criterion"), [(1.0, 1.5), (2.5, 2.0), (3.5, 1.0)])
+def test_recovers_a_simulated_observer(d: float, criterion: float) -> None:
+    rng = np.random.default_rng(0)
+    difference = rng.normal(0, np.sqrt(2), (2, 400_000))
+    hits = np.mean(np.abs(difference[0] + d) > criterion)
+    false_alarms = np.mean(np.abs(difference[1]) > criterion)
+    assert detection.d_prime(hits, false_alarms) == pytest.approx(d, abs=0.03)
+
+
+def test_nothing_noticed_is_zero_and_rates_are_never_extreme() -> None:
+    assert detection.d_prime([0.2, 0.3], [0.2, 0.5]).tolist() == [0, 0]
+    assert detection.corrected_rate([0, 10], [10, 10]).tolist() == [0.5 / 11, 10.5 / 11]
+    found = detection.of_counts(10, 10, 0, 10, rng=np.random.default_rng(0))
+    assert np.isfinite([found.d_prime, found.low, found.high]).all()
+    assert found.low < found.d_prime
+
+
+def test_one_kind_of_pair_leaves_d_prime_unknown() -> None:
+    found = detection.of_counts(7, 10, 0, 0, rng=np.random.default_rng(0))
+    assert found.hits == pytest.approx(7.5 / 11)
+    assert np.isnan([found.false_alarms, found.d_prime, found.low]).all()
+    pooled = detection.pooled([1, 2], [3, 3], [False, False], rng=np.random.default_rng(0))
+    assert (pooled.different, pooled.identical) == (6, 0)
+    assert np.isnan(pooled.d_prime)
+
+
+def test_the_interval_of_a_person_covers() -> None:
+    d, criterion = 2.0, 2.0
+    h = norm.sf((criterion - d) / np.sqrt(2)) + norm.cdf((-criterion - d) / np.sqrt(2))
+    f = 2 * norm.sf(criterion / np.sqrt(2))
+    hits = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        found = detection.of_counts(int(rng.binomial(160, h)), 160, int(rng.binomial(32, f)), 32, rng=rng, draws=500)
+        hits += found.low <= d <= found.high
+    assert 0.91 <= hits / 300 <= 0.99
+
+
+def test_pooling_pairs_counts_answers() -> None:
+    same = np.array([1, 0, 3, 2, 3])
+    n = np.array([3, 3, 3, 3, 3])
+    identical = np.array([False, False, False, True, True])
+    found = detection.pooled(same, n, identical, rng=np.random.default_rng(0))
+    assert (found.hits, found.false_alarms) == pytest.approx((5.5 / 10, 1.5 / 7))
+    assert found.d_prime == pytest.approx(float(detection.d_prime(5.5 / 10, 1.5 / 7)))
+    assert found.low <= found.d_prime <= found.high

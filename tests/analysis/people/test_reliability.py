@@ -1,0 +1,50 @@
+"""What answers say about single people, against loops over answers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.people import reliability
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"i{item}", f"w{person}", "p1" if rng.random() < 0.6 else "p0")
+        for item in range(40)
+        for person in rng.permutation(9)[: rng.integers(1, 6)]
+    ]
+    return pd.DataFrame(rows, columns=["item", "participant", "choice"])
+
+
+def test_agreement_with_others_against_a_loop(table: pd.DataFrame) -> None:
+    coded = reliability.coded(table)
+    found = reliability.agreement_with_others(coded)
+    for k, row in table.iterrows():
+        others = table[(table["item"] == row["item"]) & (table["participant"] != row["participant"])]
+        expected = (others["choice"] == row["choice"]).mean()
+        assert found[int(str(k))] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    means = pd.Series(found).groupby(table["participant"]).mean()
+    np.testing.assert_allclose(reliability.mean_by_person(found, coded), means[list(coded.names)], atol=1e-12)
+
+
+def test_items_of_two_sets_are_not_one(table: pd.DataFrame) -> None:
+    doubled = pd.concat([table.assign(set="a"), table.assign(set="b", choice="p0")], ignore_index=True)
+    first = reliability.agreement_with_others(reliability.coded(table))
+    np.testing.assert_array_equal(reliability.agreement_with_others(reliability.coded(doubled))[: len(table)], first)
+
+
+def test_person_sd_finds_planted_differences_and_none_where_there_are_none() -> None:
+    rng = np.random.default_rng(1)
+    for planted in (0.0, 0.1):
+        person = np.repeat(np.arange(60), 80)
+        agree = (rng.random(4800) < 0.7 + planted * rng.normal(size=60)[person]).astype(float)
+        coded = reliability.Coded(np.arange(4800), person, np.arange(60).astype(object), agree > 0, agree, agree)
+        assert reliability.person_sd(agree, coded) == pytest.approx(planted, abs=0.025)
+
+
+def test_pass_rate_is_the_beta_posterior() -> None:
+    low, high = reliability.pass_rate([15, 0], [15, 0])
+    assert low[0] == pytest.approx(0.025 ** (1 / 16))  # Beta(16, 1) has the distribution function x^16
+    assert (low[1], high[1]) == pytest.approx((0.025, 0.975))  # nobody asked: uniform

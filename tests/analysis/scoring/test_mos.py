@@ -1,0 +1,108 @@
+"""Metrics against opinion scores: scipy, planted curves, and the six published correlations of TID2013."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from scipy import stats
+
+from analysis.commands.mos import mos
+from analysis.scoring.mos import associate, interval_of, logistic_fit, spearman
+from analysis.statistics.intervals import Resampling
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(mos, [str(argument) for argument in arguments])
+
+
+def test_correlations_equal_scipy_and_know_the_sign() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 40, 300).astype(float)
+    y = -x + 15 * rng.normal(size=300)
+    found = associate(x, y, np.arange(300) // 12, Resampling())
+    assert not found.rises
+    assert found.spearman.value == pytest.approx(-float(np.asarray(stats.spearmanr(x, y))[0]), abs=1e-12)
+    assert found.kendall.value == pytest.approx(-float(np.asarray(stats.kendalltau(x, y))[0]), abs=1e-12)
+    assert found.pearson.value >= -np.corrcoef(x, y)[0, 1] - 1e-3  # the curve can be as good as a line
+    assert found.spearman.method == "jackknife t over 25 references"
+    assert associate(-x, y, np.arange(300) // 12, Resampling()).rises
+
+
+def test_the_fit_finds_a_planted_curve() -> None:
+    x = np.random.default_rng(0).normal(size=500)
+    for curve in (2 + 5 / (1 + np.exp(-(x - 0.4) / 0.3)), 7 - 5 / (1 + np.exp(-(x + 1) / 0.8))):
+        fitted, parameters = logistic_fit(x, curve)
+        np.testing.assert_allclose(fitted, curve, atol=1e-6)
+        again, _ = logistic_fit(x, curve, start=parameters + 0.05)
+        np.testing.assert_allclose(again, curve, atol=1e-6)
+
+
+def test_the_fit_is_monotone_on_noise() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 200))
+    steps = np.diff(logistic_fit(x, y)[0][np.argsort(x)])
+    assert (steps >= -1e-12).all() or (steps <= 1e-12).all()
+
+
+@pytest.mark.parametrize("groups", [20, 60])
+def test_intervals_cover(groups: int) -> None:
+    """Pairs of normal variables: Spearman's rho is 6 / pi arcsin(r / 2)."""
+    truth = 6 / np.pi * np.arcsin(0.7 / 2)
+    hits = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        x, y = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], size=groups * 4).T
+        how = Resampling(200, seed)
+        found = interval_of(spearman, x, y, np.arange(len(x)) // 4, "references", how)
+        hits += found.low <= truth <= found.high
+    assert hits >= 88
+
+
+def test_constant_values_have_no_correlation() -> None:
+    assert np.isnan(spearman(np.ones(5), np.arange(5.0)))
+    found = associate(np.ones(5), np.arange(5.0), None, Resampling())
+    assert np.isnan([found.spearman.value, found.pearson.value]).all()
+
+
+def test_tid2013(shared_data: Path) -> None:
+    folder = shared_data / "tid2013-scores"
+    wanted = {"lpips": 0.7687, "lpips_vgg": 0.6787, "psnr": 0.6869, "fsim": 0.8509, "msssim": 0.7859, "dists": 0.7077}
+    result = run(*(folder / f"tid2013_{name}.csv" for name in wanted), "--json")
+    assert result.exit_code == 0, result.output
+    rows = {row["metric"].removeprefix("tid2013_"): row for row in json.loads(result.stdout)["rows"]}
+    assert {name: round(row["Spearman"], 4) for name, row in rows.items()} == wanted
+    assert {name for name, row in rows.items() if row["score"] == "falls"} == {"psnr"}
+    assert all(row["images"] == 3000 for row in rows.values())
+    assert all(row["Spearman interval"][0] < row["Spearman"] < row["Spearman interval"][1] for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dis,ref,score\na,b,1\n", "wanted mos, one column a metric"),
+        ("mos,pred\n", "has 0 rows"),
+        ("mos\n1\n", "wanted mos, one column a metric"),
+        ("mos,pred\n1,2\n3,inf\n", "1 of 2 values of pred are not finite numbers, the first in row 2: 'inf'"),
+        ("mos,psnr\n1,2\n,3\n", "1 of 2 values of mos are not finite numbers, the first in row 2"),
+        ("mos,pred,name\n1,2,x\n", "1 of 1 values of name are not finite numbers, the first in row 1: 'x'"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    result = run(tmp_path / "x.csv")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_several_metrics_in_one_table_keep_their_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"i{k},{k},{k + rng.normal()},{-k}" for k in range(50)]
+    (tmp_path / "x.csv").write_text("\n".join(["id,DMOS,ssim,psnr", *lines]))
+    rows = json.loads(run(tmp_path / "x.csv", "--json", "--draws", 100).stdout)["rows"]
+    assert [row["metric"] for row in rows] == ["ssim", "psnr"]
+    assert [row["score"] for row in rows] == ["rises", "falls"]
+    assert rows[1]["Spearman"] == 1
+    assert "references unknown" in run(tmp_path / "x.csv", "--draws", 100).stdout

@@ -1,0 +1,164 @@
+"""Evidence about scores: joins, intervals, comparisons, breakdowns and sections, on planted data."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.report import evidence_tables
+from analysis.scoring.distances import SetDistances
+from analysis.scoring.judged_sets import JudgedSet, judged_sets
+from analysis.scoring.score_evidence import Key, Settings, comparisons, intervals
+from analysis.scoring.scores import scores
+from bapps_builder.answers import check_answers
+from bapps_builder.errors import DatasetError
+
+PEOPLE, VOTES = 30, 5
+
+
+def planted(label: str, count: int = 120, *, seed: int = 0) -> tuple[SetDistances, pd.DataFrame, pd.DataFrame]:
+    """Two metrics, a good one and a bad one, with items of six to a photo, and the answers behind the fractions."""
+    rng = np.random.default_rng(seed)
+    lead = rng.normal(size=count)
+    people = np.concatenate([rng.permutation(PEOPLE)[:VOTES] for _ in range(count)])
+    votes = rng.random((count, VOTES)) < 1 / (1 + np.exp(-2 * lead[:, None]))
+    k = votes.sum(1)
+    distances = np.stack([[np.full(count, 3.0), 3 - (lead + noise * rng.normal(size=count))] for noise in (0.1, 3)])
+    ids = tuple(f"{i:06d}" for i in range(count))
+    result = SetDistances("2afc", label, ("good", "bad"), ids, distances, k / VOTES)
+    facts = pd.DataFrame({"item": ids, "set": label, "photo": [f"{label}-{i // 6}" for i in range(count)]})
+    facts = facts.assign(k=k, n=VOTES, p0_family="blur", p1_family=np.where(lead > 0, "noise", "blur"))
+    table = pd.DataFrame(
+        {
+            "set": label,
+            "item": np.repeat(ids, VOTES),
+            "participant": [f"w{p}" for p in people],
+            "choice": np.where(votes.ravel(), "p1", "p0"),
+        }
+    )
+    return result, facts, check_answers(table, name="t")
+
+
+def joined(count: int = 120) -> list[JudgedSet]:
+    parts = [planted(label, count, seed=seed) for seed, label in enumerate(("val/traditional", "val/cnn"))]
+    answers = pd.concat([part[2] for part in parts], ignore_index=True)
+    return judged_sets([part[0] for part in parts], facts=[part[1] for part in parts], answers=answers)
+
+
+def test_intervals_have_the_values_of_the_scores() -> None:
+    parts = [planted(label, seed=seed) for seed, label in enumerate(("val/traditional", "val/cnn"))]
+    expected = {(s.metric, s.set): s.value for s in scores([part[0] for part in parts]) if s.metric in ("good", "bad")}
+    for drawn in ("items", "people"):
+        found = intervals(joined(), Settings(drawn=drawn))
+        assert {(key.metric, key.set): one.value for key, one in found.items()} == pytest.approx(expected)
+        assert all(one.low < one.value < one.high for one in found.values())
+        one = found[Key("2afc", "good", "2afc", "val/cnn")]
+        assert one.method == ("t over 20 photos" if drawn == "items" else "two-way t over photos and 30 people")
+    many = intervals(joined(300), Settings(draws=500))
+    assert {one.method for one in many.values()} == {"bootstrap over photos"}
+
+
+def test_results_about_one_set_are_joined_whatever_their_order() -> None:
+    result, facts, _ = planted("val/cnn")
+    order = np.random.default_rng(0).permutation(120)
+    other = SetDistances(
+        "2afc", "val/cnn", ("again",), tuple(np.array(result.ids)[order]), result.distances[:1, :, order],
+        result.labels[order],
+    )  # fmt: skip
+    [found] = judged_sets([result, other], facts=[facts])
+    assert found.metrics == ("good", "bad", "again")
+    np.testing.assert_array_equal(found.distances[0], found.distances[2])
+    assert found.items["photo"].tolist() == facts["photo"].tolist()
+
+
+def test_payoffs_of_answers_average_to_those_of_items() -> None:
+    one = joined()[0]
+    assert one.answers is not None
+    rows = one.answers["row"].to_numpy()
+    for of_items, of_answers in zip(one.payoffs(), one.payoffs_of_answers(), strict=True):
+        np.testing.assert_allclose(np.bincount(rows, weights=of_answers) / VOTES, of_items, atol=1e-12)
+
+
+def test_answers_of_another_study_are_refused() -> None:
+    result, facts, answers = planted("val/cnn")
+    answers["choice"] = answers["choice"].replace({"p0": "p1", "p1": "p0"})
+    with pytest.raises(DatasetError, match=r"the answers do not add up to the fractions of .* items, the first 00000"):
+        judged_sets([result], facts=[facts], answers=answers)
+
+
+def test_a_planted_difference_is_found() -> None:
+    for drawn in ("items", "people"):
+        settings = Settings(drawn=drawn)
+        found = comparisons(joined(), settings)
+        assert list(found) == [
+            ("2afc", name) for name in ("val/traditional", "val/cnn", "mean of distortions", "mean of all")
+        ]
+        values = intervals(joined(), settings)
+        [pair] = found["2afc", "mean of all"]
+        good, bad = (values[Key("2afc", name, "2afc", "mean of all")].value for name in ("good", "bad"))
+        assert pair.difference.value == pytest.approx(good - bad)
+        assert pair.p_holm < 0.05
+        _, tied = evidence_tables.comparison_sections(found, values, settings)
+        assert [row[-1] for row in tied.rows] == [f"{100 * good:.2f} a", f"{100 * bad:.2f} b"]
+
+
+def test_average_precision_has_intervals_and_differences() -> None:
+    rng = np.random.default_rng(0)
+    same = rng.integers(0, 4, 400) / 3
+    distances = np.stack([[-same + noise * rng.normal(size=400)] for noise in (0.2, 2)])
+    result = SetDistances("jnd", "val/cnn", ("good", "bad"), tuple(map(str, range(400))), distances, same)
+    sets = judged_sets([result])
+    found = intervals(sets, Settings(draws=300))
+    expected = {(s.metric, s.measure): s.value for s in scores([result])}
+    assert {(key.metric, key.measure): one.value for key, one in found.items()} == pytest.approx(expected)
+    [pair] = comparisons(sets, Settings(draws=300))["jnd", "val/cnn"]
+    assert pair.difference.low > 0
+    section = evidence_tables.interval_section(found, Settings(draws=300))
+    assert len(section.rows) == 2  # no ties: nothing to say twice
+    assert any("photos unknown" in note for note in section.notes)
+
+
+def test_breakdown_by_family_against_a_loop() -> None:
+    sets = joined()
+    [section] = evidence_tables.breakdown_section(sets, "family")
+    rows = {row[0]: row[1:] for row in section.rows}
+    noisy = [(one.items["p1_family"] == "noise").to_numpy() for one in sets]
+    pays = np.concatenate([one.payoffs()[0][mask] for one, mask in zip(sets, noisy, strict=True)])
+    assert rows["noise"][:2] == (len(pays), pytest.approx(pays.mean()))
+    assert rows["blur"][0] == 240
+
+
+def test_beside_the_score_stands_the_share_of_the_reachable() -> None:
+    [section] = evidence_tables.beside_sections(joined())
+    names = [column.name for column in section.columns]
+    rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in section.rows]
+    for cells in rows:
+        assert cells["reachable"] == pytest.approx((cells["score"] - 0.5) / (cells["ceiling"] - 0.5))
+    good, bad = rows[:2]
+    assert good["log-likelihood"] > bad["log-likelihood"] > -0.6932
+    [unknown] = evidence_tables.beside_sections(judged_sets([planted("val/cnn")[0]]))
+    assert "--votes" in unknown.notes[0]
+
+
+def test_tasks_are_correlated_over_metrics() -> None:
+    x, y = [0.6, 0.7, 0.65, 0.8], [0.3, 0.5, 0.45, 0.7]
+    values = {}
+    for k in range(4):
+        values[Key("2afc", f"m{k}", "2afc", "val/cnn")] = x[k]
+        values[Key("2afc", f"m{k}", "2afc", "val/color")] = 0.0  # JND does not have it
+        values[Key("jnd", f"m{k}", "ap", "val/cnn")] = y[k]
+    section = evidence_tables.correlation_section(values)
+    assert section is not None
+    assert section.rows == ((4, pytest.approx(np.corrcoef(x, y)[0, 1]), pytest.approx(1.0)),)
+    assert evidence_tables.correlation_section({key: v for key, v in values.items() if key.metric < "m2"}) is None
+
+
+def test_people_are_said_without_the_bias_of_few_votes_if_votes_are_known() -> None:
+    result, facts, _ = planted("val/cnn")
+    counts = facts.set_index("item")[["k", "n"]]
+    found = {s.metric: s.value for s in scores([result], {"val/cnn": counts})}
+    k = counts["k"]
+    assert found["human, two people"] == pytest.approx(((k * (k - 1) + (5 - k) * (4 - k)) / 20).mean())
+    assert found["human, others' majority"] < found["human, best metric"] < found["human max(p,1-p)"]
+    assert "human, two people" not in {s.metric for s in scores([result])}

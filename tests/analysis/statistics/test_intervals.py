@@ -1,0 +1,186 @@
+"""Intervals: against slow loops, scipy, plain bootstraps, and the share of times they hold the truth."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.statistics.intervals import (
+    Resampling,
+    Sample,
+    bootstrap_means,
+    clustered_variance,
+    means_over_items,
+    means_over_items_and_people,
+    of_statistic,
+    wilson,
+)
+
+
+def sample(clusters: np.ndarray, sets: np.ndarray | None = None) -> Sample:
+    return Sample(np.zeros(len(clusters), int) if sets is None else sets, clusters, "photos")
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (250, 1000)])
+def test_wilson_equals_scipy(k: int, n: int) -> None:
+    low, high = wilson(k, n)
+    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert tuple(map(float, wilson(0, 0))) == (0, 1)
+
+
+def test_few_photos_of_equal_size_give_the_t_interval_of_photo_means() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((12, 7)) + rng.normal(size=(12, 1))
+    found = means_over_items(values.ravel(), sample(np.repeat(np.arange(12), 7)), Resampling())[0]
+    means = values.mean(1)
+    expected = stats.t.interval(0.95, 11, means.mean(), stats.sem(means))
+    assert (found.low, found.high) == pytest.approx(expected, abs=1e-12)
+    assert found.method == "t over 12 photos"
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(means.mean()) / stats.sem(means), 11), abs=1e-12)
+
+
+def test_the_bootstrap_is_that_of_drawing_photos_with_their_items() -> None:
+    rng = np.random.default_rng(1)
+    clusters = np.sort(rng.integers(0, 80, 700))
+    clusters = np.unique(clusters, return_inverse=True)[1]
+    values = rng.random((3, 700)) + 0.3 * rng.normal(size=80)[clusters]
+    found = bootstrap_means(values, sample(clusters), draws=20_000, rng=np.random.default_rng(2))
+    photos = int(clusters.max()) + 1
+    members = [np.flatnonzero(clusters == photo) for photo in range(photos)]
+    plain = []
+    for _ in range(4000):
+        rows = np.concatenate([members[photo] for photo in rng.integers(0, photos, photos)])
+        plain.append(values[:, rows].mean(1))
+    np.testing.assert_allclose(found.mean(0), np.mean(plain, 0), atol=0.004)
+    np.testing.assert_allclose(found.std(0), np.std(plain, 0), rtol=0.05)
+    np.testing.assert_allclose(np.cov(found.T), np.cov(np.transpose(plain)), atol=1.5e-4)
+
+
+def test_a_mean_over_sets_counts_sets_alike_and_photos_they_share_once() -> None:
+    rng = np.random.default_rng(3)
+    photo = rng.normal(size=100)
+    sets = np.repeat([0, 1], [100, 300])
+    clusters = np.r_[np.arange(100), np.repeat(np.arange(100), 3)]
+    values = photo[clusters] + 0.1 * rng.normal(size=400)
+    both = sample(clusters, sets)
+    drawn = bootstrap_means(values, both, draws=4000, rng=rng)[:, 0]
+    assert drawn.mean() == pytest.approx((values[:100].mean() + values[100:].mean()) / 2, abs=0.02)
+    # The same photos are in both sets, so the mean is no surer than one set alone.
+    assert drawn.std() == pytest.approx(photo.std() / 10, rel=0.08)
+    assert np.sqrt(clustered_variance(values, both)[0]) == pytest.approx(drawn.std(), rel=0.06)
+    apart = sample(np.r_[np.arange(100), 100 + np.repeat(np.arange(100), 3)], sets)
+    assert bootstrap_means(values, apart, draws=4000, rng=rng).std() == pytest.approx(
+        photo.std() / 10 / np.sqrt(2), rel=0.08
+    )
+
+
+def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).random((2, 30_000))
+    one = sample(np.arange(30_000))
+    found = []
+    for cores in (1, 3):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        found.append(bootstrap_means(values, one, draws=200, rng=np.random.default_rng(4)))
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_two_way_variance_against_loops() -> None:
+    rng = np.random.default_rng(5)
+    items = np.repeat(np.arange(30), rng.integers(2, 6, 30))
+    people = rng.integers(0, 12, len(items))
+    photos = items // 2
+    y = rng.random(len(items)) + 0.3 * rng.normal(size=30)[items] + 0.2 * rng.normal(size=12)[people]
+    found = means_over_items_and_people(y, sample(photos), items, people)[0]
+    of_item = [y[items == i].mean() for i in range(30)]
+    weight = np.array([1 / (30 * np.sum(items == i)) for i in items])
+    share = weight * (y - np.mean(of_item))
+
+    def variance(groups: list[Any]) -> float:
+        unique = set(groups)
+        sums = [sum(share[k] for k in range(len(y)) if groups[k] == group) for group in unique]
+        return sum(value**2 for value in sums) * len(unique) / (len(unique) - 1)
+
+    by_photo, by_person = variance([(p,) for p in photos]), variance([(p,) for p in people])
+    total = by_photo + by_person - variance(list(zip(photos, people, strict=True)))
+    half = stats.t.ppf(0.975, 11) * np.sqrt(max(total, by_photo, by_person))
+    assert found.value == pytest.approx(np.mean(of_item), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=1e-12)
+    assert found.method == "two-way t over photos and 12 people"
+
+
+def test_a_statistic_that_is_a_mean_gets_the_interval_of_the_mean() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.random(360)
+
+    def weighted_mean(weights: np.ndarray) -> np.ndarray:
+        return ((weights @ values) / weights.sum(1))[:, None]
+
+    few = sample(np.repeat(np.arange(12), 30))
+    jackknife, direct = (
+        of_statistic(weighted_mean, few, Resampling())[0],
+        means_over_items(values, few, Resampling())[0],
+    )
+    assert (jackknife.low, jackknife.high) == pytest.approx((direct.low, direct.high), abs=1e-9)
+    assert jackknife.method == "jackknife t over 12 photos"
+    many = sample(np.arange(360) // 3)
+    drawn, direct = (
+        of_statistic(weighted_mean, many, Resampling(4000))[0],
+        means_over_items(values, many, Resampling())[0],
+    )
+    assert (drawn.low, drawn.high) == pytest.approx((direct.low, direct.high), abs=0.003)
+
+
+def test_one_photo_gives_no_interval() -> None:
+    found = means_over_items([0.2, 0.4], sample(np.zeros(2, int)), Resampling())[0]
+    assert found.value == pytest.approx(0.3)
+    assert np.isnan([found.low, found.high, found.p]).all()
+    assert found.method == "no interval: t over 1 photos has no degrees of freedom"
+
+
+def coverage(repetitions: int, interval: Callable[[np.random.Generator], tuple[float, float]]) -> float:
+    hits = 0
+    for seed in range(repetitions):
+        low, high = interval(np.random.default_rng(seed))
+        hits += low <= 0 <= high
+    return hits / repetitions
+
+
+def of_photos(photos: int) -> Callable[[np.random.Generator], tuple[float, float]]:
+    clusters = np.repeat(np.arange(photos), 8)
+
+    def interval(rng: np.random.Generator) -> tuple[float, float]:
+        values = rng.normal(size=photos)[clusters] + rng.normal(size=len(clusters))
+        found = means_over_items(values, sample(clusters), Resampling(2000, seed=int(rng.integers(2**31))))[0]
+        return found.low, found.high
+
+    return interval
+
+
+def of_people(rng: np.random.Generator) -> tuple[float, float]:
+    """Sixty items, five answers each, by 40 people: votes, with effects of items and people."""
+    items = np.repeat(np.arange(60), 5)
+    people = np.concatenate([rng.permutation(40)[:5] for _ in range(60)])
+    chance = 0.5 + 0.15 * rng.normal(size=60)[items] + 0.08 * rng.normal(size=40)[people]
+    votes = (rng.random(300) < np.clip(chance, 0, 1)) - 0.5
+    found = means_over_items_and_people(votes, sample(np.arange(60)[items]), items, people)[0]
+    return found.low, found.high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "interval", [of_photos(12), of_photos(100), of_people], ids=["12 photos", "100 photos", "two-way"]
+)
+def test_intervals_hold_the_truth_as_often_as_they_say(
+    interval: Callable[[np.random.Generator], tuple[float, float]],
+) -> None:
+    assert 0.935 <= coverage(4000, interval) <= 0.965
+
+
+@pytest.mark.parametrize("interval", [of_photos(12), of_people], ids=["12 photos", "two-way"])
+def test_intervals_hold_the_truth_in_a_shorter_run(
+    interval: Callable[[np.random.Generator], tuple[float, float]],
+) -> None:
+    assert 0.91 <= coverage(400, interval) <= 0.985
