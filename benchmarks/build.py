@@ -25,18 +25,18 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
-from bapps_builder.answers import read_answers
-from bapps_builder.build import Answers, build
-from bapps_builder.enlargement import PATCH_SIDE
-from bapps_builder.images import encode_png
-from bapps_builder.item_files import Writing
-from bapps_builder.manifest import Item, Made, item_id, item_table
-from bapps_builder.parallel import cores
-from bapps_builder.patchset import Description, finish_patch_set, pixel_digest
-from bapps_builder.record import Round, Settings
-from bapps_builder.set_files import list_files
-from bapps_builder.sources import read_source
-from bapps_builder.verify import verify
+from bapps_builder.answers.answer_table import read_answers
+from bapps_builder.building.build import Answers, build
+from bapps_builder.building.item_files import Writing
+from bapps_builder.building.item_sources import read_source
+from bapps_builder.checking.set_files import list_files
+from bapps_builder.checking.verify import verify
+from bapps_builder.datasets.dataset_record import Round, Settings
+from bapps_builder.files.parallel import cores
+from bapps_builder.images.enlargement import PATCH_SIDE
+from bapps_builder.images.image_files import encode_png
+from bapps_builder.patch_sets.manifest import Item, Made, item_id, item_table
+from bapps_builder.patch_sets.patch_set import Description, finish_patch_set, pixel_digest
 
 DIFFERENT = 1_500  # triplets
 ANSWERS = 2

@@ -31,8 +31,15 @@ import numpy as np
 from faults.breaking import FaultyClient, Postgres, Servers, fill_disk, plain_folder, small_disk
 from sqlalchemy import Connection, Engine, Row, func, select
 
-from bapps_builder.manifest import Item, Made, item_table
-from bapps_builder.patchset import Description, PatchSet, finish_patch_set, pixel_digest, read_patch_set, write_patch
+from bapps_builder.patch_sets.manifest import Item, Made, item_table
+from bapps_builder.patch_sets.patch_set import (
+    Description,
+    PatchSet,
+    finish_patch_set,
+    pixel_digest,
+    read_patch_set,
+    write_patch,
+)
 from collection_app.allocation import counted_places
 from collection_app.answering import Given, lock_session, record, touch
 from collection_app.arrival import arrive

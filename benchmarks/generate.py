@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from bapps_builder.enlargement import PATCH_SIDE
-from bapps_builder.images import encode_png, read_image
-from bapps_builder.manifest import Item, item_id, item_table
-from bapps_builder.patchset import patch_path, pixel_digest, read_patch_set, write_file
+from bapps_builder.images.enlargement import PATCH_SIDE
+from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.patch_sets.manifest import Item, item_id, item_table
+from bapps_builder.patch_sets.patch_set import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
 from distortions.drawing import Family, Settings, apply_treatments
 from distortions.generate import TOGETHER, PhotoUnit, draw_item, generate

@@ -30,7 +30,7 @@ from skimage.metrics import structural_similarity
 from torch import nn
 
 from analysis.scoring.evaluate import evaluate
-from bapps_builder.dataset import ItemSet
+from bapps_builder.datasets.reader import ItemSet
 from metrics.deep.lpips import LPIPS
 from metrics.deep.lpips_state import Version
 from metrics.metric import Metric, Precision, Setup, joint_distances

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from distortions.registry import MARGIN, Distortion, distortions, find
 from metrics.metric import Metric
 from metrics.registry import load

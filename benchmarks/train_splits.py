@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from skimage import data
 
-from bapps_builder.dataset import ItemSet
-from bapps_builder.images import encode_png
+from bapps_builder.answers.vote_arithmetic import majority_share, twoafc_payoff
+from bapps_builder.datasets.reader import ItemSet
+from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import SetFolder, find_sets
-from bapps_builder.votes import majority_share, twoafc_payoff
 from metrics.deep.kmeans import kmeans_trunk, random_crops, scaled
 from metrics.deep.trunks.trunk import trunk_specs
 from metrics.metric import joint_distances

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from bapps_builder.atomic import check_writable
+from bapps_builder.files.atomic import check_writable
 from collection_app.study import StudyError
 
 

@@ -10,8 +10,8 @@ from typing import cast
 import click
 from sqlalchemy import Engine
 
-from bapps_builder.console import Command, note, progress
-from bapps_builder.patchset import read_patch_set
+from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.patch_sets.patch_set import read_patch_set
 from collection_app import installation
 from collection_app.backup import back_up
 from collection_app.database import open_database, read, write

@@ -9,7 +9,7 @@ import urllib3
 from numpy.typing import NDArray
 
 from bapps_builder.errors import BappsError
-from bapps_builder.images import decode_image
+from bapps_builder.images.image_files import decode_image
 
 _TRIES = 30
 _WORTH_REPEATING = frozenset({502, 503, 504})

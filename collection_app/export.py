@@ -1,4 +1,4 @@
-"""Writing all answers of a study as one table, in the format of `bapps_builder.answers`, in flat memory.
+"""Writing all answers of a study as one table, in the format of `bapps_builder.answers.answer_table`, in flat memory.
 
 Every answer is in it, used or not, with the reason. Rows come by session, then trial, then attempt. In CSV,
 texts that a spreadsheet would run as a formula get a leading apostrophe.
@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Row, select
 
-from bapps_builder.answers import COLUMNS, SUFFIXES
-from bapps_builder.atomic import replaced_whole
+from bapps_builder.answers.answer_table import COLUMNS, SUFFIXES
 from bapps_builder.errors import DatasetError
+from bapps_builder.files.atomic import replaced_whole
 from collection_app.models import Answer, Assignment, Item, Participant, Session
 from collection_app.study import Study
 

@@ -13,9 +13,9 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bapps_builder.atomic import replaced_whole
-from bapps_builder.images import encode_png
-from bapps_builder.patchset import PatchSet, pixel_digest
+from bapps_builder.files.atomic import replaced_whole
+from bapps_builder.images.image_files import encode_png
+from bapps_builder.patch_sets.patch_set import PatchSet, pixel_digest
 from collection_app.keys import Entropy
 from collection_app.models import Image, Item, Participant, Session
 from collection_app.models import Study as StudyRow

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, insert, select, update
 
-from bapps_builder.exclusions import conduct, parse_rule
+from bapps_builder.answers.exclusions import conduct, parse_rule
 from collection_app.allocation import release
 from collection_app.models import Answer, Assignment, Decision, Item, Session
 from collection_app.study import SentinelRule, Study

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from bapps_builder.atomic import replaced_whole
+from bapps_builder.files.atomic import replaced_whole
 from collection_app.study import StudyError
 
 _SHORTEST = 12

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import click
 from sqlalchemy import Engine
 
-from bapps_builder.console import Command, note, progress
+from bapps_builder.commands.console import Command, note, progress
 from collection_app.database import read, write
 from collection_app.export import cell
 from collection_app.installation import find

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.client import Client
 from collection_app.database import migrate, read, write

@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from bapps_builder.answers.exclusions import parse_rule
 from bapps_builder.errors import BappsError
-from bapps_builder.exclusions import parse_rule
 from bapps_builder.layout import Task
 from collection_app.platforms import platform_of
 from collection_app.platforms.local import Local

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bapps_builder.atomic import check_writable, replaced_whole
-from bapps_builder.console import Command
+from bapps_builder.commands.console import Command
 from bapps_builder.errors import DistortionError, ImageError
-from bapps_builder.images import encode_png
+from bapps_builder.files.atomic import check_writable, replaced_whole
+from bapps_builder.images.image_files import encode_png
 from distortions.cnn.cli import described, train_cnn
 from distortions.import_command import import_images
 from distortions.patch_set_commands import (
@@ -107,7 +107,7 @@ def _crops(folders: Sequence[Path], seed: int) -> "list[Patch]":
     """Crops with margins, one of each of the first photos, at random places that have some contrast."""
     import numpy as np
 
-    from bapps_builder.enlargement import PATCH_SIDE
+    from bapps_builder.images.enlargement import PATCH_SIDE
     from distortions.crops import cut
     from distortions.drawing import Settings, draw_place_with_contrast
     from distortions.photos import list_photos
@@ -139,7 +139,7 @@ def apply(recipe: str, source: Path, target: Path, zoo: Path | None, seed: int, 
     """Distort one image of any size by a recipe, and write it as PNG. Beyond its edges it is reflected."""
     import numpy as np
 
-    from bapps_builder.photographs import MAX_PIXELS, decode_photo
+    from bapps_builder.images.photographs import MAX_PIXELS, decode_photo
     from distortions.cnn.zoo import STARTER, open_zoo
     from distortions.recipes import parse
     from distortions.workers import settle_opencv

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bapps_builder.enlargement import PATCH_SIDE
-from bapps_builder.manifest import Border
+from bapps_builder.images.enlargement import PATCH_SIDE
+from bapps_builder.patch_sets.manifest import Border
 from distortions.registry import MARGIN, Patch
 
 _BICUBIC_REACH = 2  # pixels to either side, times how much an image shrinks

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import DistortionError, PatchSetError
+from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.layout import Task
-from bapps_builder.manifest import MAX_ITEMS, Split
+from bapps_builder.patch_sets.manifest import MAX_ITEMS, Split
 from distortions.cnn.variants import is_variant
 from distortions.crops import contrast, cut, scaled_size, without_margin
 from distortions.recipes import Recipe, apply_all, draw, traditional

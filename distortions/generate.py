@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 import PIL
 
-from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import ImageError, PatchSetError
+from bapps_builder.images.enlargement import PATCH_SIDE
+from bapps_builder.images.photographs import MAX_PIXELS, RAW_SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS
-from bapps_builder.manifest import Border, Item, Made, item_id
-from bapps_builder.patchset import Description, write_patch
-from bapps_builder.photographs import MAX_PIXELS, RAW_SUFFIXES
+from bapps_builder.patch_sets.manifest import Border, Item, Made, item_id
+from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, smallest_photo_side, without_margin
 from distortions.drawing import (

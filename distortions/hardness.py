@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.errors import WeightsError
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from metrics.metric import joint_distances
 from metrics.registry import load
 from metrics.weights.store import WeightStore

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bapps_builder.console import progress
+from bapps_builder.commands.console import progress
 from distortions.patch_set_commands import (
     FOLDER,
     ListCommand,
@@ -21,7 +21,7 @@ from distortions.patch_set_commands import (
 )
 
 if TYPE_CHECKING:
-    from bapps_builder.manifest import Split
+    from bapps_builder.patch_sets.manifest import Split
 
 
 @click.command(
@@ -72,7 +72,7 @@ def import_images(
     dask: str,
 ) -> None:
     """Make a 2AFC patch set from images that other programs made of the same originals."""
-    from bapps_builder.photographs import MAX_PIXELS
+    from bapps_builder.images.photographs import MAX_PIXELS
     from distortions.imported import ImportSettings, import_outputs
     from distortions.outputs import HALF_A_PIXEL
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from bapps_builder.enlargement import PATCH_SIDE
 from bapps_builder.errors import BappsError, PatchSetError
+from bapps_builder.images.enlargement import PATCH_SIDE
+from bapps_builder.images.photographs import MAX_PIXELS
 from bapps_builder.layout import IMAGE_FOLDERS
-from bapps_builder.manifest import Item, Made, Split, item_id
-from bapps_builder.patchset import Description, write_patch
-from bapps_builder.photographs import MAX_PIXELS
+from bapps_builder.patch_sets.manifest import Item, Made, Split, item_id
+from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.crops import cut, smallest_photo_side
 from distortions.drawing import Place, check_numbers, draw_place, evenly, item_seed
 from distortions.generate import tool, versions

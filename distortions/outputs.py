@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bapps_builder.errors import ImageError
-from bapps_builder.photographs import MAX_PIXELS, PHOTO_SUFFIXES, decode_photo
+from bapps_builder.images.photographs import MAX_PIXELS, PHOTO_SUFFIXES, decode_photo
 from distortions.photos import file_digest
 from distortions.registry import Patch
 

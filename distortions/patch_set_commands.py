@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bapps_builder.console import Command, note, progress
+from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import PatchSetError, WeightsError
-from bapps_builder.manifest import MAX_ITEMS
+from bapps_builder.patch_sets.manifest import MAX_ITEMS
 
 if TYPE_CHECKING:
     from bapps_builder.layout import Task
-    from bapps_builder.manifest import Split
+    from bapps_builder.patch_sets.manifest import Split
     from distortions.drawing import Family, SeverityLaw
     from distortions.photos import Skipped
     from distortions.workers import Workers
@@ -144,7 +144,7 @@ def generate(
     2AFC items are two patches with different recipes and their original, JND items a patch and its original.
     The same options give the same files, with any number of workers and after any interruption.
     """
-    from bapps_builder.photographs import MAX_PIXELS
+    from bapps_builder.images.photographs import MAX_PIXELS
     from distortions.drawing import TASK_LAWS, Settings
     from distortions.generate import generate as make
 
@@ -190,7 +190,7 @@ def team(workers: int | None, dask: str) -> "Workers":
 
 def _print_hardness(folder: Path) -> None:
     """Say how hard the pairs are, where the metric's weights are at hand."""
-    from bapps_builder.patchset import read_patch_set
+    from bapps_builder.patch_sets.patch_set import read_patch_set
 
     try:
         from distortions.hardness import BAPPS_SHARE, METRIC, hard_share, sampled_distances
@@ -230,8 +230,8 @@ def replay(
     max_pixels: int | None,
 ) -> None:
     """Make the patches of some rows again and compare their pixels. Exit status 1 if some differ."""
-    from bapps_builder.patchset import read_patch_set
-    from bapps_builder.photographs import MAX_PIXELS
+    from bapps_builder.images.photographs import MAX_PIXELS
+    from bapps_builder.patch_sets.patch_set import read_patch_set
     from distortions.generate import versions
     from distortions.replay import parse_rows
     from distortions.replay import replay as make_again

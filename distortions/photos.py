@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bapps_builder.dataset import mapped_ahead
+from bapps_builder.datasets.reader import mapped_ahead
 from bapps_builder.errors import ImageError, PatchSetError
-from bapps_builder.photographs import (
+from bapps_builder.images.photographs import (
     MAX_PIXELS,
     PHOTO_SUFFIXES,
     RAW_SUFFIXES,

@@ -7,10 +7,10 @@ from operator import attrgetter
 from pathlib import Path
 
 from bapps_builder.errors import PatchSetError
-from bapps_builder.images import encode_png
-from bapps_builder.manifest import Item, Made
-from bapps_builder.patchset import PatchSet, patch_path, pixel_digest
-from bapps_builder.photographs import MAX_PIXELS
+from bapps_builder.images.image_files import encode_png
+from bapps_builder.images.photographs import MAX_PIXELS
+from bapps_builder.patch_sets.manifest import Item, Made
+from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, pixel_digest
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, without_margin
 from distortions.drawing import Treatment

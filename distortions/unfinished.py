@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bapps_builder.atomic import replaced_whole
 from bapps_builder.errors import BappsError, PatchSetError
-from bapps_builder.manifest import SCHEMA, Item, item_id, item_table
-from bapps_builder.patchset import DESCRIPTION, Description, finish_patch_set, read_description
+from bapps_builder.files.atomic import replaced_whole
+from bapps_builder.patch_sets.manifest import SCHEMA, Item, item_id, item_table
+from bapps_builder.patch_sets.patch_set import DESCRIPTION, Description, finish_patch_set, read_description
 from distortions.workers import Workers
 
 _FOLDER, _STATE, _PART = ".unfinished", "description.json", "part-"

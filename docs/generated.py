@@ -33,7 +33,7 @@ def write_pages(docs: Path) -> None:
 def commands() -> dict[str, tuple[str, str]]:
     """Every command by name, with the module and the name of its click command."""
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    from bapps_builder import launch
+    from bapps_builder.commands import launch
 
     return {name: launch.COMMANDS[target.split(":")[1]] for name, target in sorted(scripts.items())}
 
@@ -101,7 +101,7 @@ def package_page(package: str) -> str:
 
 def answers_table() -> str:
     """The columns of a table of answers, from the data dictionary."""
-    from bapps_builder.answers import COLUMNS
+    from bapps_builder.answers.answer_table import COLUMNS
 
     rows = (
         f"| {f'**`{column.name}`**' if column.required else f'`{column.name}`'} | {column.kind} | {column.meaning} |"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 
 PHOTOGRAPHS = {
     "train": ("astronaut", "brick", "camera", "coffee", "gravel", "hubble_deep_field"),

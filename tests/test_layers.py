@@ -22,8 +22,8 @@ ARROWS: dict[str, set[str]] = {
 # Library to the files and folders (with a slash) of the five packages that may import it.
 FENCES: dict[str, tuple[str, ...]] = {
     "torch": ("metrics/", "distortions/cnn/", "analysis/scoring/evaluate.py"),
-    "numba": ("bapps_builder/compiled.py",),
-    "isal": ("bapps_builder/png_decoding.py",),
+    "numba": ("bapps_builder/images/compiled.py",),
+    "isal": ("bapps_builder/images/png_decoding.py",),
     "flask": ("collection_app/",),
     "sqlalchemy": ("collection_app/",),
     "matplotlib": ("analysis/report/", "distortions/", "metrics/training/curves.py"),
@@ -34,7 +34,7 @@ METRICS_IN_DISTORTIONS = ("distortions/cnn/", "distortions/hardness.py")
 
 CODECS = {"imread", "imreadmulti", "imdecode", "imdecodemulti", "imwrite", "imwritemulti", "imencode"}
 # Patches strictly, and photographs as collections hold them.
-CODEC_FILES = ("bapps_builder/images.py", "bapps_builder/photographs.py")
+CODEC_FILES = ("bapps_builder/images/image_files.py", "bapps_builder/images/photographs.py")
 VAGUE_NAMES = {"utils", "helpers", "common", "misc", "core"}
 
 
@@ -183,10 +183,10 @@ def test_the_name_check_sees_a_planted_name(path: str) -> None:
         ("distortions/__init__.py", "from .cnn import train", "imports distortions.cnn"),
         ("analysis/cli.py", "import torch", "torch outside"),
         ("analysis/cli.py", "def f():\n    from torch.nn import Conv2d", "torch outside"),
-        ("bapps_builder/dataset.py", "import torch", "torch outside"),
+        ("bapps_builder/datasets/reader.py", "import torch", "torch outside"),
         ("metrics/cli.py", "import flask", "flask outside"),
         ("metrics/ssim.py", "from numba import njit", "numba outside"),
-        ("bapps_builder/images.py", "from isal import isal_zlib", "isal outside"),
+        ("bapps_builder/images/image_files.py", "from isal import isal_zlib", "isal outside"),
         ("analysis/people.py", "from sqlalchemy.orm import Session", "sqlalchemy outside"),
         ("analysis/jnd.py", "import matplotlib.pyplot as plt", "matplotlib outside"),
         ("metrics/x.py", "import cv2\ncv2.imread('a.png')", "imread outside"),
@@ -212,8 +212,8 @@ def test_the_checker_sees_a_planted_violation(path: str, source: str, wanted: st
         ("collection_app/x.py", "import flask, sqlalchemy\nimport distortions.noise\nimport bapps_builder"),
         ("distortions/cnn/train.py", "import torch\nfrom metrics.lpips import LPIPS"),
         ("metrics/trunks/alexnet.py", "from torch import nn\nfrom . import TrunkSpec"),
-        ("bapps_builder/images.py", "cv2.imdecode(data, 1)\nImage.open(f)"),
-        ("bapps_builder/atomic.py", "path.open()"),
+        ("bapps_builder/images/image_files.py", "cv2.imdecode(data, 1)\nImage.open(f)"),
+        ("bapps_builder/files/atomic.py", "path.open()"),
     ],
 )
 def test_the_checker_allows_what_the_design_allows(path: str, source: str) -> None:

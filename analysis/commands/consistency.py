@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bapps_builder.console import Command
+from bapps_builder.commands.console import Command
 from bapps_builder.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def consistency(
     from analysis.people.sections_of_people import planned
     from analysis.report.tables import as_text
     from analysis.scoring.item_facts import read_facts
-    from bapps_builder.exclusions import DEFAULT_RULES, parse_rule
+    from bapps_builder.answers.exclusions import DEFAULT_RULES, parse_rule
 
     chosen = () if no_rules else tuple(map(parse_rule, rules)) or DEFAULT_RULES
     settings = Settings(rules=chosen, draws=draws, seed=seed, level=level)

@@ -97,7 +97,7 @@ def judged(results: "Sequence[SetDistances]", folders: "Sequence[SetFolder]", as
     """Join distances with what files beside the sets, or files that were named, say about items and people."""
     from analysis.scoring.item_facts import answers_of_sets, facts_of_set, read_facts
     from analysis.scoring.judged_sets import judged_sets
-    from bapps_builder.answers import read_answers
+    from bapps_builder.answers.answer_table import read_answers
 
     facts = [read_facts(asked.items)] if asked.items else []
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]

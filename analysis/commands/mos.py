@@ -9,7 +9,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from bapps_builder.console import Command, progress
+from bapps_builder.commands.console import Command, progress
 from bapps_builder.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bapps_builder.atomic import check_writable, replaced_whole
-from bapps_builder.console import Command, note, progress
+from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.files.atomic import check_writable, replaced_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def _joined(
     from analysis.scoring.distances import check_same_items, read_distances
     from analysis.scoring.item_facts import answers_of_sets, facts_of_set, read_facts
     from analysis.scoring.judged_sets import judged_sets
-    from bapps_builder.answers import read_answers
+    from bapps_builder.answers.answer_table import read_answers
     from bapps_builder.layout import ANSWERS, ITEMS, TASKS, find_sets
 
     results = [found for file in files for found in read_distances(file)]
@@ -151,7 +151,7 @@ def _material(
     from analysis.scoring import score_evidence
     from analysis.scoring.judged_sets import counts_of
     from analysis.scoring.scores import scores
-    from bapps_builder.download import sha256_of
+    from bapps_builder.files.download import sha256_of
 
     drawn: score_evidence.Drawn = "people" if any(one.answers is not None for one in sets) else "items"
     how = score_evidence.Settings(*settings, drawn=drawn)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from analysis.commands.evidence_options import Asked, evidence_options
-from bapps_builder.atomic import check_writable
-from bapps_builder.console import Command, note, progress
+from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import DatasetError
+from bapps_builder.files.atomic import check_writable
 from metrics.commands.distance import load_metrics
 
 if TYPE_CHECKING:
     from analysis.scoring.distances import SetDistances
-    from bapps_builder.dataset import ItemSet, LoadMode
+    from bapps_builder.datasets.reader import ItemSet, LoadMode
     from bapps_builder.layout import SetFolder
     from metrics.metric import Metric, Precision
 
@@ -202,7 +202,7 @@ def _say_how_to_get_data() -> int:
 
 
 def _open_sets(root: Path, task: str, wanted: tuple[str, ...]) -> "list[ItemSet]":
-    from bapps_builder.dataset import ItemSet
+    from bapps_builder.datasets.reader import ItemSet
     from bapps_builder.layout import TASKS, Task, find_sets
 
     tasks: list[Task] = [one for one in TASKS if task in (one, "both")]

@@ -1,7 +1,7 @@
 """How well people agree, from counts: pure functions of k votes of n for each item.
 
-Agreement of pairs and the majority's shares, per item, are in `bapps_builder.votes`; here is what needs
-all items together.
+Agreement of pairs and the majority's shares, per item, are in `bapps_builder.answers.vote_arithmetic`; here is what
+needs all items together.
 """
 
 from dataclasses import dataclass

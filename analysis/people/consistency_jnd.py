@@ -8,7 +8,7 @@ from analysis.people.consistency_settings import Settings, titled
 from analysis.people.judgments import Judgments
 from analysis.report.tables import Column, Section
 from analysis.statistics.intervals import wilson
-from bapps_builder.answers import votes
+from bapps_builder.answers.answer_table import votes
 
 
 def jnd(judgments: Judgments, settings: Settings) -> list[Section]:

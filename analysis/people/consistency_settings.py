@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from analysis.people.judgments import Judgments
 from analysis.statistics.intervals import Resampling
-from bapps_builder.exclusions import DEFAULT_RULES, Rule
+from bapps_builder.answers.exclusions import DEFAULT_RULES, Rule
 
 
 @dataclass(frozen=True)
 class Settings(Resampling):
-    """How to compute, and whom to exclude (see `bapps_builder.exclusions`)."""
+    """How to compute, and whom to exclude (see `bapps_builder.answers.exclusions`)."""
 
     rules: tuple[Rule, ...] = DEFAULT_RULES
 

@@ -1,6 +1,6 @@
 """What people said, from wherever it is kept: answers with people, counts, or fractions alone.
 
-an answers table       one row an answer, with people (bapps_builder.answers)
+an answers table       one row an answer, with people (bapps_builder.answers.answer_table)
 a table of counts      id, k, n; or id and judge (2AFC) or same (JND), with the number of votes told
 a .json file           {item: [0, 1, ...]}: votes without people, 1 for p1 or same
 a dataset's folder     answers.parquet beside a set, else items.parquet with k and n, else its fractions
@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.scoring.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, of_task, read_table
-from bapps_builder.answers import read_answers, votes
-from bapps_builder.dataset import read_label
+from bapps_builder.answers.answer_table import read_answers, votes
+from bapps_builder.answers.vote_arithmetic import votes_of_fractions
+from bapps_builder.datasets.reader import read_label
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import LABEL_FOLDER, TASKS, SetFolder, Task, find_sets
-from bapps_builder.votes import votes_of_fractions
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the answers say about single people: for flags and for a table, never to replace votes.
 
-Inputs are checked tables of answers (see `bapps_builder.answers`) and the conduct measured from them
-(`bapps_builder.exclusions`).
+Inputs are checked tables of answers (see `bapps_builder.answers.answer_table`) and the conduct measured from them
+(`bapps_builder.answers.exclusions`).
 """
 
 from dataclasses import dataclass

@@ -22,9 +22,9 @@ from analysis.scoring.breakdown import By
 from analysis.scoring.item_facts import sample_of
 from analysis.statistics import betabinomial
 from analysis.statistics.intervals import Estimate, means_over_items
-from bapps_builder.answers import votes
-from bapps_builder.exclusions import exclude
-from bapps_builder.votes import agreement_paper, agreement_unbiased, majority_left_out, majority_share
+from bapps_builder.answers.answer_table import votes
+from bapps_builder.answers.exclusions import exclude
+from bapps_builder.answers.vote_arithmetic import agreement_paper, agreement_unbiased, majority_left_out, majority_share
 
 # In milliseconds; chosen before looking at any answers.
 REACTION_BANDS = (0, 200, 500, 1000, 2000, 4000, np.inf)

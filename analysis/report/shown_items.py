@@ -8,8 +8,8 @@ import numpy as np
 from analysis.report.material import Shown
 from analysis.scoring.contradictions import Contradiction, contradictions
 from analysis.scoring.judged_sets import JudgedSet
-from bapps_builder.enlargement import PATCH_SIDE, shrink
-from bapps_builder.images import SUFFIXES, encode_png, read_image
+from bapps_builder.images.enlargement import PATCH_SIDE, shrink
+from bapps_builder.images.image_files import SUFFIXES, encode_png, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 
 # Every two of more metrics would make a page nobody reads.

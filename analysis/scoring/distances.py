@@ -20,8 +20,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bapps_builder.atomic import replaced_whole
 from bapps_builder.errors import DatasetError
+from bapps_builder.files.atomic import replaced_whole
 from bapps_builder.layout import Task
 
 Floats = NDArray[np.float64]

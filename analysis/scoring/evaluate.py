@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis.scoring.distances import SetDistances
-from bapps_builder.dataset import Batch, ItemSet, LoadMode, mapped_ahead
+from bapps_builder.datasets.reader import Batch, ItemSet, LoadMode, mapped_ahead
 from bapps_builder.errors import MetricError
 from metrics.metric import Metric, NotADistance, joint_distances
 
@@ -36,7 +36,7 @@ def evaluate(
     metrics : sequence of M metrics
     items : ItemSet
     load : "official", "exact" or "native"
-        See bapps_builder.dataset.
+        See bapps_builder.datasets.reader.
     batch_size : int
         Items at a time, of all threads together.
     threads : int

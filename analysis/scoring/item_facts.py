@@ -9,7 +9,7 @@ import pyarrow as pa
 from pandas.api.types import is_numeric_dtype
 
 from analysis.statistics.intervals import Sample
-from bapps_builder.answers import read_answers
+from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import ANSWERS, ITEMS, OTHER_ANSWERS, SetFolder, Task
 

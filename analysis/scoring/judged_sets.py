@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from analysis.scoring.distances import SetDistances
 from analysis.scoring.item_facts import of_task
-from bapps_builder.answers import counted
+from bapps_builder.answers.answer_table import counted
+from bapps_builder.answers.vote_arithmetic import twoafc_payoff, votes_of_fractions
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import Task
-from bapps_builder.votes import twoafc_payoff, votes_of_fractions
 
 Floats = NDArray[np.float64]
 

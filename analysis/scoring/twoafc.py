@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.statistics import betabinomial
-from bapps_builder.layout import PAPER_GROUPS
-from bapps_builder.votes import (
+from bapps_builder.answers.vote_arithmetic import (
     agreement_paper,
     agreement_unbiased,
     majority_left_out,
     majority_share,
     twoafc_payoff,
 )
+from bapps_builder.layout import PAPER_GROUPS
 
 
 def score(d0: ArrayLike, d1: ArrayLike, p: ArrayLike) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bapps_builder.images import encode_png, read_image
+from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.layout import SetFolder
 from distortions.recipes import draw, traditional
 from metrics.registry import load

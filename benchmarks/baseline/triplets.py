@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from bapps_builder.dataset import ItemSet
+from bapps_builder.datasets.reader import ItemSet
 from bapps_builder.layout import SetFolder
 
 SIDE = 64

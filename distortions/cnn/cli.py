@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bapps_builder.console import note, progress
+from bapps_builder.commands.console import note, progress
 from bapps_builder.errors import BappsError, DistortionError
 from distortions.patch_set_commands import ListCommand, dask_option, photos_option, seed_option
 

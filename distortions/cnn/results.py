@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from bapps_builder.atomic import replaced_whole
-from bapps_builder.images import encode_png
+from bapps_builder.files.atomic import replaced_whole
+from bapps_builder.images.image_files import encode_png
 from distortions.cnn.streaming import Examples
 from distortions.cnn.training import Learner, Quality
 from distortions.cnn.zoo import KEY

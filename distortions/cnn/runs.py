@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from bapps_builder.atomic import replaced_whole
-from bapps_builder.dataset import mapped_ahead
+from bapps_builder.datasets.reader import mapped_ahead
 from bapps_builder.errors import BappsError
+from bapps_builder.files.atomic import replaced_whole
 from distortions.cnn.memory import enough_memory
 from distortions.cnn.results import Diverged, keep, writing
 from distortions.cnn.streaming import streams

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapps_builder.compiled import compiled
+from bapps_builder.images.compiled import compiled
 from metrics.image_math.channels import YIQ, in_levels, shrunk
 from metrics.image_math.gradients import SCHARR, gradient_magnitude, length
 from metrics.image_math.similarity import NO_WEIGHT, real_power, safe_sqrt, similarity, weighted_mean

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapps_builder.compiled import compiled
+from bapps_builder.images.compiled import compiled
 from metrics.image_math.channels import LUMA, block_means, in_levels
 from metrics.image_math.gradients import PREWITT, gradient_magnitude
 from metrics.image_math.numpy_threads import in_chunks

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from bapps_builder.compiled import compiled
+from bapps_builder.images.compiled import compiled
 from metrics.image_math.channels import YIQ, block_means, in_levels
 from metrics.image_math.numpy_threads import in_chunks
 from metrics.image_math.similarity import similarity

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapps_builder.compiled import compiled
 from bapps_builder.errors import MetricError
+from bapps_builder.images.compiled import compiled
 from metrics.classic.ssim import K1, K2, WANG_2004, structure_and_similarity
 from metrics.image_math.channels import LEVELS
 from metrics.image_math.numpy_threads import in_chunks

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bapps_builder.compiled import compiled
+from bapps_builder.images.compiled import compiled
 from metrics.image_math.color import rgb_to_lab
 from metrics.image_math.numpy_threads import in_chunks
 from metrics.metric import Images, Metric

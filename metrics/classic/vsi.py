@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapps_builder.compiled import compiled
+from bapps_builder.images.compiled import compiled
 from metrics.image_math.channels import in_levels, shrunk
 from metrics.image_math.gradients import SCHARR, gradient_magnitude
 from metrics.image_math.similarity import power, real_power, safe_sqrt, similarity, weighted_mean

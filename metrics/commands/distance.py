@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from bapps_builder.atomic import replaced_whole
-from bapps_builder.console import Command, note, progress
+from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import ImageError, MetricError
-from bapps_builder.images import colour_scale, encode_png, read_image
+from bapps_builder.files.atomic import replaced_whole
+from bapps_builder.images.image_files import colour_scale, encode_png, read_image
 
 if TYPE_CHECKING:
     from metrics.commands.image_pairs import AllPairs, FilePairs

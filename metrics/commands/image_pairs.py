@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bapps_builder.errors import ImageError, MetricError
-from bapps_builder.images import SUFFIXES, read_image
+from bapps_builder.images.image_files import SUFFIXES, read_image
 from metrics.metric import Floats, Images, Metric, NotADistance, identity, joint_distances
 
 FilePair = tuple[Path, Path]

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from bapps_builder.console import Command, note, progress
+from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import WeightsError
 
 _NETS = ("alex", "vgg", "squeeze")
@@ -181,7 +181,7 @@ def trunk(net: str, method: str, photos: Path, out: Path | None, crops: int, pat
     import numpy as np
     from safetensors.torch import save
 
-    from bapps_builder.atomic import check_writable, replaced_whole
+    from bapps_builder.files.atomic import check_writable, replaced_whole
     from metrics.deep.kmeans import kmeans_trunk, random_crops, scaled
     from metrics.deep.trunks.trunk import trunk_specs
     from metrics.training.processes import torch_threads

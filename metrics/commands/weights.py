@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bapps_builder.console import Command, note
+from bapps_builder.commands.console import Command, note
 from bapps_builder.errors import WeightsError
 
 _WEIGHTS_HELP = """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bapps_builder.errors import ImageError, WeightsError
-from bapps_builder.images import SUFFIXES, read_image
+from bapps_builder.images.image_files import SUFFIXES, read_image
 from metrics.deep.lpips import SCALE, SHIFT
 from metrics.deep.trunks.trunk import Trunk, TrunkSpec
 from metrics.weights.store import FOLDER_VARIABLE, WeightStore, default_cache

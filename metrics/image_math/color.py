@@ -7,7 +7,7 @@ D65 white and the 2-degree observer, with the constants of scikit-image, to whic
 import numpy as np
 from numpy.typing import NDArray
 
-from bapps_builder.compiled import compiled
+from bapps_builder.images.compiled import compiled
 from metrics.metric import Images
 
 Floats = NDArray[np.float64]

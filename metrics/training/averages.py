@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapps_builder.atomic import replaced_whole
-from bapps_builder.dataset import LoadMode, mapped_ahead
+from bapps_builder.datasets.reader import LoadMode, mapped_ahead
+from bapps_builder.files.atomic import replaced_whole
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Precision
 from metrics.training.features import squared_differences

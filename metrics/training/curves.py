@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bapps_builder.atomic import replaced_whole
+from bapps_builder.files.atomic import replaced_whole
 from metrics.training.loop import Epoch
 
 

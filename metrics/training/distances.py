@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bapps_builder.dataset import Batch, LoadMode
+from bapps_builder.datasets.reader import Batch, LoadMode
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Precision
 from metrics.training.averages import Averages

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bapps_builder.dataset import Batch
+from bapps_builder.datasets.reader import Batch
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Images, Precision
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bapps_builder.votes import twoafc_payoff
+from bapps_builder.answers.vote_arithmetic import twoafc_payoff
 from metrics.deep.lpips import LPIPS
 from metrics.training.distances import Distances, Payload
 from metrics.training.judgments import Judgments

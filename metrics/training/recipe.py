@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from bapps_builder.dataset import LoadMode
+from bapps_builder.datasets.reader import LoadMode
 from bapps_builder.errors import BappsError
 from metrics.metric import Precision
 

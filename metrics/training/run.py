@@ -22,8 +22,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from bapps_builder.atomic import replaced_whole
 from bapps_builder.errors import WeightsError
+from bapps_builder.files.atomic import replaced_whole
 from metrics.deep.lpips import LPIPS
 from metrics.training.curves import draw_curves
 from metrics.training.loop import Epoch, Learner, Position, all_finite

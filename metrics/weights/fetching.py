@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bapps_builder.console import note, progress
-from bapps_builder.download import fetch
+from bapps_builder.commands.console import note, progress
 from bapps_builder.errors import WeightsError
+from bapps_builder.files.download import fetch
 from metrics.weights.records import Package, Source
 
 try:

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from bapps_builder.atomic import replaced_whole
-from bapps_builder.download import sha256_of
 from bapps_builder.errors import BappsError, WeightsError
+from bapps_builder.files.atomic import replaced_whole
+from bapps_builder.files.download import sha256_of
 from metrics.weights.fetching import fetched, locked, megabytes
 from metrics.weights.readers import Tensors, read_safetensors, read_tensors, read_torch, tensors_digest
 from metrics.weights.records import RECORDS, Package, Source, WeightFile, record_of

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bapps_builder.layout import IMAGE_FOLDERS, Task
-from bapps_builder.manifest import Item, Made, item_id, item_table
-from bapps_builder.patchset import Description, finish_patch_set, write_patch
+from bapps_builder.patch_sets.manifest import Item, Made, item_id, item_table
+from bapps_builder.patch_sets.patch_set import Description, finish_patch_set, write_patch
 
 Pixels = NDArray[np.uint8]
 MakePatchSet = Callable[..., Path]
@@ -167,4 +167,4 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"bapps_builder.{place}", 3)
     for place in ("portions.GROUP", "set_tables.GROUP"):
         monkeypatch.setattr(f"bapps_builder.{place}", 4)
-    monkeypatch.setattr("bapps_builder.item_files._PORTION", 5)
+    monkeypatch.setattr("bapps_builder.building.item_files._PORTION", 5)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from analysis.commands.consistency import consistency
 from analysis.commands.score import score
-from bapps_builder.cli import build
+from bapps_builder.commands.bapps_build import build
 from collection_app.cli import collect
 from distortions.cli import distort
 

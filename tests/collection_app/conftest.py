@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from bapps_builder.manifest import Item, Made, item_table
-from bapps_builder.patchset import (
+from bapps_builder.patch_sets.manifest import Item, Made, item_table
+from bapps_builder.patch_sets.patch_set import (
     Description,
     PatchSet,
     finish_patch_set,

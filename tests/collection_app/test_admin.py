@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
-from bapps_builder.answers import read_answers
-from bapps_builder.patchset import PatchSet
+from bapps_builder.answers.answer_table import read_answers
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.admin import STATES
 from collection_app.admin_access import LOGIN_HOURS, TRIES_PER_MINUTE

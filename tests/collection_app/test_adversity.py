@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.allocation import counted_places, release
 from collection_app.answering import Given, in_order_of_items, lock_session, record
 from collection_app.arrival import arrive

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from bapps_builder.images import decode_image
-from bapps_builder.patchset import PatchSet
+from bapps_builder.images.image_files import decode_image
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database import migrate, open_database, read, write
 from collection_app.images import _path

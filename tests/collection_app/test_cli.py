@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 from pydantic import BaseModel
 
-from bapps_builder.answers import read_answers
-from bapps_builder.patchset import PatchSet
+from bapps_builder.answers.answer_table import read_answers
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.cli import collect
 from collection_app.keys import Tokens, pseudonym, signing_key
 from collection_app.platforms import platforms

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, select, text, update
 
-from bapps_builder.answers import COLUMNS, read_answers
+from bapps_builder.answers.answer_table import COLUMNS, read_answers
 from bapps_builder.errors import DatasetError
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.database import open_database, read, write
 from collection_app.erasure import close, empty_log, erase
 from collection_app.export import SCHEMA, cell, dictionary_path, export

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bapps_builder.images import read_image
-from bapps_builder.votes import agreement_unbiased
+from bapps_builder.answers.vote_arithmetic import agreement_unbiased
+from bapps_builder.images.image_files import read_image
 from collection_app.latent import latent_distance
 from collection_app.observers import CRITERION, JND_UNIT, KINDS, SIGMA, Observer, observer
 from distortions.recipes import draw, parse, traditional

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database import read
 from collection_app.keys import Tokens

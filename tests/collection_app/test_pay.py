@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from prolific_stand_in import TOKEN, Prolific
 from sqlalchemy import Engine, select
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.answering import Given, lock_session, record
 from collection_app.arrival import arrive
 from collection_app.attempts import Shown

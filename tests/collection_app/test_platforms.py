@@ -14,7 +14,7 @@ from flask import Flask
 from jwt.algorithms import RSAAlgorithm
 from sqlalchemy import Engine, func, select
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database import read
 from collection_app.models import Participant, Session

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from bapps_builder.answers import counted, read_answers, votes
-from bapps_builder.patchset import PatchSet
+from bapps_builder.answers.answer_table import counted, read_answers, votes
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.database import open_database, read
 from collection_app.export import export
 from collection_app.presets import preset

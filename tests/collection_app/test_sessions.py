@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.allocation import counted_places
 from collection_app.answering import BAD_EXPOSURE, LATE, SUPERSEDED, Given, Receipt, lock_session, record, touch
 from collection_app.arrival import AlreadyStarted, arrive

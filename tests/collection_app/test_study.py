@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import binom
 from sqlalchemy import Engine, func, select
 
-from bapps_builder.images import read_image
-from bapps_builder.patchset import PatchSet, pixel_digest
+from bapps_builder.images.image_files import read_image
+from bapps_builder.patch_sets.patch_set import PatchSet, pixel_digest
 from collection_app.attempts import Shown, is_valid, state, the_answer
 from collection_app.database import read, write
 from collection_app.installation import freeze, install

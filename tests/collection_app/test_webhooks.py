@@ -18,7 +18,7 @@ import pytest
 from prolific_stand_in import TOKEN, Prolific
 from sqlalchemy import Engine, func, select
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.allocation import counted_places, give_up_expired
 from collection_app.database import read, write

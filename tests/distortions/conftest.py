@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 
 
 @pytest.fixture(scope="session")

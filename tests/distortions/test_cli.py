@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from bapps_builder.images import encode_png, read_image
-from bapps_builder.patchset import read_patch_set
+from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions.cli import distort
 from distortions.patch_set_commands import ListCommand
 from distortions.recipes import compositions, parse

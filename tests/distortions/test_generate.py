@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from bapps_builder.errors import BappsError, ImageError, PatchSetError
-from bapps_builder.images import encode_png, read_image
-from bapps_builder.manifest import item_id
-from bapps_builder.patchset import patch_path, read_patch_set
+from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.patch_sets.manifest import item_id
+from bapps_builder.patch_sets.patch_set import patch_path, read_patch_set
 from distortions import generate as generate_module
 from distortions.crops import contrast
 from distortions.drawing import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bapps_builder.images import encode_png, read_image
+from bapps_builder.images.image_files import encode_png, read_image
 from distortions.registry import Patch, distortions, find
 
 

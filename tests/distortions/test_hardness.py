@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bapps_builder.errors import WeightsError
-from bapps_builder.patchset import read_patch_set
+from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions.drawing import Settings
 from distortions.generate import generate
 from distortions.hardness import BAPPS_SHARE, hard_share, sampled_distances

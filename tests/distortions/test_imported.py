@@ -16,8 +16,8 @@ from PIL import Image
 from scipy.ndimage import shift as scipy_shift
 
 from bapps_builder.errors import BappsError, ImageError, PatchSetError
-from bapps_builder.images import encode_png, read_image
-from bapps_builder.patchset import read_patch_set
+from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions.imported import ImportSettings, import_outputs
 from distortions.outputs import fitted, pair_files, registrations, shift
 from distortions.workers import Workers

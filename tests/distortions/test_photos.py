@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bapps_builder.errors import ImageError, PatchSetError
-from bapps_builder.images import encode_png, read_image
+from bapps_builder.images.image_files import encode_png, read_image
 from distortions import photos as photos_module
 from distortions.photos import Skipped, check_skipped, list_photos
 

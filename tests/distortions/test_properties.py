@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from distortions.recipes import draw, traditional
 from distortions.registry import MARGIN, Patch, distortions, find
 from metrics.metric import Metric

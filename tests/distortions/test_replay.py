@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bapps_builder.errors import PatchSetError
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import Task
-from bapps_builder.patchset import PatchSet, patch_path, read_patch_set
+from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, read_patch_set
 from distortions.drawing import Settings
 from distortions.generate import generate
 from distortions.replay import parse_rows, replay

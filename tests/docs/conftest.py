@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 
 
 class Shelf:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 import pytest
 
-from bapps_builder.launch import COMMANDS
+from bapps_builder.commands.launch import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")])

@@ -11,7 +11,7 @@ from types import ModuleType
 import click
 import pytest
 
-from bapps_builder import launch
+from bapps_builder.commands import launch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

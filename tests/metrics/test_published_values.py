@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bapps_builder.dataset import ItemSet
-from bapps_builder.images import read_image
+from bapps_builder.datasets.reader import ItemSet
+from bapps_builder.images.image_files import read_image
 from bapps_builder.layout import find_sets
 from metrics.metric import Setup, joint_distances
 from metrics.registry import load, load_all

@@ -19,7 +19,7 @@ import torch
 from loopback import QuietHandler
 from numpy.typing import NDArray
 
-from bapps_builder.download import fetch
+from bapps_builder.files.download import fetch
 from metrics.weights import fetching as weight_fetching
 from metrics.weights import store as weights
 from metrics.weights.readers import flax_features, torch_tensors, torchvision_features

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from analysis.commands.report import report
 from analysis.report.latex import escaped
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 
 EVIL = "<script>alert('1')</script>&amp;$x_1$"
 

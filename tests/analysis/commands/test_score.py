@@ -16,7 +16,7 @@ from refusals import assert_one_line
 
 from analysis.commands.score import score
 from bapps_builder.errors import WeightsError
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 from metrics.weights.store import WeightStore
 
 pytestmark = pytest.mark.usefixtures("empty_place")

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from analysis.scoring.evaluate import evaluate
-from bapps_builder.dataset import Batch, ItemSet, LoadMode
+from bapps_builder.datasets.reader import Batch, ItemSet, LoadMode
 from bapps_builder.errors import MetricError
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import SetFolder
 from metrics.metric import Metric, Setup, from_function, identity, joint_distances
 from metrics.registry import load, load_all

@@ -11,7 +11,7 @@ from analysis.scoring.distances import SetDistances
 from analysis.scoring.judged_sets import JudgedSet, judged_sets
 from analysis.scoring.score_evidence import Key, Settings, comparisons, intervals
 from analysis.scoring.scores import scores
-from bapps_builder.answers import check_answers
+from bapps_builder.answers.answer_table import check_answers
 from bapps_builder.errors import DatasetError
 
 PEOPLE, VOTES = 30, 5

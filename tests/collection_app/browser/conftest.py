@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from sqlalchemy import Engine, Row, text
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database import migrate, open_database, read, write
 from collection_app.installation import install

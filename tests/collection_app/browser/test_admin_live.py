@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Route
 
-from bapps_builder.patchset import PatchSet
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database import migrate, open_database, write
 from collection_app.installation import install

@@ -14,8 +14,8 @@ from PIL import Image
 from playwright.sync_api import Browser
 from sqlalchemy import text
 
-from bapps_builder.images import decode_image
-from bapps_builder.patchset import pixel_digest
+from bapps_builder.images.image_files import decode_image
+from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.database import read
 
 # Half of them each time, the others with the slow tests.

@@ -11,7 +11,7 @@ import pytest
 
 from bapps_builder.errors import DistortionError, PatchSetError
 from bapps_builder.layout import Task
-from bapps_builder.patchset import read_patch_set
+from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions.cnn.apply import BATCH, through_network
 from distortions.cnn.corruptions import corrupt
 from distortions.cnn.results import write_generator

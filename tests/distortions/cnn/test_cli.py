@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from distortions.cli import distort
 from distortions.cnn import runs
 from distortions.cnn.plan import multiply_adds, weights

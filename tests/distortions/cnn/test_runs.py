@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from distortions.cnn import runs
 from distortions.cnn.budget import operations
 from distortions.cnn.results import Diverged

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from distortions.cnn import runs
 from distortions.cnn.apply import through_network
 from distortions.cnn.runs import Place, train

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate
 
 from bapps_builder.errors import MetricError
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.metric import Images, Metric
 from metrics.registry import load
 

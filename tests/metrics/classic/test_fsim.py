@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.fsim import FSIM, FSIMC, fast_phase_congruency, phase_congruency
 from metrics.metric import Metric
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.gmsd import GMSD, gmsd
 from metrics.image_math.tensors import to_unit_tensor
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.haarpsi import HAARPSI, haarpsi, haarpsi_of_bytes
 from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Images

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.mdsi import MDSI
 
 

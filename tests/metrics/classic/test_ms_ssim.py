@@ -10,7 +10,7 @@ from scipy.signal import convolve2d
 from scipy.signal.windows import gaussian
 
 from bapps_builder.errors import MetricError
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.ms_ssim import WEIGHTS, ms_ssim, ms_ssim_of_bytes, smallest_side
 from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Images

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.metric import Images
 from metrics.registry import load
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.vif import vif
 from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Images

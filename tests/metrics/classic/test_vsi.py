@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.classic.vsi import VSI, fast_saliency, saliency, vsi
 from metrics.image_math.tensors import to_unit_tensor
 

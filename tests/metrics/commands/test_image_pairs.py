@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from refusals import assert_one_line
 
-from bapps_builder.images import encode_png, read_image
+from bapps_builder.images.image_files import encode_png, read_image
 from metrics.commands import image_pairs
 from metrics.commands.distance import distance
 from metrics.commands.image_pairs import AllPairs

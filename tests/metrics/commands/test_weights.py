@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from refusals import assert_one_line
 
 from bapps_builder.errors import WeightsError
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 from metrics.commands.distance import distance
 from metrics.commands.weights import weights
 from metrics.weights import fetching as weight_fetching

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from torch import Tensor
 
 from bapps_builder.errors import ImageError, WeightsError
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 from metrics.commands.train import train
 from metrics.deep.kmeans import BIAS, centroids, kmeans_file, kmeans_trunk, random_crops, scaled
 from metrics.deep.lpips import LPIPS

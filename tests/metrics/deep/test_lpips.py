@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bapps_builder.errors import MetricError, WeightsError
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.deep.lpips import LPIPS, unit_normalise
 from metrics.deep.trunks.trunk import trunk_specs
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bapps_builder.images import encode_png
+from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bapps_builder.images import encode_png, read_image
+from bapps_builder.answers.vote_arithmetic import twoafc_payoff
+from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.layout import SetFolder
-from bapps_builder.votes import twoafc_payoff
 from distortions.recipes import draw, traditional
 from metrics.deep.lpips import LPIPS
 from metrics.training.features import to_signed

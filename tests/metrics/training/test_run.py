@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from bapps_builder.images import read_image
+from bapps_builder.images.image_files import read_image
 from metrics.commands.train import train
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Setup

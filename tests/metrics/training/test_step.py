@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bapps_builder.dataset import ItemSet
+from bapps_builder.datasets.reader import ItemSet
 from bapps_builder.layout import find_sets
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Setup

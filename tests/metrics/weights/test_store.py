@@ -22,8 +22,8 @@ from weight_files import (
     unwritable,
 )
 
-from bapps_builder.download import sha256_of
 from bapps_builder.errors import WeightsError
+from bapps_builder.files.download import sha256_of
 from metrics.weights import fetching as weight_fetching
 from metrics.weights import store as weights
 from metrics.weights.store import WeightStore, default_cache

@@ -1,0 +1,1 @@
+"""From answers and a patch set to a dataset."""

@@ -1,0 +1,1 @@
+"""The command `bapps-build`, and what all commands share."""

@@ -1,0 +1,100 @@
+"""What every command shares: the check at start, one-line errors, exit statuses, progress.
+
+Exit status 0: done. 1: a check failed (or the user interrupted). 2: input that cannot be worked with.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bapps_builder.errors import BappsError
+
+PACKAGES = ("analysis", "bapps_builder", "collection_app", "distortions", "metrics")
+TRACEBACK_VARIABLE = "BAPPS_TRACEBACK"
+
+P = ParamSpec("P")
+
+
+class BadInput(click.ClickException):
+    """A one-line error that ends a command with exit status 2."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """Fold the message to one line, whatever the library that raised it wrote."""
+        return " ".join(self.message.split())
+
+
+class Command(click.Command):
+    """A click command that checks where its packages come from, and turns our errors into one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; BappsError and OSError end it with one line and exit status 2."""
+        check_packages()
+        try:
+            # Appended, never prepended: a user's metric in the current folder is found, and none of the
+            # modules it holds can take the place of an installed one.
+            if (here := str(Path.cwd())) not in sys.path:
+                sys.path.append(here)
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (BappsError, OSError) as error:
+            if os.environ.get(TRACEBACK_VARIABLE):
+                raise
+            raise BadInput(_said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    """What an error says; of one from the system the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def check_packages() -> None:
+    """Fail, naming the intruder, if one of the five packages is not the one installed beside this file."""
+    home = Path(__file__).resolve().parents[2]
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parent.parent != home:
+            raise BadInput(
+                f"the package {name!r} is loaded from {origin.parent if origin else 'nowhere'}, not from "
+                f"{home / name}: another distribution uses this name; remove it or use an environment of its own"
+            )
+
+
+def note(text: str) -> None:
+    """Say something to the user on standard error, so that standard output stays data."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on standard error; quiet when that is not a terminal.
+
+    Gives a function that advances it by so many steps.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance(steps: int) -> None:
+            bar.advance(task, steps)
+
+        yield advance

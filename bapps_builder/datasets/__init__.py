@@ -1,0 +1,1 @@
+"""Datasets in the BAPPS layout: reading them, their records, cards, tables and splits."""

@@ -1,0 +1,277 @@
+"""Read datasets in the official BAPPS layout, 2AFC and JND, as a stream of batches.
+
+Files are paired by stem, never by position; a missing, extra or unreadable one ends the reading with
+its name. Decoding runs in threads ahead of whoever takes the batches, and only a few batches are in
+memory at a time.
+
+A BAPPS file is not a patch: it is a patch of 64x64 (a few: 63x63) enlarged to 256x256 (252x252). The
+load mode says what becomes of it:
+
+official    Pillow's BILINEAR resize to 64x64 and nothing else. All published scores are on these
+            slightly blurred patches. A 64x64 file stays as it is.
+exact       The enlargement undone, accepted only if enlarging again gives the file bit for bit.
+native      The file as it is.
+"""
+
+import io
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bapps_builder.errors import DatasetError, ImageError
+from bapps_builder.images.enlargement import shrink, undo_enlargement
+from bapps_builder.images.image_files import SUFFIXES, read_image
+from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
+
+LoadMode = Literal["official", "exact", "native"]
+LOAD_MODES: tuple[LoadMode, ...] = ("official", "exact", "native")
+# Of one image each item, in a batch: fifty official files as they are.
+_PIXELS_AT_A_TIME = 50 * 256 * 256
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N consecutive items of one set whose images all have the size (H, W).
+
+    Attributes
+    ----------
+    ids : tuple of N file stems
+    images : tuple of uint8 arrays of shape (N, H, W, 3)
+        (ref, p0, p1) for 2AFC, (p0, p1) for JND: the first is what the others are compared with.
+    labels : array of shape (N,), in [0, 1]
+        The fraction of people who chose p1 (2AFC), or who said "same" (JND).
+    """
+
+    ids: tuple[str, ...]
+    images: tuple[NDArray[np.uint8], ...]
+    labels: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Item:
+    id: str
+    images: tuple[NDArray[np.uint8], ...]
+    label: float
+
+
+class ItemSet:
+    """The items of one set, checked for completeness when opened, decoded when iterated.
+
+    Raises
+    ------
+    DatasetError
+        If a folder is missing, the set is empty, or a stem lacks a file in one folder.
+    """
+
+    def __init__(self, folder: SetFolder) -> None:
+        self.folder = folder
+        roles = (*IMAGE_FOLDERS[folder.task], LABEL_FOLDER[folder.task])
+        files = {
+            role: _files_by_stem(folder.path / role, {".npy"} if role == roles[-1] else SUFFIXES) for role in roles
+        }
+        _check_paired(folder.path, files)
+        self.ids: tuple[str, ...] = tuple(sorted(files[roles[0]]))
+        # Almost every file is a .png, so only the others are remembered.
+        self._other_suffixes = {
+            (role, stem): suffix
+            for role in roles
+            for stem, suffix in files[role].items()
+            if suffix not in (".png", ".npy")
+        }
+
+    @property
+    def task(self) -> Task:
+        """The task of the set, "2afc" or "jnd"."""
+        return self.folder.task
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, role: str, item_id: str) -> Path:
+        """The file of an item in the folder of a role, whatever its suffix."""
+        suffix = self._other_suffixes.get((role, item_id))
+        usual = self.folder.file(role, item_id)
+        return usual if suffix is None else usual.with_name(item_id + suffix)
+
+    def batches(self, *, load: LoadMode = "official", batch_size: int = 50, threads: int = 2) -> Iterator[Batch]:
+        """Yield all items in the order of their ids, at most `batch_size` at a time.
+
+        A batch also ends where the image size changes, so that its images stack. `threads` decode ahead.
+
+        Raises
+        ------
+        DatasetError, ImageError
+            At the first item that cannot be read, naming the file.
+        """
+        with mapped_ahead(partial(self.read, load=load), self.portions(batch_size, load), threads=threads) as done:
+            for batches in done:
+                yield from batches
+
+    def portions(self, size: int, load: LoadMode) -> list[tuple[str, ...]]:
+        """Cut the ids into portions of at most `size`, fewer where images are so large that memory matters."""
+        height, width = self._read(self.ids[0], load).images[0].shape[:2]
+        size = max(1, min(size, _PIXELS_AT_A_TIME // (height * width)))
+        return [self.ids[start : start + size] for start in range(0, len(self), size)]
+
+    def read(self, ids: Sequence[str], *, load: LoadMode) -> list[Batch]:
+        """Decode some items; consecutive ones of one image size are one batch.
+
+        Raises
+        ------
+        DatasetError, ImageError
+            At the first item that cannot be read, naming the file.
+        """
+        items = (self._read(item_id, load) for item_id in ids)
+        return [_stack(list(group)) for _, group in groupby(items, key=lambda item: item.images[0].shape)]
+
+    def _read(self, item_id: str, load: LoadMode) -> _Item:
+        paths = [self.path(role, item_id) for role in IMAGE_FOLDERS[self.task]]
+        images = tuple(_load(path, load) for path in paths)
+        if len({image.shape for image in images}) > 1:
+            sizes = ", ".join(
+                f"{path.parent.name} {image.shape[1]}x{image.shape[0]}"
+                for path, image in zip(paths, images, strict=True)
+            )
+            raise ImageError(f"{self.folder.path}: item {item_id}: images differ in size ({sizes}); they must be equal")
+        return _Item(item_id, images, read_label(self.path(LABEL_FOLDER[self.task], item_id)))
+
+
+def read_label(path: Path) -> float:
+    """Read a judge or same file: an .npy array of one number in [0, 1], whatever its shape.
+
+    Pickled objects are refused.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: not a readable .npy array of numbers: {error}") from error
+    return float(parse_label(data, name=str(path)).reshape(()))
+
+
+def parse_label(data: bytes, *, name: str) -> NDArray[np.generic]:
+    """Parse the bytes of a label file to the array it holds, of one number in [0, 1]; see `read_label`.
+
+    `name` is what an error calls the file.
+    """
+    try:
+        array = _parse_npy(data)
+    except Exception as error:  # numpy raises many types on broken or hostile headers
+        raise DatasetError(f"{name}: not a readable .npy array of numbers: {error}") from error
+    if array.size != 1 or array.dtype.kind not in "fiub":
+        raise DatasetError(f"{name}: must hold one number in [0, 1], got shape {array.shape} and type {array.dtype}")
+    value = float(array.reshape(()))
+    if not 0 <= value <= 1:
+        raise DatasetError(f"{name}: must hold a fraction in [0, 1], got {value:g}")
+    return array
+
+
+def _load(path: Path, load: LoadMode) -> NDArray[np.uint8]:
+    image = read_image(path)
+    if load == "native":
+        return image
+    if load == "exact":
+        return undo_enlargement(image, name=str(path))
+    if image.shape[0] != image.shape[1]:
+        raise ImageError(
+            f"{path}: is {image.shape[1]}x{image.shape[0]}; the load mode official takes square patches, use native"
+        )
+    return shrink(image)
+
+
+def _parse_npy(data: bytes) -> NDArray[np.generic]:
+    """Parse .npy bytes. The header of a million small files is the same few bytes, so it is parsed once."""
+    if data[:8] == b"\x93NUMPY\x01\x00":
+        start = 10 + int.from_bytes(data[8:10], "little")
+        dtype, shape = _npy_header(data[:start])
+        if len(data) - start == dtype.itemsize * math.prod(shape):
+            return np.frombuffer(data, dtype, offset=start).reshape(shape)
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
+@lru_cache(maxsize=64)
+def _npy_header(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
+    stream = io.BytesIO(header)
+    np.lib.format.read_magic(stream)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject:
+        raise ValueError("holds pickled objects, which are never loaded")
+    return dtype, shape
+
+
+def _files_by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, str]:
+    """Map stem to suffix for the files of a folder; hidden files, which archives bring along, do not count."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; a set holds one for each kind of file")
+    found: dict[str, str] = {}
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.suffix.lower() not in suffixes:
+            raise DatasetError(f"{entry}: does not belong here; expected {', '.join(sorted(suffixes))}")
+        if entry.stem in found:
+            raise DatasetError(f"{folder}: two files for item {entry.stem}; keep one")
+        found[entry.stem] = entry.suffix
+    return found
+
+
+def _check_paired(path: Path, files: dict[str, dict[str, str]]) -> None:
+    every = set().union(*files.values())
+    if not every:
+        raise DatasetError(f"{path}: the set is empty")
+    for role, present in files.items():
+        missing = sorted(every - present.keys())
+        if missing:
+            having = next(other for other in files if missing[0] in files[other])
+            more = f" (and {len(missing) - 1} more items)" if len(missing) > 1 else ""
+            raise DatasetError(
+                f"{path}: item {missing[0]} has a file in {having}/ but none in {role}/{more}; "
+                "add the missing file or remove the others"
+            )
+
+
+def _stack(items: list[_Item]) -> Batch:
+    return Batch(
+        ids=tuple(item.id for item in items),
+        images=tuple(np.stack(images) for images in zip(*(item.images for item in items), strict=True)),
+        labels=np.array([item.label for item in items]),
+    )
+
+
+@contextmanager
+def mapped_ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    threads: int,
+    initializer: Callable[[], object] | None = None,
+) -> Iterator[Iterator[R]]:
+    """Map in threads, in order, one item more than there are threads ahead of whoever takes the results.
+
+    Leaving the block early drops what has not begun, so an error or an interruption ends at once.
+    """
+    source = iter(items)
+    pool = ThreadPoolExecutor(threads, initializer=initializer)
+
+    def results() -> Iterator[R]:
+        pending: deque[Future[R]] = deque(pool.submit(function, item) for item in islice(source, threads + 1))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(function, item) for item in islice(source, 1))
+
+    try:
+        yield results()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Files and folders that are never half written, rows in batches, work on several cores, downloads."""

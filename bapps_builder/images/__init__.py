@@ -1,0 +1,1 @@
+"""Decoding, encoding and enlarging images, and finding near-duplicates."""

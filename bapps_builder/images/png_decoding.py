@@ -1,0 +1,111 @@
+"""Decodes the PNG that patches are kept in: 8-bit RGB, not interlaced. W3C Recommendation PNG, third edition.
+
+Every checksum is checked and every byte accounted for, so a damaged file is one error of ours. Inflating takes
+most of the time of a small image, and ISA-L does it two to three times as fast as zlib.
+"""
+
+import struct
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import cast
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from bapps_builder.errors import ImageError
+from bapps_builder.images.png_encoding import SIGNATURE
+
+# A gigabyte a channel; what claims more is no patch, and is not given the memory.
+LARGEST = 2**30
+
+_HEADER = struct.Struct(">IIBBBBB")
+_TRUE_COLOUR = 2
+# Its annotations call it an instance.
+_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
+_LARGEST_WINDOW = 7  # 32 KB, as the first four bits of a stream say it; ISA-L would take more
+_KNOWN_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
+# Chunks that change the pixels or their orientation in one decoder and not in another.
+_NOT_PLAIN = frozenset({b"tRNS", b"eXIf", b"acTL"})
+
+
+def read_plain_png(data: bytes, *, name: str) -> NDArray[np.uint8] | None:
+    """Decode a PNG to uint8 RGB of shape (H, W, 3); None if it is a sound file of another form.
+
+    Other forms are palettes, grey, alpha, interlaced and animated ones. `name` is what an error calls the image.
+
+    Raises
+    ------
+    ImageError
+        If the file is cut off or damaged, or has 16 bits a channel.
+    """
+    chunks = list(_chunks(data, name))
+    kinds = [kind for kind, _ in chunks]
+    header = chunks[0][1]
+    if kinds[0] != b"IHDR" or kinds.count(b"IHDR") > 1 or len(header) != _HEADER.size:
+        raise _corrupt(name, "no header, or not one in front")
+    width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack(header)
+    if depth == 16:
+        raise ImageError(f"{name}: 16 bits a channel; convert it to 8 bits first")
+    if (depth, colour, interlace) != (8, _TRUE_COLOUR, 0) or not _NOT_PLAIN.isdisjoint(kinds):
+        return None
+    if compression or filtering or not width or not height:
+        raise _corrupt(name, f"header: {width}x{height} pixels, methods {compression} and {filtering}")
+    if width * height > LARGEST:
+        raise ImageError(f"{name}: claims {width}x{height} pixels; at most {LARGEST} are read")
+    unknown = next((kind for kind in kinds if not _may_be_passed(kind)), None)
+    if unknown is not None:
+        raise _corrupt(name, f"chunk {unknown!r}")
+    return _pixels(b"".join(_image_data(chunks)), width, height, name)
+
+
+def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and content of each chunk up to IEND, lengths and checksums checked."""
+    view, at = memoryview(data), len(SIGNATURE)
+    kind = b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data):
+            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} wants {end + 4})")
+        if isal_zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ImageError(f"{name}: corrupt PNG (checksum of chunk {kind!r})")
+        yield kind, view[at + 8 : end]
+        at = end + 4
+
+
+def _may_be_passed(kind: bytes) -> bool:
+    """Whether a reader that does not know a chunk may go on: small first letter, capital third."""
+    return kind in _KNOWN_CRITICAL or (kind.isalpha() and kind[:1].islower() and kind[2:3].isupper())
+
+
+def _image_data(chunks: list[tuple[bytes, memoryview]]) -> Iterator[memoryview]:
+    """The first IDAT and those that follow it at once: more of them elsewhere do not count."""
+    start = next((k for k, (kind, _) in enumerate(chunks) if kind == b"IDAT"), len(chunks))
+    return (content for _, content in takewhile(lambda chunk: chunk[0] == b"IDAT", chunks[start:]))
+
+
+def _pixels(stream: bytes, width: int, height: int, name: str) -> NDArray[np.uint8]:
+    # Imported late, since a command that decodes nothing should not wait for the compiler.
+    from bapps_builder.images.png_filters import undo_filters
+
+    if stream[:1] and stream[0] >> 4 > _LARGEST_WINDOW:
+        raise _corrupt(name, "window of more than 32 KB")
+    size = height * (1 + 3 * width)
+    inflater = isal_zlib.decompressobj()
+    try:
+        rows = inflater.decompress(stream, size + 1)  # one byte more, so that the checksum behind the last is reached
+    except _INFLATE_ERROR as error:
+        raise _corrupt(name, str(error)) from error
+    if len(rows) < size or (len(rows) == size and not inflater.eof):
+        raise _corrupt(name, f"{len(rows)} bytes of {size}, and no end")
+    pixels = np.empty((height, width, 3), np.uint8)
+    if not undo_filters(np.frombuffer(rows, np.uint8, size).reshape(height, -1), pixels.reshape(height, -1)):
+        raise _corrupt(name, "a filter that does not exist")
+    return pixels
+
+
+def _corrupt(name: str, what: str) -> ImageError:
+    return ImageError(f"{name}: corrupt PNG image data ({what})")

@@ -1,0 +1,1 @@
+"""Patch sets: their manifest, and reading them."""
