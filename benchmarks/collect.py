@@ -40,20 +40,20 @@ from bapps_builder.patch_sets.patch_set import (
     read_patch_set,
     write_patch,
 )
-from collection_app.allocation import counted_places
-from collection_app.answering import Given, lock_session, record, touch
-from collection_app.arrival import arrive
-from collection_app.attempts import Shown
-from collection_app.client import Problem
-from collection_app.database import migrate, open_database, read, write
-from collection_app.installation import freeze, install
-from collection_app.models import Answer, Assignment, Session
-from collection_app.models import Item as ItemRow
+from collection_app.database.connections import migrate, open_database, read, write
+from collection_app.database.models import Answer, Assignment, Session
+from collection_app.database.models import Item as ItemRow
 from collection_app.platforms.platform import Visitor
-from collection_app.presets import as_toml, preset
-from collection_app.sessions import Step, finish, start
-from collection_app.simulate import SeededEntropy
-from collection_app.trials import open_trials
+from collection_app.rehearsal.client import Problem
+from collection_app.rehearsal.simulated_people import SeededEntropy
+from collection_app.sessions.allocation import counted_places
+from collection_app.sessions.answering import Given, lock_session, record, touch
+from collection_app.sessions.arrival import arrive
+from collection_app.sessions.exposures import Shown
+from collection_app.sessions.steps import Step, finish, start
+from collection_app.sessions.trials import open_trials
+from collection_app.studies.installation import freeze, install
+from collection_app.studies.presets import as_toml, preset
 
 CAN_FILL = sys.platform == "linux" and os.geteuid() == 0
 ITEMS, PEOPLE_AT_ONCE = 300, 16

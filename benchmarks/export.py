@@ -17,9 +17,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert
 
-from collection_app.database import migrate, open_database, write
-from collection_app.models import Answer, Assignment, Image, Item, Participant, Session, Study, table_of
-from collection_app.presets import as_toml, preset
+from collection_app.database.connections import migrate, open_database, write
+from collection_app.database.models import Answer, Assignment, Image, Item, Participant, Session, Study, table_of
+from collection_app.studies.presets import as_toml, preset
 
 TRIALS = 100
 SESSIONS_AT_A_TIME = 100

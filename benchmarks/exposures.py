@@ -3,7 +3,7 @@
     python benchmarks/exposures.py [--trials 60] [--milliseconds 250]
 
 The study's own pages in Debian's chromium without a window, at 60 frames a second; the trials are shown by
-static/study/frames.js, once by its frames and once by the baseline, setTimeout, with nothing else to do and with the
+static/study/display/frames.js, once by its frames and once by the baseline, setTimeout, with nothing else to do and with the
 processor slowed down four times while the page works for 30 ms in every 100. Frames missed are counted by the page.
 """
 
@@ -20,7 +20,7 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 # Both ways of timing an exposure, on one page. Each shows and hides a canvas, and times by frames what was done:
 # setTimeout's change is seen with the next frame after it.
 PAGE = """async ({ way, trials, ms, busy }) => {
-  const { FrameClock, showSteps } = await import("/static/study/frames.js");
+  const { FrameClock, showSteps } = await import("/static/study/display/frames.js");
   const stop = new AbortController();
   const clock = new FrameClock();
   clock.start(stop.signal);
@@ -76,11 +76,11 @@ def histogram(errors: np.ndarray, frame: float) -> str:
 def with_pages(work: Callable[[Page], Any]) -> Any:
     """Do something with a page of a study that is served from a temporary folder."""
     from collection_app import create_app
-    from collection_app.database import migrate, open_database, write
-    from collection_app.installation import install
-    from collection_app.presets import preset
-    from collection_app.serving import served
+    from collection_app.database.connections import migrate, open_database, write
+    from collection_app.server.serving import served
     from collection_app.settings import Settings
+    from collection_app.studies.installation import install
+    from collection_app.studies.presets import preset
 
     with tempfile.TemporaryDirectory() as folder:
         study = preset("paper-jnd", training={}, sentinels={})

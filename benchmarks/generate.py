@@ -27,8 +27,8 @@ from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.manifest import Item, item_id, item_table
 from bapps_builder.patch_sets.patch_set import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
-from distortions.drawing import Family, Settings, apply_treatments
-from distortions.generate import TOGETHER, PhotoUnit, draw_item, generate
+from distortions.patch_sets.generate import TOGETHER, PhotoUnit, draw_item, generate
+from distortions.patch_sets.sampling import Family, Settings, apply_treatments
 from distortions.photos import list_photos
 from distortions.registry import Patch, distortions
 from distortions.workers import Workers, settle_opencv
@@ -169,7 +169,8 @@ def memory(folder: Path, photos: Path, items: int) -> None:
     """Largest process of the command, for growing numbers of items."""
     print("\nlargest process:", end="")
     for count in (items // 10, items):
-        command = f"from distortions.cli import distort; distort({arguments(folder / str(count), photos, count)})"
+        given = arguments(folder / str(count), photos, count)
+        command = f"from distortions.commands.bapps_distort import distort; distort({given})"
         subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
         print(f"  {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB for {count} items", end="")
     print()

@@ -34,9 +34,9 @@ from baseline.stored_study import prepared
 from faults.breaking import Postgres
 from sqlalchemy import Engine, text
 
-from collection_app.allocation import give_up_expired
-from collection_app.database import open_database, read, write
-from collection_app.passwords import password_hash
+from collection_app.admin.passwords import password_hash
+from collection_app.database.connections import open_database, read, write
+from collection_app.sessions.allocation import give_up_expired
 
 PEOPLE = (10, 50, 100, 300)
 ARRIVALS_PER_MINUTE = 200

@@ -33,10 +33,10 @@ from load import database
 from sqlalchemy import Engine, text
 
 from collection_app import create_app
-from collection_app.database import migrate, open_database
-from collection_app.logs import write_logs
-from collection_app.passwords import password_hash
+from collection_app.admin.passwords import password_hash
+from collection_app.database.connections import migrate, open_database
 from collection_app.settings import Settings
+from collection_app.web.logs import write_logs
 
 PASSWORD = "only for this benchmark"
 KINDS = ("arrival", "start", "items", "image", "answer", "finish", "overview")

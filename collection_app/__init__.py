@@ -6,29 +6,29 @@ from collections.abc import Callable
 from flask import Flask
 from sqlalchemy import Engine
 
-from collection_app.admin import blueprint as admin
-from collection_app.admin_access import protect
-from collection_app.api import blueprint as api
-from collection_app.database import read, write
-from collection_app.guard import guard
-from collection_app.health import blueprint as health
-from collection_app.images import QuickImages
-from collection_app.images import blueprint as images
-from collection_app.installation import freeze
-from collection_app.keys import Entropy, Tokens
-from collection_app.latest import Latest
-from collection_app.limits import RateLimit
-from collection_app.logs import log_requests
-from collection_app.openapi import blueprint as openapi
-from collection_app.pages import blueprint as pages
-from collection_app.problems import answer_problems
-from collection_app.prometheus import blueprint as prometheus
-from collection_app.proxies import TrustedProxies, networks
-from collection_app.running import Running, set_running, wall_clock
+from collection_app.admin.admin_access import protect
+from collection_app.admin.pages import blueprint as admin
+from collection_app.database.connections import read, write
+from collection_app.operations.health import blueprint as health
+from collection_app.operations.prometheus import blueprint as prometheus
+from collection_app.operations.webhooks import blueprint as webhooks
+from collection_app.participants.api import blueprint as api
+from collection_app.participants.images import QuickImages
+from collection_app.participants.images import blueprint as images
+from collection_app.participants.openapi import blueprint as openapi
+from collection_app.participants.pages import blueprint as pages
+from collection_app.reporting.status import Status, status
 from collection_app.settings import Settings
-from collection_app.status import Status, status
-from collection_app.study import Study
-from collection_app.webhooks import blueprint as webhooks
+from collection_app.signing import Entropy, Tokens
+from collection_app.studies.installation import freeze
+from collection_app.studies.study import Study
+from collection_app.web.background_value import Latest
+from collection_app.web.http_errors import answer_problems
+from collection_app.web.logs import log_requests
+from collection_app.web.proxies import TrustedProxies, networks
+from collection_app.web.rate_limit import RateLimit
+from collection_app.web.security_headers import guard
+from collection_app.web.served_study import Running, set_running, wall_clock
 
 
 def create_app(
@@ -48,12 +48,12 @@ def create_app(
     ----------
     study : Study
     engine : Engine
-        See `database.open_database`.
+        See `connections.open_database`.
     key : str
-        Signs the session tokens and the admin pages' cookie; see `keys.signing_key`.
+        Signs the session tokens and the admin pages' cookie; see `signing.signing_key`.
     settings : Settings, optional
     clock, entropy, simulated
-        See `running.Running`.
+        See `served_study.Running`.
     password_hash : str, optional
         Of the admin pages' password; without one nobody can log in. See `passwords`.
 

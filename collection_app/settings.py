@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from collection_app.study import StudyError
+from collection_app.errors import StudyError
 
 PREFIX = "BAPPS_COLLECT_"
 

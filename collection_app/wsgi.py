@@ -6,11 +6,11 @@ calls it after it was forked, so that no two processes share a connection.
 
 from flask import Flask
 
-from collection_app.logs import log, write_logs
-from collection_app.polling import begin_polling
-from collection_app.running import running
+from collection_app.operations.platform_polling import begin_polling
+from collection_app.server.app_from_file import app_of, study_file
 from collection_app.settings import settings_from
-from collection_app.starting import app_of, study_file
+from collection_app.web.logs import log, write_logs
+from collection_app.web.served_study import running
 
 
 def application() -> Flask:

@@ -1,7 +1,7 @@
 """Distortions by name: the name that a list prints is the name that a recipe parses.
 
 A distortion registers itself where it is defined. The function's name is the distortion's name
-(`gaussian_blur` is `gaussian-blur`), the module's name its family (`distortions/blur.py` is "blur").
+(`gaussian_blur` is `gaussian-blur`), the module's name its family (`distortions/traditional/blur.py` is "blur").
 """
 
 import difflib
@@ -21,7 +21,7 @@ from bapps_builder.errors import DistortionError
 Patch = NDArray[np.uint8]  # (H, W, 3), RGB
 Values = Mapping[str, float]
 
-# The five families of the paper, in its order; each is a file of this package.
+# The five families of the paper, in its order; each is a file of `distortions.traditional`.
 FAMILIES = ("photometric", "noise", "blur", "spatial", "compression")
 # Pixels of real image that `generate` keeps around a patch while it is distorted, and cuts off at the end.
 # A multiple of 16, so that the 8x8 blocks and 16x16 chroma blocks of JPEG start at the patch's own corner.
@@ -213,7 +213,7 @@ def distortions() -> dict[str, Distortion]:
 @cache
 def _in_order() -> Mapping[str, Distortion]:
     for family in FAMILIES:
-        importlib.import_module(f"distortions.{family}")
+        importlib.import_module(f"distortions.traditional.{family}")
     return dict(sorted(_ENTRIES.items(), key=lambda item: FAMILIES.index(item[1].family)))
 
 

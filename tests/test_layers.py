@@ -30,7 +30,7 @@ FENCES: dict[str, tuple[str, ...]] = {
 }
 # Within distortions only the networks use metrics, and the count of hard pairs, which a command imports when it
 # prints it; the package itself must not import them.
-METRICS_IN_DISTORTIONS = ("distortions/cnn/", "distortions/hardness.py")
+METRICS_IN_DISTORTIONS = ("distortions/cnn/", "distortions/patch_sets/hardness.py")
 
 CODECS = {"imread", "imreadmulti", "imdecode", "imdecodemulti", "imwrite", "imwritemulti", "imencode"}
 # Patches strictly, and photographs as collections hold them.
@@ -178,7 +178,7 @@ def test_the_name_check_sees_a_planted_name(path: str) -> None:
         ("analysis/x.py", "if TYPE_CHECKING:\n    from distortions import f", "analysis imports distortions"),
         ("collection_app/x.py", "import analysis.cli as a", "collection_app imports analysis"),
         ("metrics/x.py", "import importlib\nimportlib.import_module('analysis.cli')", "metrics imports analysis"),
-        ("distortions/blur.py", "from metrics.lpips import LPIPS", "metrics outside"),
+        ("distortions/traditional/blur.py", "from metrics.lpips import LPIPS", "metrics outside"),
         ("distortions/__init__.py", "from distortions import cnn", "imports distortions.cnn"),
         ("distortions/__init__.py", "from .cnn import train", "imports distortions.cnn"),
         ("analysis/cli.py", "import torch", "torch outside"),
@@ -191,7 +191,7 @@ def test_the_name_check_sees_a_planted_name(path: str) -> None:
         ("analysis/jnd.py", "import matplotlib.pyplot as plt", "matplotlib outside"),
         ("metrics/x.py", "import cv2\ncv2.imread('a.png')", "imread outside"),
         ("metrics/x.py", "from cv2 import imencode", "imencode outside"),
-        ("distortions/compression.py", "cv2.imdecode(data, 1)", "imdecode outside"),
+        ("distortions/traditional/compression.py", "cv2.imdecode(data, 1)", "imdecode outside"),
         ("metrics/x.py", "from PIL import Image\nImage.open(p)", "open outside"),
         ("metrics/x.py", "import PIL.Image\nPIL.Image.open(p)", "open outside"),
         ("metrics/x.py", "from PIL.Image import open", "open outside"),

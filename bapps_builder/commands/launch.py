@@ -13,10 +13,10 @@ from bapps_builder.commands.console import BadInput, check_packages
 # Name of each command's function here: where its click command is.
 COMMANDS = {
     "build": ("bapps_builder.commands.bapps_build", "build"),
-    "collect": ("collection_app.cli", "collect"),
+    "collect": ("collection_app.commands.bapps_collect", "collect"),
     "consistency": ("analysis.commands.consistency", "consistency"),
     "distance": ("metrics.commands.distance", "distance"),
-    "distort": ("distortions.cli", "distort"),
+    "distort": ("distortions.commands.bapps_distort", "distort"),
     "mos": ("analysis.commands.mos", "mos"),
     "report": ("analysis.commands.report", "report"),
     "score": ("analysis.commands.score", "score"),

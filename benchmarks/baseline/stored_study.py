@@ -7,9 +7,9 @@ from typing import Any
 from collect import patch_set
 from sqlalchemy import Connection, text
 
-from collection_app.database import migrate, open_database, write
-from collection_app.installation import freeze, install
-from collection_app.presets import as_toml, preset
+from collection_app.database.connections import migrate, open_database, write
+from collection_app.studies.installation import freeze, install
+from collection_app.studies.presets import as_toml, preset
 
 STORED, OPEN_ITEMS, TRIALS = 500_000, 30_000, 100
 STUDY = preset("paper-2afc", training={})

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from collection_app.client import Client
+from collection_app.rehearsal.client import Client
 
 TWICE, DROPPED = 0.10, 0.05
 DISK_BYTES = 400 * 2**20

@@ -1,8 +1,8 @@
-"""What Alembic runs: the migrations, on the connection that `database.migrate` opened."""
+"""What Alembic runs: the migrations, on the connection that `connections.migrate` opened."""
 
 from alembic import context
 
-from collection_app.models import Base
+from collection_app.database.models import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

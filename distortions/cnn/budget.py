@@ -34,8 +34,9 @@ def operations(variant: Variant, training: Training) -> int:
     return 2 * total
 
 
-def measured_rate(variant: Variant, training: Training, *, device: str, weights: WeightStore) -> float:
+def measured_rate(variant: Variant, training: Training, *, device: str, threads: int, weights: WeightStore) -> float:
     """Operations a second of some steps of one variant on noise, after some to warm up; nothing is kept of them."""
+    torch.set_num_threads(threads)
     learner = Learner(variant, replace(training, half=False), device=device, weights=weights)
     shape = (training.batch, training.side, training.side, 3)
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

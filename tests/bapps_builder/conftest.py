@@ -163,8 +163,8 @@ def enlarge() -> Callable[[Pixels], Pixels]:
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables and files go through in portions of a few rows, none a multiple of another."""
-    for place in ("portions._READ", "verify._PORTION"):
+    for place in ("files.row_batches._READ", "checking.verify._PORTION"):
         monkeypatch.setattr(f"bapps_builder.{place}", 3)
-    for place in ("portions.GROUP", "set_tables.GROUP"):
+    for place in ("files.row_batches.GROUP", "datasets.set_tables.GROUP"):
         monkeypatch.setattr(f"bapps_builder.{place}", 4)
     monkeypatch.setattr("bapps_builder.building.item_files._PORTION", 5)

@@ -14,8 +14,8 @@ from PIL import Image
 from analysis.commands.consistency import consistency
 from analysis.commands.score import score
 from bapps_builder.commands.bapps_build import build
-from collection_app.cli import collect
-from distortions.cli import distort
+from collection_app.commands.bapps_collect import collect
+from distortions.commands.bapps_distort import distort
 
 ITEMS = {"2afc": 24, "jnd": 24}
 ANSWERS = {"2afc": 5, "jnd": 3}

@@ -29,12 +29,12 @@ from bapps_builder.patch_sets.patch_set import (
     read_patch_set,
     write_patch,
 )
-from collection_app.database import migrate, open_database, write
-from collection_app.installation import Installed, freeze, install
-from collection_app.presets import as_toml
-from collection_app.sessions import Step
-from collection_app.simulate import SeededEntropy
-from collection_app.study import Study
+from collection_app.database.connections import migrate, open_database, write
+from collection_app.rehearsal.simulated_people import SeededEntropy
+from collection_app.sessions.steps import Step
+from collection_app.studies.installation import Installed, freeze, install
+from collection_app.studies.presets import as_toml
+from collection_app.studies.study import Study
 from distortions.recipes import draw, parse
 from distortions.registry import distortions
 

@@ -1,7 +1,7 @@
 /** A JND trial: a cross, a patch, a gap, a patch, each from one frame to another; then same or different. */
 
 import { chosen } from "./choice.js";
-import { showSteps } from "./frames.js";
+import { showSteps } from "./display/frames.js";
 
 const CROSS_MS = 500;
 

@@ -3,17 +3,17 @@
  * The server knows how far a session is; this browser keeps what comes before its start, and answers that wait.
  */
 
-import { Api, patiently, Problem } from "./api.js";
-import { Attention, isMagnified } from "./attention.js";
-import { describe, faults, watchFrames } from "./device.js";
-import { FrameClock } from "./frames.js";
-import { decoded, Images } from "./images.js";
-import { onDisplayChange, Patch, scaleFor } from "./patch.js";
-import { Queue } from "./queue.js";
+import { Api, patiently, Problem } from "./delivery/api.js";
+import { Attention, isMagnified } from "./display/attention.js";
+import { describe, faults, watchFrames } from "./display/device.js";
+import { FrameClock } from "./display/frames.js";
+import { decoded, Images } from "./display/images.js";
+import { onDisplayChange, Patch, scaleFor } from "./display/patch.js";
+import { Queue } from "./delivery/queue.js";
 import { saveReceipt } from "./receipt.js";
-import { Stage } from "./stage.js";
-import { openStore, randomHex } from "./store.js";
-import { takeStudy } from "./tabs.js";
+import { Stage } from "./display/stage.js";
+import { openStore, randomHex } from "./delivery/store.js";
+import { takeStudy } from "./delivery/tabs.js";
 import { text } from "./texts.js";
 import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";

@@ -2,9 +2,9 @@
  * after a pause. It ends when no trial is left. */
 
 import { goAhead } from "./choice.js";
-import { isMagnified } from "./attention.js";
+import { isMagnified } from "./display/attention.js";
 import { jnd } from "./jnd.js";
-import { randomId } from "./store.js";
+import { randomId } from "./delivery/store.js";
 import { twoafc } from "./twoafc.js";
 
 const KINDS = { "2afc": twoafc, jnd };

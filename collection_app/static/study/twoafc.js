@@ -1,7 +1,7 @@
 /** A 2AFC trial: the reference in the middle, two candidates, no time limit. */
 
 import { chosen } from "./choice.js";
-import { showSteps } from "./frames.js";
+import { showSteps } from "./display/frames.js";
 
 const BLANK_MS = 300; // so that nobody sees one trial's pictures turn into the next one's
 

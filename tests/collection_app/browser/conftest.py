@@ -17,11 +17,11 @@ from sqlalchemy import Engine, Row, text
 
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
-from collection_app.database import migrate, open_database, read, write
-from collection_app.installation import install
-from collection_app.presets import preset
-from collection_app.serving import served
+from collection_app.database.connections import migrate, open_database, read, write
+from collection_app.server.serving import served
 from collection_app.settings import Settings
+from collection_app.studies.installation import install
+from collection_app.studies.presets import preset
 
 QUIET = ["background-networking", "component-update", "sync", "quic", "default-apps"]
 FLAGS = ["--no-sandbox", "--no-first-run", "--force-color-profile=srgb", *(f"--disable-{name}" for name in QUIET)]

@@ -9,12 +9,12 @@ from playwright.sync_api import Browser, Route
 
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
-from collection_app.database import migrate, open_database, write
-from collection_app.installation import install
-from collection_app.passwords import password_hash
-from collection_app.presets import preset
-from collection_app.serving import served
+from collection_app.admin.passwords import password_hash
+from collection_app.database.connections import migrate, open_database, write
+from collection_app.server.serving import served
 from collection_app.settings import Settings
+from collection_app.studies.installation import install
+from collection_app.studies.presets import preset
 
 PASSWORD = "correct horse battery staple"
 WATCH = """() => {

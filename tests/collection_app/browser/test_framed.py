@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, request
 from playwright.sync_api import Browser
 
-from collection_app.serving import served
+from collection_app.server.serving import served
 from collection_app.settings import Settings
 
 # A browser that forbids cookies in frames: whoever touches them there fails.

@@ -28,20 +28,20 @@ def test_the_period_is_found_though_frames_are_missed(ask: Callable[..., Any], h
     frame = 1000 / hz
     ticks = np.arange(400) * frame + rng.normal(0, 0.05, 400)
     times = ticks[rng.random(400) >= missed][:240]
-    assert ask("frames", "m.period(x)", times.tolist()) == pytest.approx(frame, rel=0.01)
+    assert ask("display/frames", "m.period(x)", times.tolist()) == pytest.approx(frame, rel=0.01)
 
 
 def test_missed_frames_are_counted(ask: Callable[..., Any]) -> None:
     frame = 1000 / 60
     times = [k * frame for k in range(30) if k not in (4, 11, 12, 20)]
-    assert ask("frames", "m.dropped(x, 1000 / 60)", times) == 4
+    assert ask("display/frames", "m.dropped(x, 1000 / 60)", times) == 4
 
 
 @pytest.mark.parametrize(("wanted", "hz", "frames"), [(250, 60, 15), (250, 75, 19), (1000, 60, 60), (250, 144, 36)])
 def test_the_nearest_frame_ends_an_exposure(ask: Callable[..., Any], wanted: float, hz: float, frames: int) -> None:
     """250 ms are 18.75 frames at 75 Hz: 19 it is."""
     expression = "[...Array(400).keys()].find((k) => m.isNearest(k * x[1], x[0], x[1]))"
-    assert ask("frames", expression, [wanted, 1000 / hz]) == frames
+    assert ask("display/frames", expression, [wanted, 1000 / hz]) == frames
 
 
 def test_measures_of_a_jnd_trial(ask: Callable[..., Any]) -> None:
@@ -83,11 +83,11 @@ def test_the_layout_that_makes_patches_largest(
 
 
 def test_waiting_doubles_up_to_half_a_minute(ask: Callable[..., Any]) -> None:
-    assert ask("api", "[0, 1, 2, 10].map((tries) => m.backoff(tries, () => 0.5))") == [500, 1000, 2000, 30_000]
+    assert ask("delivery/api", "[0, 1, 2, 10].map((tries) => m.backoff(tries, () => 0.5))") == [500, 1000, 2000, 30_000]
 
 
 def test_ids_are_random_uuids(ask: Callable[..., Any]) -> None:
-    ids = ask("store", "Array.from({length: 1000}, m.randomId)")
+    ids = ask("delivery/store", "Array.from({length: 1000}, m.randomId)")
     assert len(set(ids)) == 1000
     assert all(name[14] == "4" and name[19] in "89ab" for name in ids)
 
@@ -102,4 +102,4 @@ def test_a_device_is_judged(ask: Callable[..., Any]) -> None:
         ({"scale": 0, "magnified": True}, ["small", "zoom"]),
         ({"hz": None}, ["rate"]),
     ):
-        assert ask("device", "m.faults(x)", good | change) == faults
+        assert ask("display/device", "m.faults(x)", good | change) == faults

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from bapps_builder.images.image_files import decode_image
 from bapps_builder.patch_sets.patch_set import pixel_digest
-from collection_app.database import read
+from collection_app.database.connections import read
 
 # Half of them each time, the others with the slow tests.
 RATIOS = (0.9, 1.25, 1.5, 2)

@@ -18,12 +18,12 @@ from distortions.cnn.results import write_generator
 from distortions.cnn.training import Learner, Training
 from distortions.cnn.variants import find_variant
 from distortions.cnn.zoo import FORMAT, Zoo, open_zoo
-from distortions.drawing import Family, Settings
-from distortions.generate import generate
-from distortions.preview import network_sheet
+from distortions.patch_sets.contact_sheet import network_sheet
+from distortions.patch_sets.generate import generate
+from distortions.patch_sets.replay import replay
+from distortions.patch_sets.sampling import Family, Settings
 from distortions.recipes import Recipe, apply_all, parse
 from distortions.registry import Patch
-from distortions.replay import replay
 from distortions.workers import Workers
 
 # Of each normalization, corruption and upsampling one: untrained networks distort, too.
@@ -122,9 +122,10 @@ def test_networks_take_no_values(text: str) -> None:
 
 def test_recipes_are_read_without_torch() -> None:
     code = (
-        "import sys; from distortions.recipes import parse; import distortions.generate, distortions.cli;"
+        "import sys; from distortions.recipes import parse; import distortions.patch_sets.generate;"
+        "from distortions.commands.bapps_distort import distort;"
         "assert str(parse('cnn-017+jpeg(quality=3)')) == 'cnn-017+jpeg(quality=3)';"
-        "from click.testing import CliRunner; r = CliRunner().invoke(distortions.cli.distort, ['list', '--cnn']);"
+        "from click.testing import CliRunner; r = CliRunner().invoke(distort, ['list', '--cnn']);"
         "assert r.output.count('multiply-adds') == 96; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

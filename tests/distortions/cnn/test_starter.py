@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zoo_photographs import copy_photos
 
 from bapps_builder.images.image_files import read_image
 from distortions.cnn import runs
 from distortions.cnn.apply import through_network
 from distortions.cnn.runs import Place, train
-from distortions.cnn.starter import copy_photos
 from distortions.cnn.training import Training, quality_of
 from distortions.cnn.variants import CORRUPTIONS, UPSAMPLINGS, variants
 from distortions.cnn.zoo import STARTER, Entry, Zoo, open_zoo, read_entry

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from draw_variants import drawn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bapps_builder.errors import DistortionError
-from distortions.cnn.draw_variants import drawn
 from distortions.cnn.generator import Generator
 from distortions.cnn.plan import multiply_adds, plan, weights
 from distortions.cnn.variants import (

@@ -1,0 +1,1 @@
+"""What keeps a server watched: health, metrics, webhooks, polling of platforms."""

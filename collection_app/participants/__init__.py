@@ -1,0 +1,1 @@
+"""What participants' browsers ask for: pages, images, texts, the interface of answers."""

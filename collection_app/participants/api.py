@@ -1,0 +1,271 @@
+"""The JSON interface that the pages, and simulated people, talk to: /api/...
+
+Who holds a session's token speaks for it; there are no cookies, so no other site can make a browser speak.
+"""
+
+import json
+from typing import Any, TypeVar
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, Row, bindparam, func, select
+
+from collection_app.database.connections import read, write
+from collection_app.database.models import Assignment, Session
+from collection_app.platforms.platform import ArrivalError, Ended, Redirect
+from collection_app.platforms.platform import Form as LeavingForm
+from collection_app.sessions.answering import Receipt, given_of, in_order_of_items, lock_session, record, touch
+from collection_app.sessions.arrival import arrive
+from collection_app.sessions.steps import OPEN_STATES, TRIES, Refused, check, finish, start, tries, withdraw
+from collection_app.sessions.trials import open_trials
+from collection_app.signing import digest
+from collection_app.studies.study import Study
+from collection_app.web.http_errors import Stop
+from collection_app.web.messages import (
+    AnswerReceipt,
+    Answers,
+    Arrival,
+    Chosen,
+    Comprehension,
+    Display,
+    ExposureTimes,
+    Form,
+    Question,
+    Receipts,
+    SessionState,
+    Start,
+    Trial,
+    Trials,
+    Withdrawal,
+)
+from collection_app.web.served_study import Running, running
+
+blueprint = Blueprint("api", __name__, url_prefix="/api")
+
+M = TypeVar("M", bound=BaseModel)
+_MOST_TRIALS = 1000
+_SESSION = select(Session).where(Session.public_id == bindparam("public_id"))
+_TRIALS = select(func.count(), func.count().filter(Assignment.state == "open")).where(
+    Assignment.session_id == bindparam("session_id")
+)
+
+
+@blueprint.post("/arrivals")
+def post_arrival() -> ResponseReturnValue:
+    """Open a session for a visitor, or give theirs back to who has its key or submission."""
+    run, arrival = running(), _body(Arrival)
+    if not run.limit.allows(request.remote_addr or ""):
+        raise Stop(429, "too_many", "too many arrivals from your network; try again in a minute", retry_after=60)
+    try:
+        visitor = run.study.platform.visitor(arrival.parameters, digest(arrival.key))
+    except ArrivalError as error:
+        raise Stop(409, "parameters", str(error)) from error
+    if visitor is None:
+        return _reply(
+            SessionState(
+                token="",
+                state="preview",
+                outcome=None,
+                code=None,
+                redirect=None,
+                submit=None,
+                trials=0,
+                answered=0,
+                comprehension=None,
+                proof="",
+                **_of_study(run.study),
+            )
+        )
+
+    def work(connection: Connection) -> SessionState:
+        session = arrive(connection, run.step(), visitor=visitor, key=arrival.key, simulated=run.simulated)
+        return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
+@blueprint.get("/session")
+def get_session() -> ResponseReturnValue:
+    """Give the state of the token's session."""
+    run, public_id = running(), _session_id()
+    return _reply(read(run.engine, lambda connection: _state(connection, run, _row(connection, public_id))))
+
+
+@blueprint.post("/comprehension")
+def post_comprehension() -> ResponseReturnValue:
+    """Try the comprehension check."""
+    run, public_id, chosen = running(), _session_id(), _body(Chosen)
+
+    def work(connection: Connection) -> SessionState:
+        session = check(connection, run.step(), public_id=public_id, choices=chosen.choices)
+        return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
+@blueprint.post("/start")
+def post_start() -> ResponseReturnValue:
+    """Note consent, and draw the session's trials."""
+    run, public_id, started = running(), _session_id(), _body(Start)
+
+    def work(connection: Connection) -> SessionState:
+        session = start(
+            connection,
+            run.step(),
+            public_id=public_id,
+            consent_sha256=started.consent_sha256,
+            device=json.dumps(started.device, sort_keys=True),
+            consented_at=started.consented_at,
+        )
+        return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
+@blueprint.get("/trials")
+def get_trials() -> ResponseReturnValue:
+    """Give the next trials of the session: those without an answer, then those to repeat."""
+    run, public_id = running(), _session_id()
+    text = request.args.get("limit", "20")
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if set(request.args) - {"limit"} or not 1 <= limit <= _MOST_TRIALS:
+        raise Stop(400, "invalid", f"the query may hold a limit from 1 to {_MOST_TRIALS}, and nothing else")
+
+    def work(connection: Connection) -> Trials:
+        session = _row(connection, public_id)
+        if session.state not in OPEN_STATES:
+            return Trials(trials=[])
+        rows = open_trials(connection, session_id=session.id, limit=limit)
+        return Trials(trials=[_trial(row) for row in rows])
+
+    return _reply(read(run.engine, work))
+
+
+@blueprint.post("/answers")
+def post_answers() -> ResponseReturnValue:
+    """Store answers, all in one transaction, and say so after it was committed."""
+    run, public_id, sent = running(), _session_id(), _body(Answers)
+    given = [given_of(answer.model_dump()) for answer in sent.answers]
+
+    def work(connection: Connection) -> list[Receipt]:
+        session = lock_session(connection, public_id)
+        if session is None:
+            raise Refused("unknown", "this session is not known here")
+        now = run.clock()
+        order = in_order_of_items(connection, session=session, slots=[one.slot for one in given])
+        made = {i: record(connection, run.study, session=session, given=given[i], now=now) for i in order}
+        receipts = [made[i] for i in range(len(given))]
+        if any(receipt.status == "stored" for receipt in receipts):
+            touch(connection, run.study, session=session, now=now)
+        return receipts
+
+    receipts = write(run.engine, work)
+    return _reply(Receipts(receipts=[AnswerReceipt(**vars(receipt)) for receipt in receipts]))
+
+
+@blueprint.post("/finish")
+def post_finish() -> ResponseReturnValue:
+    """End the session and give its completion code, if every answer is committed."""
+    run, public_id = running(), _session_id()
+
+    def work(connection: Connection) -> SessionState:
+        return _state(connection, run, finish(connection, run.step(), public_id=public_id))
+
+    return _reply(write(run.engine, work))
+
+
+@blueprint.post("/withdraw")
+def post_withdrawal() -> ResponseReturnValue:
+    """End the session without using its answers."""
+    run, public_id, withdrawal = running(), _session_id(), _body(Withdrawal)
+
+    def work(connection: Connection) -> SessionState:
+        session = withdraw(connection, run.step(), public_id=public_id, reason=withdrawal.reason)
+        return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
+def _body(model: type[M]) -> M:
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "body"
+        raise Stop(400, "invalid", f"{where}: {first['msg']}") from error
+
+
+def _session_id() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    public_id = running().tokens.session_of(token) if scheme == "Bearer" else None
+    if public_id is None:
+        raise Stop(401, "token", "no valid session token; open the study's address again")
+    return public_id
+
+
+def _row(connection: Connection, public_id: str) -> Row:
+    session = connection.execute(_SESSION, {"public_id": public_id}).one_or_none()
+    if session is None:
+        raise Refused("unknown", "this session is not known here")
+    return session
+
+
+def _state(connection: Connection, run: Running, session: Row) -> SessionState:
+    trials, still_open = connection.execute(_TRIALS, {"session_id": session.id}).one()
+    leaving = _departure(run, session) if session.code else None
+    return SessionState(
+        token=run.tokens.sign(session.public_id),
+        state=session.state,
+        outcome=session.outcome,
+        code=session.code,
+        redirect=leaving.url if isinstance(leaving, Redirect) else None,
+        submit=Form(action=leaving.action, fields=dict(leaving.fields)) if isinstance(leaving, LeavingForm) else None,
+        trials=trials,
+        answered=trials - still_open,
+        comprehension=_comprehension(connection, run.study, session),
+        proof=run.tokens.prove(session.public_id),
+        **_of_study(run.study),
+    )
+
+
+def _departure(run: Running, session: Row) -> Redirect | LeavingForm | None:
+    kept = json.loads(session.kept) if session.kept else {}
+    return run.study.platform.departure(Ended(session.outcome, session.code, session.submission_id, kept))
+
+
+def _of_study(study: Study) -> dict[str, Any]:
+    return {
+        "title": study.title,
+        "contact": study.contact,
+        "consent": study.consent_text,
+        "consent_sha256": study.consent_digest,
+        "task": study.task,
+        "exposure": ExposureTimes(**study.exposure.model_dump()),
+        "display": Display(**study.display.model_dump()),
+    }
+
+
+def _comprehension(connection: Connection, study: Study, session: Row) -> Comprehension | None:
+    """The check without its right choices."""
+    if not study.comprehension:
+        return None
+    passed, failed = tries(connection, session.id)
+    asked = [Question(question=one.question, choices=list(one.choices)) for one in study.comprehension]
+    return Comprehension(questions=asked, passed=passed, tries_left=TRIES - failed)
+
+
+def _trial(row: Row) -> Trial:
+    left, right = (row.p1, row.p0) if row.side == "left" else (row.p0, row.p1)
+    return Trial(
+        slot=row.slot,
+        attempt=2 if row.repeat else 1,
+        training=row.role == "training",
+        reference=row.ref,
+        left=left,
+        right=right,
+    )
+
+
+def _reply(message: BaseModel) -> ResponseReturnValue:
+    return message.model_dump(mode="json"), 200, {"Cache-Control": "no-store"}

@@ -1,0 +1,189 @@
+"""Who is to be paid what, and why: one line a session, made of what the rules found and of what people decided.
+
+Everybody who took part in good faith is paid: in full for a complete session, by share for a part. Who gave
+nothing is asked to return the work. No rule withholds pay: only a person does, by name and with a reason.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sqlalchemy import Connection, Row, Select, func, insert, select
+
+from collection_app.database.models import Assignment, Decision, Identity, Participant, Payment, Session
+from collection_app.errors import StudyError
+from collection_app.sessions.steps import Step
+from collection_app.studies.study import Study
+
+Verdict = Literal["approve", "pro rata", "ask to return", "withhold"]
+DECIDED = "decided by "
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one session is to be paid.
+
+    Attributes
+    ----------
+    external_id : str
+        Of the person on the platform; empty once they were erased.
+    submission_id, session : str
+    outcome : str
+        Of the session, or its state while it has none.
+    verdict : Verdict
+    amount_minor : int
+        In hundredths of `currency`.
+    reasons : str
+    look : bool
+        A rule asks that a person look before anything is sent.
+    platform_state : str
+        What the platform last said of the submission.
+    payment, key : str
+        State of the payment in the ledger, and its idempotency key; empty before there is one.
+    """
+
+    external_id: str
+    submission_id: str
+    session: str
+    outcome: str
+    verdict: Verdict
+    amount_minor: int
+    currency: str
+    reasons: str
+    look: bool
+    platform_state: str
+    payment: str
+    key: str
+    session_id: int
+
+    @property
+    def kind(self) -> Literal["approve", "bonus"]:
+        """How the platform is asked: to approve the submission, or to pay a part beside it."""
+        return "approve" if self.verdict == "approve" else "bonus"
+
+
+def over(step: Step) -> Select:
+    """The ids of the sessions that are over, or silent too long, in the order of arrival."""
+    silent_since = step.now - round(step.study.lapse_hours * 3_600_000)
+    return (
+        select(Session.id)
+        .join(Participant)
+        .where(Participant.study_id == step.study_id)
+        .where(Session.state.not_in(("arrived", "started")) | (Session.seen_at < silent_since))
+        .order_by(Session.id)
+    )
+
+
+def pay_lines(connection: Connection, step: Step, only: Sequence[int] | None = None) -> list[Line]:
+    """Give a line for each session of `over`, in its order, or `only` for some of them."""
+    sessions = over(step).order_by(None) if only is None else only
+    decisions: dict[int, list[Row]] = {}
+    for row in connection.execute(
+        select(Decision).where(Decision.session_id.in_(sessions), Decision.tier == "pay").order_by(Decision.id)
+    ):
+        decisions.setdefault(row.session_id, []).append(row)
+    rows = connection.execute(
+        select(Session, Identity.external_id)
+        .add_columns(
+            func.count(Assignment.id).label("trials"),
+            func.count(Assignment.id).filter(Assignment.state != "open").label("answered"),
+        )
+        .join(Participant, Participant.id == Session.participant_id)
+        .outerjoin(Identity, Identity.participant_id == Participant.id)
+        .outerjoin(Assignment, Assignment.session_id == Session.id)
+        .where(Session.id.in_(sessions))
+        .group_by(Session.id, Identity.external_id)
+        .order_by(Session.id)
+    ).all()
+    payments = {
+        row.session_id: row for row in connection.execute(select(Payment).where(Payment.session_id.in_(sessions)))
+    }
+    return [_line(step.study, row, decisions.get(row.id, []), payments.get(row.id)) for row in rows]
+
+
+def _line(study: Study, session: Row, decisions: list[Row], payment: Row | None) -> Line:
+    verdict, reasons, look = _judged(study, session, decisions)
+    return Line(
+        external_id=session.external_id or "",
+        submission_id=session.submission_id or "",
+        session=session.public_id,
+        outcome=session.outcome or session.state,
+        verdict=verdict,
+        amount_minor=amount(study, verdict, session.outcome, answered=session.answered, trials=session.trials),
+        currency=study.terms.currency,
+        reasons=reasons,
+        look=look,
+        platform_state=session.platform_state or "",
+        payment=payment.state if payment else "",
+        key=payment.idempotency_key if payment else "",
+        session_id=session.id,
+    )
+
+
+def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, str, bool]:
+    """The verdict, why, and whether a person should look first."""
+    by_people = [row for row in decisions if row.rule.startswith(DECIDED)]
+    if by_people:
+        last = by_people[-1]
+        return last.verdict, f"{last.rule}: {last.reason}", False
+    if session.state in ("arrived", "turned away"):
+        if session.outcome in (None, "no_consent", "withdrawn"):
+            return "ask to return", "did not begin", False
+        paid = study.terms.turned_away_pay > 0
+        return ("pro rata" if paid else "ask to return"), f"turned away: {session.outcome}", False
+    share = f"{session.answered} of {session.trials} answered"
+    by_rule = decisions[-1] if decisions else None
+    look = by_rule is not None and by_rule.verdict == "review"
+    reasons = by_rule.reason if by_rule else share
+    if session.state == "complete":
+        return "approve", reasons, look
+    if session.answered == 0:
+        return "ask to return", share, False
+    return "pro rata", reasons if look else share, look
+
+
+def amount(study: Study, verdict: Verdict, outcome: str | None, *, answered: int, trials: int) -> int:
+    """What a verdict comes to, in hundredths; a share is rounded up."""
+    whole = round(study.terms.pay * 100)
+    if verdict == "approve":
+        return whole
+    if verdict != "pro rata":
+        return 0
+    if trials == 0:
+        return round(study.terms.turned_away_pay * 100) if outcome else 0
+    return math.ceil(whole * answered / trials)
+
+
+def decide(
+    connection: Connection, step: Step, lines: Mapping[str, Line], *, person: str, verdict: str, by: str, reason: str
+) -> Line:
+    """Write down what somebody decided about a person's pay, over what the rules found; gives the line as it was.
+
+    `lines` by whatever may name them: platform id, submission, or session.
+
+    Raises
+    ------
+    StudyError
+        If there is no such line, or name or reason is missing, or it was paid already.
+    """
+    if verdict not in get_args(Verdict):
+        raise StudyError(f"the verdict must be one of {', '.join(get_args(Verdict))}, got {verdict!r}")
+    if not by.strip() or not reason.strip():
+        raise StudyError("a decision about pay needs the name of who decides (--by) and a --reason")
+    if person not in lines:
+        raise StudyError(f"nobody to be paid is named {person!r}")
+    line = lines[person]
+    if line.payment in ("sent", "confirmed"):
+        raise StudyError(f"{person}: the payment is {line.payment} already")
+    connection.execute(
+        insert(Decision).values(
+            session_id=line.session_id,
+            tier="pay",
+            rule=f"{DECIDED}{by.strip()}",
+            verdict=verdict,
+            reason=reason.strip(),
+            at=step.now,
+        )
+    )
+    return line

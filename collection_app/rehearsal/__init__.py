@@ -1,0 +1,1 @@
+"""Simulated people who take part in a study over HTTP."""

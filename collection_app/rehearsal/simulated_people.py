@@ -1,0 +1,180 @@
+"""Simulated people play whole sessions through the HTTP interface: for tests, and for planning a study.
+
+They see what a browser sees: images by their hash. What a person answers depends on the seed, the person, the
+item and the attempt alone (see `observers`), so a study played by one after another under a virtual clock
+repeats exactly.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from collection_app.rehearsal.client import Client, CollectionError, Problem
+from collection_app.rehearsal.latent_distance import latent_distance
+from collection_app.rehearsal.observers import KINDS, Kind, Observer, observer
+
+_FRAME_MS = 1000 / 60
+# Share of JND exposures that come out wrong, and share of those who leave in the middle.
+_BAD_EXPOSURES = 0.02
+
+
+class VirtualClock:
+    """A clock that only moves when told to."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._now, self._lock = start_ms, Lock()
+
+    def __call__(self) -> int:
+        """Milliseconds since 1970."""
+        with self._lock:
+            return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        with self._lock:
+            self._now += round(seconds * 1000)
+
+
+class SeededEntropy:
+    """Random bytes that come again with the same seed; safe from several threads."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng, self._lock = np.random.default_rng(seed), Lock()
+
+    def __call__(self, count: int) -> bytes:
+        """Give so many bytes."""
+        with self._lock:
+            return self._rng.bytes(count)
+
+
+@dataclass
+class Eyes:
+    """How patches look: latent distances of images by their hashes, each computed once.
+
+    Attributes
+    ----------
+    client : Client
+    recipes : mapping
+        What was done to the patch of a hash, where it is known; else all distortions weigh the same.
+    """
+
+    client: Client
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    _distances: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def distance(self, person: Observer, original: str, other: str) -> float:
+        """How far the patch `other` is from `original` for a person."""
+        if original == other:
+            return 0.0
+        if (original, other) not in self._distances:
+            pair = (self.client.image(original), self.client.image(other))
+            self._distances[original, other] = latent_distance(*pair)
+        return self._distances[original, other] * person.weight(self.recipes.get(other, ""))
+
+
+@dataclass(frozen=True)
+class Playing:
+    """How a population plays.
+
+    Attributes
+    ----------
+    seed : int
+    mix : mapping of kind to share
+    dropout : float
+        Share of sessions that end without a word somewhere in the middle.
+    batch : int
+        Answers sent at once.
+    pause : callable
+        Lets seconds pass.
+    now : callable
+        Milliseconds since 1970.
+    """
+
+    seed: int
+    mix: Mapping[Kind, float]
+    dropout: float
+    batch: int
+    pause: Callable[[float], None]
+    now: Callable[[], int]
+
+    def person(self, number: int) -> Observer:
+        """Draw the person of a number."""
+        rng = np.random.default_rng([self.seed, number])
+        shares = np.array([self.mix.get(kind, 0.0) for kind in KINDS])
+        return observer(self.seed, number, KINDS[rng.choice(len(KINDS), p=shares / shares.sum())])
+
+
+def play(client: Client, eyes: Eyes, playing: Playing, number: int) -> str:
+    """Let one person take part; give the outcome: complete, no_work, left, or the error of a refused arrival."""
+    person = playing.person(number)
+    rng = np.random.default_rng([playing.seed, number, 1])
+    key = hashlib.sha256(f"{playing.seed} {number}".encode()).hexdigest()
+    try:
+        session = client.post("/api/arrivals", {"key": key, "parameters": {"id": f"simulated-{number:06d}"}})
+    except Problem as problem:
+        return str(problem.error)
+    token = session["token"]
+    device = {"simulated": True, "kind": person.kind}
+    session = client.post("/api/start", {"consent_sha256": session["consent_sha256"], "device": device}, token=token)
+    if session["outcome"]:
+        return session["outcome"]
+    leaves_after = rng.integers(session["trials"]) if rng.random() < playing.dropout else None
+    done = 0
+    while trials := client.get("/api/trials?limit=1000", token=token)["trials"]:
+        for start in range(0, len(trials), playing.batch):
+            some = trials[start : start + playing.batch]
+            answers = [_answer(person, eyes, playing, session, trial) for trial in some]
+            receipts = client.post("/api/answers", {"answers": answers}, token=token)["receipts"]
+            if refused := [receipt["problem"] for receipt in receipts if receipt["status"] == "refused"]:
+                raise CollectionError(f"the server refused {len(refused)} answers, the first: {refused[0]}")
+            done += len(some)
+            if leaves_after is not None and done > leaves_after:
+                return "left"
+    return client.post("/api/finish", {}, token=token)["outcome"]
+
+
+def _answer(
+    person: Observer, eyes: Eyes, playing: Playing, session: Mapping[str, Any], trial: Mapping[str, Any]
+) -> dict[str, Any]:
+    shown = (trial["reference"] or "", trial["left"], trial["right"])
+    rng = person.draw(shown, trial["attempt"])
+    reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, 0.4)))
+    exposure: dict[str, Any] = {}
+    if trial["reference"]:
+        left, right = (eyes.distance(person, trial["reference"], trial[side]) for side in ("left", "right"))
+        choice = "left" if rng.random() < person.p_left(left, right) else "right"
+    else:
+        # The distance is the same either way round, up to masking; the smaller hash makes it one number.
+        pair = sorted((trial["left"], trial["right"]))
+        choice = "same" if rng.random() < person.p_same(eyes.distance(person, pair[0], pair[1])) else "different"
+        exposure = _exposure(session["exposure"], rng)
+    playing.pause(
+        reaction_ms / 1000 + sum(exposure.get(name, 0) for name in ("first_ms", "gap_ms", "second_ms")) / 1000
+    )
+    name = hashlib.sha256(f"{playing.seed} {person.number} {trial['slot']} {trial['attempt']}".encode()).digest()
+    return {
+        "id": str(uuid.UUID(bytes=name[:16], version=4)),
+        "slot": trial["slot"],
+        "attempt": trial["attempt"],
+        "choice": choice,
+        "reaction_ms": round(reaction_ms, 1),
+        "answered_at": playing.now(),
+        "input": "keyboard",
+        "device_pixel_ratio": 1.0,
+        "scale": 4,
+        **exposure,
+    }
+
+
+def _exposure(wanted: Mapping[str, float], rng: np.random.Generator) -> dict[str, Any]:
+    """Times as a screen of 60 frames a second gives them; now and then three frames are lost."""
+    dropped = 3 if rng.random() < _BAD_EXPOSURES else 0
+    times = {name: round(wanted[name] / _FRAME_MS) * _FRAME_MS for name in ("first_ms", "gap_ms", "second_ms")}
+    times["second_ms"] += dropped * _FRAME_MS
+    frames = round((times["first_ms"] + times["second_ms"]) / _FRAME_MS)
+    return {**times, "frame_ms": _FRAME_MS, "frames": frames, "dropped_frames": dropped}

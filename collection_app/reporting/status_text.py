@@ -1,0 +1,66 @@
+"""How far a study is, for a terminal: the numbers of the admin pages' overview."""
+
+import math
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from collection_app.reporting.status import RECENT_MINUTES, Status
+from collection_app.studies.study import Study
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_WIDE = 120
+
+
+def show_status(study: Study, found: Status, console: Console | None = None) -> None:
+    """Print a study's state; without colour and bars where the output is no terminal."""
+    # A pipe gets whole lines, whatever the width of the terminal it was started from.
+    out = console or Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else _WIDE)
+    said = " - SIMULATED" if found.simulated else ""
+    share = f" ({found.filled / found.wanted:.1%})" if found.wanted else ""
+    out.print(
+        f"{study.name} version {study.version}{said}: {found.filled} of {found.wanted} answers{share}", markup=False
+    )
+    if found.under_way:
+        out.print(f"{found.under_way} of them under way, the others stored")
+    out.print(_sets(found, bars=out.is_terminal))
+    out.print(f"answers a minute: {found.rate:.1f}; of the last {RECENT_MINUTES} minutes: {sparkline(found.recent)}")
+    out.print(f"stored: {found.answers} answers with sentinels and training, {found.failed} to a failed exposure")
+    sessions = ", ".join(f"{count} {state}" for state, count in found.sessions.items()) or "none yet"
+    out.print(f"sessions: {sessions}; {found.excluded} of them not used")
+    for rule in found.rules:
+        out.print(f"rule {rule.rule}: {rule.kept} kept, {rule.broken} broken", markup=False)
+    if found.pay:
+        out.print("pay: " + ", ".join(f"{count} {verdict}" for verdict, count in found.pay.items()))
+    if found.payments:
+        out.print("payments: " + ", ".join(f"{count} {state}" for state, count in found.payments.items()))
+    out.print(f"as of {datetime.fromtimestamp(found.at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC", style="dim")
+
+
+def sparkline(numbers: tuple[int, ...]) -> str:
+    """Draw numbers as a row of little bars; the highest reaches the top."""
+    top = max(numbers, default=0)
+    if not top:
+        return "none"
+    return "".join(_BARS[math.ceil(number * (len(_BARS) - 1) / top)] for number in numbers).strip()
+
+
+def _sets(found: Status, *, bars: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("set")
+    if bars:
+        table.add_column("", width=24)
+    for name in ("items full", "answers", "quota"):
+        table.add_column(name, justify="right")
+    for part in found.sets:
+        bar = [ProgressBar(total=part.wanted, completed=part.filled, width=24)] if bars else []
+        numbers = (f"{part.done} of {part.items}", f"{part.filled} of {part.wanted}", str(part.quota))
+        table.add_row(_plain(part.name), *bar, *numbers)
+    return table
+
+
+def _plain(text: str) -> str:
+    """A text in which nothing is markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,219 @@
+"""Recording answers so that none is lost, doubled or given to somebody else.
+
+An answer's id is made in the browser. A receipt is worth something only after the commit of the transaction
+it was made in: the caller answers the browser then, never before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+
+from collection_app.database.models import Answer, Assignment, Item, Session, table_of
+from collection_app.sessions.allocation import release, take_again
+from collection_app.sessions.exposures import Shown, is_valid, state, the_answer
+from collection_app.studies.study import Study
+
+LATE = "late: others had answered the item by then"
+BAD_EXPOSURE, SUPERSEDED = "bad exposure", "superseded by a later attempt"
+# What the browser calls the choices of a task; it never knows which patch is p0.
+WORDS: dict[str, tuple[str, str]] = {"2afc": ("left", "right"), "jnd": ("same", "different")}
+# The statements of the busiest path, built once.
+_SESSION = select(Session).where(Session.public_id == bindparam("public_id")).with_for_update()
+_TRIAL = (
+    select(Assignment, Item.role, Item.expected)
+    .join(Item)
+    .where(Assignment.session_id == bindparam("session_id"), Assignment.slot == bindparam("slot"))
+)
+_ATTEMPTS = select(Answer).where(
+    or_(Answer.id == bindparam("answer_id"), Answer.assignment_id == bindparam("assignment_id"))
+)
+_INSERT = insert(table_of(Answer))
+_SET_STATE = update(table_of(Assignment)).where(Assignment.id == bindparam("of")).values(state=bindparam("found"))
+_TOUCH = (
+    update(table_of(Session))
+    .where(Session.id == bindparam("of"))
+    .values(lease_until=bindparam("until"), seen_at=bindparam("now"))
+)
+# The share of a lease, half a minute of half an hour, that may be missing of it.
+_HARDLY = 1 / 60
+# What decides about an answer: which it is, and how its item was shown.
+_DECIDING = ("id", "slot", "attempt", "choice")
+_SHOWN = ("first_ms", "gap_ms", "second_ms", "frame_ms", "focus_lost")
+# States of a session in which answers are taken.
+OPEN_STATES = ("started", "lapsed")
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer as it comes from the browser; `measured` are further columns of `Answer`."""
+
+    id: str
+    slot: int
+    attempt: int
+    choice: str
+    shown: Shown
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+
+def given_of(sent: Mapping[str, Any]) -> Given:
+    """Sort what the browser sent into what decides about an answer and what was measured beside it."""
+    content = dict(sent)
+    shown = Shown(**{name: content.pop(name) for name in _SHOWN})
+    return Given(**{name: content.pop(name) for name in _DECIDING}, shown=shown, measured=content)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of an answer.
+
+    Attributes
+    ----------
+    status : "stored", "known" or "refused"
+        Stored now; stored before, by the same id; or nothing was stored.
+    problem : str
+        Why it was refused.
+    repeat : bool
+        The exposure was bad: show the item once more, as attempt 2.
+    expected : str
+        The right choice of a training item, as the browser names choices.
+    """
+
+    id: str
+    status: Literal["stored", "known", "refused"]
+    problem: str = ""
+    repeat: bool = False
+    expected: str = ""
+
+
+def lock_session(connection: Connection, public_id: str) -> Row | None:
+    """Give a session's row, locked until this transaction ends, or None if there is none."""
+    return connection.execute(_SESSION, {"public_id": public_id}).one_or_none()
+
+
+def touch(connection: Connection, study: Study, *, session: Row, now: int) -> None:
+    """Note that a session is alive: its lease starts anew, unless it has hardly begun.
+
+    With every answer it would be a row and its places in two indexes to write each time.
+    """
+    lease = round(study.lease_minutes * 60_000)
+    if session.lease_until is None or now + lease - session.lease_until >= _HARDLY * lease:
+        connection.execute(_TOUCH, {"of": session.id, "until": now + lease, "now": now})
+
+
+def in_order_of_items(connection: Connection, *, session: Row, slots: Sequence[int]) -> list[int]:
+    """Give the positions of some slots in the order of their items, the one that all who change items keep to."""
+    if len(slots) < 2:
+        return list(range(len(slots)))
+    found = select(Assignment.slot, Assignment.item_id).where(Assignment.session_id == session.id)
+    items = {row.slot: row.item_id for row in connection.execute(found.where(Assignment.slot.in_(set(slots))))}
+    return sorted(range(len(slots)), key=lambda position: items.get(slots[position], 0))
+
+
+def record(connection: Connection, study: Study, *, session: Row, given: Given, now: int) -> Receipt:
+    """Store one answer of a session, whose row is locked in this transaction."""
+    assignment = connection.execute(_TRIAL, {"session_id": session.id, "slot": given.slot}).one_or_none()
+    if assignment is None:
+        return Receipt(given.id, "refused", f"no trial {given.slot} in this session")
+    rows = connection.execute(_ATTEMPTS, {"answer_id": given.id, "assignment_id": assignment.id}).all()
+    if problem := _problem(given, assignment, rows, study):
+        return Receipt(given.id, "refused", problem)
+    before = {row.attempt: row for row in rows if row.assignment_id == assignment.id}
+    valid = {attempt: row.valid for attempt, row in before.items()}
+    known = any(row.id == given.id for row in rows)
+    if not known:
+        if session.state not in OPEN_STATES:
+            return Receipt(given.id, "refused", f"the session is {session.state}")
+        valid[given.attempt] = study.task == "2afc" or is_valid(given.shown, study.exposure)
+        use, reason = _verdict(connection, session, assignment, given, valid=valid, before=before)
+        _insert(connection, given, assignment, valid=valid[given.attempt], use=use, reason=reason, now=now)
+        if (found := state(valid, allowed=study.attempts)) != assignment.state:
+            connection.execute(_SET_STATE, {"of": assignment.id, "found": found})
+            if found == "spoiled":
+                release(connection, [assignment.id])
+    return Receipt(
+        given.id,
+        "known" if known else "stored",
+        repeat=state(valid, allowed=study.attempts) == "open",
+        expected=_in_browser(assignment.expected, assignment.side) if assignment.role == "training" else "",
+    )
+
+
+def _problem(given: Given, assignment: Row, rows: Sequence[Row], study: Study) -> str:
+    """Why an answer cannot be stored, or nothing."""
+    if given.choice not in (words := WORDS[study.task]):
+        return f"the choice must be {' or '.join(words)}, got {given.choice}"
+    if given.attempt > study.attempts:
+        return f"there is no attempt {given.attempt} in this task"
+    for row in rows:
+        same_place = (row.assignment_id, row.attempt) == (assignment.id, given.attempt)
+        if row.id == given.id:
+            same = same_place and row.choice == decoded(given.choice, assignment.side)
+            return "" if same else "another answer has this id"
+        if same_place:
+            return "this attempt was answered already, with another id"
+    return ""
+
+
+def decoded(choice: str, side: str) -> str:
+    """Which patch a choice of left or right means, where p1 was shown on `side`; same and different stay."""
+    if choice in WORDS["jnd"]:
+        return choice
+    return "p1" if choice == side else "p0"
+
+
+def _in_browser(choice: str, side: str) -> str:
+    """The inverse of `decoded`."""
+    if choice in WORDS["jnd"]:
+        return choice
+    return side if choice == "p1" else next(word for word in WORDS["2afc"] if word != side)
+
+
+def _verdict(
+    connection: Connection,
+    session: Row,
+    assignment: Row,
+    given: Given,
+    *,
+    valid: Mapping[int, bool],
+    before: Mapping[int, Row],
+) -> tuple[bool, str]:
+    """Whether a new answer is used, and why not; what was said of an earlier attempt it replaces is said of it."""
+    counts = the_answer(valid)
+    if counts != given.attempt:
+        return False, SUPERSEDED if valid[given.attempt] else BAD_EXPOSURE
+    if earlier := the_answer({attempt: row.valid for attempt, row in before.items()}):
+        replaced = before[earlier]
+        connection.execute(update(Answer).where(Answer.id == replaced.id).values(use=False, reason=SUPERSEDED))
+        return replaced.use, replaced.reason
+    if session.excluded:
+        return False, session.excluded
+    if assignment.role != "test" or assignment.holds or take_again(connection, assignment):
+        return True, ""
+    return False, LATE
+
+
+def _insert(
+    connection: Connection, given: Given, assignment: Row, *, valid: bool, use: bool, reason: str, now: int
+) -> None:
+    shown = given.shown
+    connection.execute(
+        _INSERT,
+        {
+            "id": given.id,
+            "assignment_id": assignment.id,
+            "attempt": given.attempt,
+            "choice": decoded(given.choice, assignment.side),
+            "valid": valid,
+            "use": use,
+            "reason": reason,
+            "first_ms": shown.first_ms,
+            "gap_ms": shown.gap_ms,
+            "second_ms": shown.second_ms,
+            "frame_ms": shown.frame_ms,
+            "focus_lost": shown.focus_lost,
+            "submitted_at": now,
+            **given.measured,
+        },
+    )

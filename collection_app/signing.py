@@ -1,0 +1,98 @@
+"""Keys, and what is made with them: session tokens, pseudonyms, hashes of what is never stored.
+
+The signing key comes from BAPPS_COLLECT_KEY, else from a file that is made once with random content and is
+readable by its owner alone. There is no default key.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from collection_app.errors import StudyError
+
+# Gives so many random bytes: the operating system's, or a seeded generator's where a run is to be repeated.
+Entropy = Callable[[int], bytes]
+
+VARIABLE = "BAPPS_COLLECT_KEY"
+_SHORTEST = 32
+TOKEN_SECONDS = 90 * 86_400
+
+
+def signing_key(file: Path) -> str:
+    """Give the signing key, making `file` if there is neither variable nor file.
+
+    Raises
+    ------
+    StudyError
+        If the key is too short to be random, or others may read the file.
+    """
+    if key := os.environ.get(VARIABLE):
+        return _long_enough(key, VARIABLE)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if file.stat().st_mode & 0o077:
+            raise StudyError(f"{file}: others may read it; run chmod 600 {file}") from None
+        return _long_enough(file.read_text().strip(), str(file))
+    key = secrets.token_urlsafe(48)
+    with os.fdopen(handle, "w") as opened:
+        opened.write(key)
+        opened.flush()
+        os.fsync(opened.fileno())
+    return key
+
+
+def _long_enough(key: str, where: str) -> str:
+    if len(key) < _SHORTEST:
+        raise StudyError(f"{where}: the signing key has {len(key)} characters; it needs {_SHORTEST} random ones")
+    return key
+
+
+class Tokens:
+    """Session tokens: a session's id, signed. Who has one speaks for that session; no cookie is needed."""
+
+    def __init__(self, key: str) -> None:
+        self._serializer = URLSafeTimedSerializer(key, salt="session")
+        self._proofs = URLSafeTimedSerializer(key, salt="proof")
+
+    def sign(self, public_id: str) -> str:
+        """Give the token of a session."""
+        return self._serializer.dumps(public_id)
+
+    def session_of(self, token: str) -> str | None:
+        """The session a token speaks for; None if it was not signed here, or is too old."""
+        try:
+            found, signed_at = self._serializer.loads(token, return_timestamp=True)
+        except BadData:
+            return None
+        # Not left to the library, which also refuses what a server whose clock is ahead has just signed.
+        too_old = signed_at.timestamp() + TOKEN_SECONDS < time.time()
+        return found if isinstance(found, str) and not too_old else None
+
+    def prove(self, public_id: str) -> str:
+        """Sign that a session exists: what a person can show, without giving away the session."""
+        return self._proofs.dumps(public_id)
+
+    def proven(self, proof: str) -> str | None:
+        """The session whose existence was signed here, or None."""
+        try:
+            found = self._proofs.loads(proof)
+        except BadData:
+            return None
+        return found if isinstance(found, str) else None
+
+
+def pseudonym(salt: bytes, platform: str, external_id: str) -> str:
+    """HMAC of a platform's id under the study's salt: nobody without the salt can go either way."""
+    return hmac.new(salt, f"{platform}\0{external_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,65 @@
+/** Patches, fetched and decoded before they are needed: an ImageBitmap can be drawn within a frame. */
+
+import { backoff, pause } from "../delivery/api.js";
+
+const AT_ONCE = 4;
+
+/** Fetch and decode a patch, without colour conversion, so that its numbers reach the canvas as they are. */
+export async function decoded(address) {
+  const reply = await fetch(address);
+  if (!reply.ok) throw new Error(`status ${reply.status}`);
+  return createImageBitmap(await reply.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
+
+export class Images {
+  #found = new Map(); // sha256 to a promise of its bitmap
+  #line = [];
+  #busy = 0;
+
+  /** Fetch the patches of coming trials in their order, and let go of all others. */
+  want(trials) {
+    const wanted = new Set(trials.flatMap(patches));
+    for (const [sha256, found] of this.#found) {
+      if (wanted.has(sha256)) continue;
+      this.#found.delete(sha256);
+      found.promise.then((bitmap) => bitmap.close());
+    }
+    this.#line = this.#line.filter((entry) => this.#found.get(entry.sha256) === entry);
+    for (const sha256 of wanted) if (!this.#found.has(sha256)) this.#ask(sha256);
+    this.#next();
+  }
+
+  /** The bitmaps of a trial by the names of its patches. */
+  async of(trial) {
+    const names = ["reference", "left", "right"].filter((name) => trial[name]);
+    const bitmaps = await Promise.all(names.map((name) => (this.#found.get(trial[name]) ?? this.#ask(trial[name])).promise));
+    return Object.fromEntries(names.map((name, i) => [name, bitmaps[i]]));
+  }
+
+  #ask(sha256) {
+    const entry = { sha256 };
+    entry.promise = new Promise((resolve) => (entry.resolve = resolve));
+    this.#found.set(sha256, entry);
+    this.#line.push(entry);
+    this.#next();
+    return entry;
+  }
+
+  async #next() {
+    if (this.#busy >= AT_ONCE || !this.#line.length) return;
+    this.#busy += 1;
+    const entry = this.#line.shift();
+    for (let tries = 0; this.#found.get(entry.sha256) === entry; tries += 1) {
+      try {
+        entry.resolve(await decoded(`/images/${entry.sha256}`));
+        break;
+      } catch {
+        await pause(backoff(tries));
+      }
+    }
+    this.#busy -= 1;
+    this.#next();
+  }
+}
+
+const patches = (trial) => [trial.reference, trial.left, trial.right].filter(Boolean);

@@ -1,0 +1,1 @@
+"""Study files, their presets and sentinels, and installing a study in a database."""

@@ -1,0 +1,102 @@
+"""Ready studies, and the study file written with the meaning of every setting beside it.
+
+`paper-2afc` and `paper-jnd` follow Zhang et al., CVPR 2018, arXiv 1801.03924, section 2.2. Where the paper
+prints no number it is ours: 85 test items in a 2AFC session, 5 training items before it, and the rule that
+a JND session must pass.
+"""
+
+import json
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from collection_app.errors import StudyError
+from collection_app.studies.study import FILL_IN, Study, study_of
+
+_CONSENT = """\
+You will be asked about small pictures. There are no right or wrong opinions.
+
+{controller} runs this study. Ethics: {ethics}
+
+It takes about {minutes} minutes, and you are paid {pay}; if you stop early, for the part you did. You must be 18 or
+older. Taking part is voluntary, and you can stop at any time with the button on every page.
+
+We store your answers and how long they took under a pseudonym. {retention} {publishing}
+
+Questions: {contact}
+"""
+_TERMS = {
+    "controller": f"{FILL_IN}: institution and address",
+    "ethics": f"{FILL_IN}: approval with board and number, or why none is needed",
+    "retention": f"{FILL_IN}: how long what is kept, such as: Who you are is deleted 30 days after the study.",
+    "publishing": "Your answers will be published under a pseudonym, without anything that says who you are.",
+}
+
+_SHARED: dict[str, Any] = {
+    "name": "my-study",
+    "title": "How similar are these pictures?",
+    "contact": f"{FILL_IN}: name and address",
+    "consent": _CONSENT,
+    "terms": _TERMS,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper-2afc": {
+        "task": "2afc",
+        "items_per_session": 85,
+        "sentinels": {"rules": [{"check": "obvious", "count": 15, "at_least": 14}]},
+        "training": {"obvious": 5},
+    },
+    "paper-jnd": {
+        "task": "jnd",
+        "items_per_session": 160,
+        "sentinels": {
+            "rules": [
+                {"check": "identical", "count": 32, "at_least": 20},
+                {"check": "noise", "count": 8, "at_least": 7},
+            ]
+        },
+        "training": {"same": 4, "different": 1, "distorted": 5},
+        "exposure": {"first_ms": 1000, "gap_ms": 250, "second_ms": 1000},
+    },
+}
+
+
+def preset(name: str, /, **settings: Any) -> Study:
+    """Give a ready study, with top-level settings of your own in place of its own."""
+    if name not in PRESETS:
+        raise StudyError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+    return study_of({**_SHARED, **PRESETS[name], **settings}, name=f"preset {name}")
+
+
+def as_toml(study: Study) -> str:
+    """Write a study as a commented file that `read_study` reads back as the same."""
+    return "\n".join(_table(study, "")).strip() + "\n"
+
+
+def _table(settings: BaseModel, path: str) -> list[str]:
+    lines, tables = [], []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            about = (type(value).__doc__ or "").strip()
+            tables += ["", f"# {about}", f"[{path}{name}]", *_table(value, f"{path}{name}.")]
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            for entry in value:
+                tables += ["", f"[[{path}{name}]]", *_table(entry, f"{path}{name}.")]
+        elif isinstance(value, tuple) and _of_models(field):
+            continue  # an empty list of tables is written by leaving it out
+        else:
+            lines += [f"# {field.description}", f"{name} = {_value(value)}"]
+    return lines + tables
+
+
+def _of_models(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple and isinstance(get_args(field.annotation)[0], type(BaseModel))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str) and value.count("\n") > 1 and "'''" not in value and "\r" not in value:
+        return f"'''\n{value}'''"
+    # JSON's escapes of strings, numbers, truths and lists of them are TOML's too.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False).replace("\x7f", "\\u007f")

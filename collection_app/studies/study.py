@@ -1,0 +1,338 @@
+"""The study file: everything a study decides, in one TOML file that is frozen once serving starts.
+
+`Study` and the models inside it are the only list of settings; the file that `init` writes and the table in
+docs/collecting.md are made from them.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from bapps_builder.answers.exclusions import parse_rule
+from bapps_builder.layout import Task
+from collection_app.errors import StudyError
+from collection_app.platforms import platform_of
+from collection_app.platforms.local import Local
+from collection_app.platforms.platform import Platform
+
+Check = Literal["obvious", "identical", "noise"]
+# The checks that make sense in each task.
+CHECKS: dict[Task, tuple[Check, ...]] = {"2afc": ("obvious",), "jnd": ("identical", "noise")}
+
+# Stands where a preset cannot know what to write.
+FILL_IN = "FILL IN"
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\r\n]+$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,64}$")]
+Told = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Money = Annotated[float, Field(ge=0, le=1_000_000)]
+_HTML = re.compile(r"<[A-Za-z/!?]")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AnswersPerItem(_Settings):
+    """How many people answer each item."""
+
+    train: int = Field(default=2, ge=1, le=1000, description="2AFC items of the split train")
+    val: int = Field(default=5, ge=1, le=1000, description="2AFC items of the split val")
+    jnd: int = Field(default=3, ge=1, le=1000, description="JND items")
+
+
+class SentinelRule(_Settings):
+    """How many sentinels of one check a session holds, and how many must be answered as expected."""
+
+    check: Check = Field(
+        description="obvious (2AFC): much against little Gaussian noise; identical (JND): the same patch twice; "
+        "noise (JND): a patch, and the same with large Gaussian noise"
+    )
+    count: int = Field(ge=1, le=500, description="sentinels in each session")
+    at_least: int = Field(ge=0, le=500, description="answered as expected, for the answers of a session to be used")
+
+    @model_validator(mode="after")
+    def _can_be_passed(self) -> Self:
+        if self.at_least > self.count:
+            raise ValueError(f"at_least must not exceed count, got {self.at_least} of {self.count}")
+        return self
+
+
+class Sentinels(_Settings):
+    """Items with a known answer, mixed among the others."""
+
+    rules: tuple[SentinelRule, ...] = Field(default=(), description="one for each check")
+    pool: int = Field(default=4, ge=1, le=100, description="how many times a session's count of them is made")
+    little_noise: float = Field(
+        default=4.0, ge=0, le=255, description="sigma in levels of the better patch of `obvious`"
+    )
+    much_noise: float = Field(default=40.0, gt=0, le=255, description="sigma of the worse one, and of `noise`")
+
+
+class Training(_Settings):
+    """Items with feedback before the first session of a person."""
+
+    obvious: int = Field(default=0, ge=0, le=50, description="2AFC: much against little noise")
+    same: int = Field(default=0, ge=0, le=50, description="JND: identical pairs")
+    different: int = Field(default=0, ge=0, le=50, description="JND: pairs with large noise")
+    distorted: int = Field(
+        default=0, ge=0, le=50, description="JND: pairs with one of the 20 distortions, plainly different"
+    )
+
+
+class Exposure(_Settings):
+    """JND: how long patches are shown, and what counts as shown wrongly."""
+
+    first_ms: float = Field(default=1000, ge=16, le=10_000, description="first patch")
+    gap_ms: float = Field(default=250, ge=0, le=10_000, description="between the two")
+    second_ms: float = Field(default=1000, ge=16, le=10_000, description="second patch")
+    tolerance_frames: float = Field(
+        default=1.5, gt=0, le=10, description="a time further off than this is a bad exposure"
+    )
+
+
+class Display(_Settings):
+    """How patches are drawn: always a whole number of device pixels for each of theirs."""
+
+    size: int = Field(
+        default=256, ge=64, le=2048, description="CSS pixels that a patch fills, as nearly as the screen allows"
+    )
+    least_hz: float = Field(default=50, ge=0, le=1000, description="JND: a screen with fewer frames is unsuitable")
+
+
+class Question(_Settings):
+    """A question of the comprehension check, asked after the instructions; two tries at all of them."""
+
+    question: Line = Field(description="what is asked")
+    choices: tuple[Line, ...] = Field(min_length=2, max_length=8, description="what can be chosen")
+    right: int = Field(ge=1, description="number of the right choice, the first being 1")
+
+    @model_validator(mode="after")
+    def _is_there(self) -> Self:
+        if self.right > len(self.choices):
+            raise ValueError(f"right must be one of the {len(self.choices)} choices, got {self.right}")
+        return self
+
+
+class Outcomes(_Settings):
+    """Completion code of each outcome; an empty one is made at random for each session."""
+
+    complete: Code = Field(default="", description="all answers are committed")
+    no_consent: Code = Field(default="", description="consent was declined")
+    failed_checks: Code = Field(default="", description="the comprehension check was failed twice")
+    no_work: Code = Field(default="", description="nothing was left to do")
+    unsuitable_device: Code = Field(default="", description="the screen cannot show the patches")
+    withdrawn: Code = Field(default="", description="the person withdrew")
+
+
+class Terms(_Settings):
+    """What people are told and promised; `bapps-collect serve` refuses a study in which any of it is missing."""
+
+    controller: Told = Field(default="", description="who answers for the data: institution and address")
+    ethics: Told = Field(default="", description="the approval, its board and number; or why none is needed")
+    minutes: float = Field(default=0, ge=0, le=1440, description="how long a session takes")
+    pay: Money = Field(default=0, description="for a complete session, in `currency`")
+    currency: Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")] = Field(
+        default="", description="such as GBP or USD; amounts have two decimals"
+    )
+    least_per_hour: Money = Field(default=0, description="`pay` for `minutes` must come to at least this an hour")
+    turned_away_pay: Money = Field(
+        default=0, description="for who fails the comprehension check, has the wrong screen or finds no work"
+    )
+    adults_only: bool = Field(default=False, description="only people of 18 and over are asked")
+    retention: Told = Field(default="", description="how long what is kept")
+    publishing: Told = Field(default="", description="that pseudonymous answers will be published, and where")
+
+    @property
+    def per_hour(self) -> float:
+        """Pay for an hour; 0 if `minutes` is not filled in."""
+        return self.pay * 60 / self.minutes if self.minutes else 0.0
+
+
+class Rules(_Settings):
+    """Rules about conduct beside the sentinels, such as `fast<=0.2`; see `bapps-consistency --help`."""
+
+    use: tuple[str, ...] = Field(
+        default=(), description="who breaks one: answers are kept, but not used, and asked again"
+    )
+    pay: tuple[str, ...] = Field(
+        default=(), description="who breaks one: a person looks before paying; nobody is rejected"
+    )
+    keep_unfinished: bool = Field(default=True, description="use the answers of sessions that never finish")
+
+    @field_validator("use", "pay")
+    @classmethod
+    def _parse(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(parse_rule(rule)) for rule in rules)
+
+
+class Study(_Settings):
+    """A study."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = Field(
+        description="short name, in lower case, digits and dashes"
+    )
+    version: int = Field(default=1, ge=1, le=10_000, description="raise it to change a study that has been served")
+    title: Line = Field(description="what people see")
+    contact: Line = Field(description="whom people can ask, with address")
+    consent: str = Field(
+        min_length=1,
+        max_length=50_000,
+        description="what people agree to; Markdown without HTML; {controller}, {ethics}, {minutes}, {pay}, "
+        "{retention}, {publishing} and {contact} are filled in from the settings of that name",
+    )
+    language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = Field(
+        default="", description="of the pages, such as en or de; empty: the visitor's"
+    )
+    task: Task = Field(description="2afc: which is closer to the reference? jnd: same or different?")
+    answers_per_item: AnswersPerItem = Field(default_factory=AnswersPerItem)
+    items_per_session: int = Field(ge=1, le=2000, description="test items in a session")
+    fewest_items: int = Field(default=1, ge=1, le=2000, description="with fewer test items left, a person is told so")
+    sessions_per_person: int = Field(default=1, ge=1, le=1000, description="sessions one person may take part in")
+    lease_minutes: float = Field(
+        default=30, gt=0, le=1440, description="items of a silent person go to others after this"
+    )
+    lapse_hours: float = Field(default=24, gt=0, le=8760, description="a silent session is judged as it is after this")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="from which sentinels and training items are drawn")
+    erasure_days: int = Field(
+        default=30, ge=0, le=3650, description="after `close`, how long people can still be erased by id"
+    )
+    platform: SerializeAsAny[Platform] = Field(
+        default_factory=Local, description="where people come from, with the platform's own settings"
+    )
+    sentinels: Sentinels = Field(default_factory=Sentinels)
+    training: Training = Field(default_factory=Training)
+    exposure: Exposure = Field(default_factory=Exposure)
+    display: Display = Field(default_factory=Display)
+    comprehension: tuple[Question, ...] = Field(default=(), max_length=20, description="asked after the instructions")
+    terms: Terms = Field(default_factory=Terms)
+    outcomes: Outcomes = Field(default_factory=Outcomes)
+    rules: Rules = Field(default_factory=Rules)
+
+    @field_validator("platform", mode="before")
+    @classmethod
+    def _of_its_kind(cls, settings: object) -> Platform:
+        return platform_of(settings)
+
+    @field_validator("consent")
+    @classmethod
+    def _no_html(cls, text: str) -> str:
+        if found := _HTML.search(text):
+            raise ValueError(f"Markdown without HTML is wanted, got {text[found.start() : found.start() + 20]!r}")
+        return text
+
+    @model_validator(mode="after")
+    def _of_one_task(self) -> Self:
+        checks = [rule.check for rule in self.sentinels.rules]
+        if len(set(checks)) < len(checks):
+            raise ValueError(f"sentinels.rules must name each check once, got {', '.join(checks)}")
+        if wrong := [check for check in checks if check not in CHECKS[self.task]]:
+            raise ValueError(f"the task {self.task} has the checks {', '.join(CHECKS[self.task])}, got {wrong[0]}")
+        jnd = self.training.same + self.training.different + self.training.distorted
+        if (self.training.obvious and self.task == "jnd") or (jnd and self.task == "2afc"):
+            raise ValueError(f"training items of the other task: the task is {self.task}")
+        if self.fewest_items > self.items_per_session:
+            raise ValueError("fewest_items must not exceed items_per_session")
+        if self.sessions_per_person > self.sentinels.pool:
+            raise ValueError("sentinels.pool must be at least sessions_per_person: nobody sees one twice")
+        return self
+
+    def quota(self, split: str) -> int:
+        """How many people answer a test item of a split."""
+        if self.task == "jnd":
+            return self.answers_per_item.jnd
+        return self.answers_per_item.train if split == "train" else self.answers_per_item.val
+
+    @property
+    def attempts(self) -> int:
+        """How often an item may be shown: a bad exposure is repeated once."""
+        return 2 if self.task == "jnd" else 1
+
+    def canonical(self) -> str:
+        """All settings as JSON in one fixed form."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """SHA-256 of `canonical`."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What a consent text may name in braces."""
+        terms = self.terms
+        texts = {name: getattr(terms, name) for name in ("controller", "ethics", "retention", "publishing")}
+        pay = f"{terms.pay:.2f} {terms.currency}"
+        return {**texts, "minutes": f"{terms.minutes:g}", "pay": pay, "contact": self.contact}
+
+    @property
+    def consent_text(self) -> str:
+        """The consent with everything filled in: what people read and agree to."""
+        text = self.consent
+        for name, value in self.told.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+    @property
+    def consent_digest(self) -> str:
+        """SHA-256 of `consent_text`: what a person's consent is stored with."""
+        return hashlib.sha256(self.consent_text.encode()).hexdigest()
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file.
+
+    Raises
+    ------
+    StudyError
+        If it is missing, no TOML, or a setting is unknown, missing or out of range: the message names the first.
+    """
+    try:
+        with path.open("rb") as file:
+            return study_of(tomllib.load(file), name=str(path))
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: no such study file; make one with `bapps-collect init`") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not readable as TOML: {error}") from error
+
+
+def name_for(file: Path) -> str:
+    """A name for the study of a file that does not have one yet: `My study.toml` is `my-study`."""
+    return re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")[:63] or "study"
+
+
+def study_of(settings: dict[str, Any], *, name: str) -> Study:
+    """Check settings; `name` is what an error calls them."""
+    try:
+        return Study.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "settings"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        message = first["msg"].removeprefix("Value error, ")
+        raise StudyError(f"{name}: {where}: {message}, got {str(first['input'])[:80]!r}{more}") from error
+
+
+def changes(old: Study, new: Study) -> list[str]:
+    """Names of the settings in which two studies differ."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found

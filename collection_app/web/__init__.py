@@ -1,0 +1,1 @@
+"""What every HTTP answer goes through: errors, headers, limits, logs, proxies."""

@@ -1,0 +1,88 @@
+"""A value that takes long to make, kept for a while, so that who looks at it seldom waits.
+
+Whoever asks gets what there is, and once it is a tenth as old as it may get has the next one made in the background;
+past the limit they wait. However many ask, one is made at a time, and all who wait get it, or its error.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+from collection_app.web.logs import LOGGER
+
+T = TypeVar("T")
+# With several processes, each is asked only now and then: what it has must be good until then.
+_RENEWED = 0.1
+
+
+class Latest(Generic[T]):
+    """The latest value, called to get it.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the value; called in the thread that asks or in one of its own.
+    clock : callable
+        Gives milliseconds.
+    keep_ms : float
+        For how long after it was begun a value is given; with 0 to those alone who asked before it was done.
+    """
+
+    def __init__(self, make: Callable[[], T], *, clock: Callable[[], int], keep_ms: float) -> None:
+        self._make, self._clock, self._keep = make, clock, keep_ms
+        self._lock = Lock()
+        self._found: tuple[int, T] | None = None
+        self._coming: Future[T] | None = None
+
+    def __call__(self) -> T:
+        """Give the value."""
+        found = self._younger_than(self._keep)
+        if found is None:
+            return self._awaited()
+        if self._younger_than(_RENEWED * self._keep) is None:
+            self._renew()
+        return found[1]
+
+    def _younger_than(self, limit: float) -> tuple[int, T] | None:
+        found = self._found
+        # A clock that was set back says nothing of an age.
+        return found if found and 0 <= self._clock() - found[0] < limit else None
+
+    def _awaited(self) -> T:
+        with self._lock:
+            if found := self._younger_than(self._keep):  # it has come meanwhile
+                return found[1]
+            coming, mine = (self._coming, False) if self._coming else (Future(), True)
+            self._coming = coming
+        if mine:
+            self._fulfil(coming)
+        return coming.result()
+
+    def _renew(self) -> None:
+        with self._lock:
+            if self._coming or self._younger_than(_RENEWED * self._keep):
+                return
+            coming = self._coming = Future()
+        try:
+            Thread(target=self._fulfil_and_log, args=(coming,), name="latest", daemon=True).start()
+        except RuntimeError:  # there can be no more threads
+            self._fulfil_and_log(coming)
+
+    def _fulfil(self, coming: Future[T]) -> None:
+        began = self._clock()
+        try:
+            made = self._make()
+        except BaseException as error:
+            with self._lock:
+                self._coming = None
+            coming.set_exception(error)
+        else:
+            with self._lock:
+                self._found, self._coming = (began, made), None
+            coming.set_result(made)
+
+    def _fulfil_and_log(self, coming: Future[T]) -> None:
+        self._fulfil(coming)
+        if error := coming.exception():
+            LOGGER.error("figures could not be summed up", exc_info=error)

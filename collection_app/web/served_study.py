@@ -1,0 +1,66 @@
+"""What every request needs of the study that is served, in one place on the app."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flask import current_app
+from sqlalchemy import Engine
+
+from collection_app.reporting.status import Status
+from collection_app.sessions.steps import Step
+from collection_app.signing import Entropy, Tokens
+from collection_app.studies.study import Study
+from collection_app.web.rate_limit import RateLimit
+
+_EXTENSION = "bapps-collect"
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Running:
+    """A study that is being served.
+
+    Attributes
+    ----------
+    figures : callable
+        Gives how far the study is, or was half a minute ago at most; see `latest`.
+    clock : callable
+        Gives milliseconds since 1970; a virtual one in simulations.
+    entropy : callable
+        Gives random bytes; a seeded generator's in simulations.
+    platform_secret : str
+        Shared with the platform, which signs its messages with it; without one, none are taken.
+    simulated : bool
+        Whether everybody is a program, and everything made of it says so.
+    """
+
+    study: Study
+    study_id: int
+    engine: Engine
+    tokens: Tokens
+    limit: RateLimit
+    figures: Callable[[], Status]
+    clock: Callable[[], int] = wall_clock
+    entropy: Entropy = secrets.token_bytes
+    platform_secret: str = field(default="", repr=False)
+    simulated: bool = False
+
+    def step(self) -> Step:
+        """What a step of a session taken now is given."""
+        return Step(self.study, self.study_id, self.clock(), self.entropy)
+
+
+def set_running(extensions: dict[str, object], running: Running) -> None:
+    """Put it on an app, by the app's `extensions`."""
+    extensions[_EXTENSION] = running
+
+
+def running() -> Running:
+    """What the current app serves."""
+    return current_app.extensions[_EXTENSION]

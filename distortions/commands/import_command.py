@@ -1,0 +1,114 @@
+"""The command `bapps-distort import`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bapps_builder.commands.console import progress
+from distortions.commands.patch_set_commands import (
+    FOLDER,
+    ListCommand,
+    dask_option,
+    items_option,
+    max_pixels_option,
+    rescale_option,
+    seed_option,
+    split_option,
+    team,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from bapps_builder.patch_sets.manifest import Split
+
+
+@click.command(
+    "import",
+    cls=ListCommand,
+    epilog="""\b
+Example:
+  bapps-distort import --reference originals --outputs mine=sr/mine other=sr/other --out patches --items 2000""",
+)
+@click.option("--reference", type=FOLDER, required=True, help="Folder of originals.")
+@click.option(
+    "--outputs",
+    multiple=True,
+    required=True,
+    metavar="NAME=DIR...",
+    help="Folders of outputs, each with the name of its algorithm; files are paired by name without suffix.",
+)
+@click.option(
+    "--out", type=FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
+)
+@items_option
+@click.option("--set", "set_name", default="import", show_default=True, help="Name of the set, such as superres.")
+@split_option
+@seed_option
+@click.option(
+    "--scale",
+    default="1",
+    show_default=True,
+    metavar="auto|X",
+    help="Resize outputs by X, or by whatever it takes, to the size of their reference.",
+)
+@rescale_option
+@max_pixels_option
+@workers_option
+@dask_option
+def import_images(
+    reference: Path,
+    outputs: tuple[str, ...],
+    out: Path,
+    items: int,
+    set_name: str,
+    split: "Split",
+    seed: int,
+    scale: str,
+    rescale: tuple[float, float] | None,
+    max_pixels: int | None,
+    workers: int | None,
+    dask: str,
+) -> None:
+    """Make a 2AFC patch set from images that other programs made of the same originals."""
+    from bapps_builder.images.photographs import MAX_PIXELS
+    from distortions.patch_sets.import_outputs import ImportSettings, import_outputs
+    from distortions.patch_sets.outside_images import HALF_A_PIXEL
+
+    settings = ImportSettings(items, set_name, split, seed, scale=_scale(scale), rescale=rescale)
+    with progress(items, "items") as advance:
+        registrations = import_outputs(
+            settings,
+            reference=reference,
+            outputs=_named(outputs),
+            folder=out,
+            workers=team(workers, dask),
+            max_pixels=max_pixels or MAX_PIXELS,
+            advance=advance,
+        )
+    click.echo(f"{out}: {items} items")
+    for found in registrations:
+        click.echo(
+            f"{found.algorithm}: shifted by {found.median:.2f} pixels in the median, {found.share:.1%} of images by "
+            f"more than {HALF_A_PIXEL:g}" + ("  MISREGISTERED" if found.median > HALF_A_PIXEL else "")
+        )
+
+
+def _named(outputs: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for text in outputs:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder) or name in found:
+            raise click.UsageError(f"--outputs are written NAME=DIR, each name once; got {text!r}")
+        found[name] = Path(folder)
+    return found
+
+
+def _scale(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.UsageError(f"--scale wants auto or a number, got {text!r}") from error

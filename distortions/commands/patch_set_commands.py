@@ -1,0 +1,259 @@
+"""The commands of `bapps-distort` that make patch sets from photos: generate and replay."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.errors import PatchSetError, WeightsError
+from bapps_builder.patch_sets.manifest import MAX_ITEMS
+
+if TYPE_CHECKING:
+    from bapps_builder.layout import Task
+    from bapps_builder.patch_sets.manifest import Split
+    from distortions.patch_sets.sampling import Family, SeverityLaw
+    from distortions.photos import Skipped
+    from distortions.workers import Workers
+
+FOLDER = click.Path(path_type=Path)
+
+
+class ListCommand(Command):
+    """A command whose repeatable options also take several values in a row: `--photos A B` is `--photos A --photos B`.
+
+    For commands without arguments only, since an argument after such an option would be taken for a value.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the option again before each further value."""
+        repeatable = {
+            name for p in self.params if isinstance(p, click.Option) and p.multiple and p.nargs == 1 for name in p.opts
+        }
+        written: list[str] = []
+        option, values = "", 0
+        for word in args:
+            if word.startswith("-"):
+                option, values = (word if word in repeatable else ""), 0
+            else:
+                if option and values:
+                    written.append(option)
+                values += 1
+            written.append(word)
+        return super().parse_args(ctx, written)
+
+
+photos_option = click.option(
+    "--photos", "folders", type=FOLDER, multiple=True, required=True, metavar="DIR...", help="Folders of photos."
+)
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides all chance.")
+items_option = click.option("--items", type=click.IntRange(1, MAX_ITEMS), required=True, help="How many items to make.")
+split_option = click.option("--split", type=click.Choice(["train", "val"]), default="val", show_default=True)
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Processes. The result does not depend on it. [default: processors]"
+)
+zoo_option = click.option(
+    "--zoo",
+    type=FOLDER,
+    help="Folder of trained networks, as `bapps-distort train-cnn` makes it. [default: the starter zoo]",
+)
+dask_option = click.option(
+    "--dask",
+    default="",
+    metavar="ADDRESS",
+    help="Scheduler of a Dask cluster to work on instead, such as tcp://host:8786; its workers must see the same "
+    "folders under the same paths.",
+)
+rescale_option = click.option(
+    "--rescale",
+    nargs=2,
+    type=click.FloatRange(0, min_open=True),
+    metavar="LOW HIGH",
+    help="Scale images first by a random number from this range.",
+)
+max_pixels_option = click.option(
+    "--max-pixels", type=click.IntRange(1), help="Images with more are refused. [default: 256 million]"
+)
+
+
+@click.command(
+    cls=ListCommand,
+    epilog="""\b
+Examples:
+  bapps-distort generate --photos photos --out patches --items 5000 --seed 1
+  bapps-distort generate --photos fivek raise --out jnd --items 4800 --task jnd --workers 8""",
+)
+@photos_option
+@click.option(
+    "--out", type=FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
+)
+@items_option
+@click.option(
+    "--family",
+    type=click.Choice(["traditional", "cnn", "mix"]),
+    default="traditional",
+    show_default=True,
+    help="Distortions to draw from; mix sets one patch of each family against the other.",
+)
+@zoo_option
+@click.option("--task", type=click.Choice(["2afc", "jnd"]), default="2afc", show_default=True)
+@split_option
+@seed_option
+@workers_option
+@click.option(
+    "--severity-law",
+    type=click.Choice(["uniform", "threshold"]),
+    help="uniform: even over [0, 1]. threshold: half of all below .25. [default: uniform, for jnd threshold]",
+)
+@rescale_option
+@click.option(
+    "--min-contrast",
+    type=click.FloatRange(0, 127.5),
+    default=0,
+    help="Take no patch whose luma has a lower standard deviation, in levels.",
+)
+@click.option(
+    "--max-skipped",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Share of the photos that may be damaged, too small or too large; one always may.",
+)
+@max_pixels_option
+@dask_option
+def generate(
+    folders: tuple[Path, ...],
+    out: Path,
+    items: int,
+    family: "Family",
+    zoo: Path | None,
+    task: "Task",
+    split: "Split",
+    seed: int,
+    workers: int | None,
+    severity_law: "SeverityLaw | None",
+    rescale: tuple[float, float] | None,
+    min_contrast: float,
+    max_skipped: float,
+    max_pixels: int | None,
+    dask: str,
+) -> None:
+    """Make a patch set from photos.
+
+    2AFC items are two patches with different recipes and their original, JND items a patch and its original.
+    The same options give the same files, with any number of workers and after any interruption.
+    """
+    from bapps_builder.images.photographs import MAX_PIXELS
+    from distortions.patch_sets.generate import generate as make
+    from distortions.patch_sets.sampling import TASK_LAWS, Settings
+
+    settings = Settings(
+        items, task, family, split, seed, severity_law or TASK_LAWS[task], rescale=rescale, min_contrast=min_contrast
+    )
+    skipped: list[Skipped] = []
+
+    def skip(entry: "Skipped") -> None:
+        skipped.append(entry)
+        note(f"skipped {entry.photo}: {entry.reason}")
+
+    with progress(items, "items") as advance:
+        made = make(
+            settings,
+            photos=folders,
+            folder=out,
+            workers=team(workers, dask),
+            zoo=zoo,
+            max_pixels=max_pixels or MAX_PIXELS,
+            max_skipped_share=max_skipped,
+            advance=advance,
+            skip=skip,
+        )
+    if not made:
+        click.echo(f"{out}: complete already, {items} items")
+        return
+    click.echo(
+        f"{out}: {items} items" + (f", {len(skipped)} skipped photo{'s' * (len(skipped) > 1)}" if skipped else "")
+    )
+    if task == "2afc":
+        _print_hardness(out)
+
+
+def team(workers: int | None, dask: str) -> "Workers":
+    """Who does the work, as `--workers` and `--dask` say."""
+    import joblib
+
+    from distortions.workers import Workers
+
+    return Workers(workers or joblib.cpu_count(), dask)
+
+
+def _print_hardness(folder: Path) -> None:
+    """Say how hard the pairs are, where the metric's weights are at hand."""
+    from bapps_builder.patch_sets.patch_set import read_patch_set
+
+    try:
+        from distortions.patch_sets.hardness import BAPPS_SHARE, METRIC, hard_share, sampled_distances
+
+        d0, d1 = sampled_distances(read_patch_set(folder))
+    except (ImportError, WeightsError) as error:
+        note(f"share of hard pairs not computed: {error}")
+        return
+    click.echo(
+        f"hard pairs (|d0 - d1| below a tenth of the mean {METRIC}): {hard_share(d0, d1):.1%} of {len(d0)} sampled; "
+        f"BAPPS traditional has {BAPPS_SHARE:.1%}"
+    )
+
+
+@click.command(cls=Command, epilog="\b\nExample:\n  bapps-distort replay patches --rows 3,17-20 --out again")
+@click.argument("patch_set", type=FOLDER)
+@click.option("--rows", required=True, help="Rows of the manifest from 0, such as 3,17-20.")
+@click.option(
+    "--photos",
+    "folders",
+    type=FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="Folder of photos; may be repeated. [default: those that generate was given]",
+)
+@zoo_option
+@click.option("--out", type=FOLDER, required=True, help="Folder to write the patches to.")
+@max_pixels_option
+@click.pass_context
+def replay(
+    context: click.Context,
+    patch_set: Path,
+    rows: str,
+    folders: tuple[Path, ...],
+    zoo: Path | None,
+    out: Path,
+    max_pixels: int | None,
+) -> None:
+    """Make the patches of some rows again and compare their pixels. Exit status 1 if some differ."""
+    from bapps_builder.images.photographs import MAX_PIXELS
+    from bapps_builder.patch_sets.patch_set import read_patch_set
+    from distortions.patch_sets.generate import versions
+    from distortions.patch_sets.replay import parse_rows
+    from distortions.patch_sets.replay import replay as make_again
+
+    found = read_patch_set(patch_set)
+    if out.resolve() == patch_set.resolve():
+        raise PatchSetError(f"{out}: is the patch set itself; choose another folder")
+    wanted = parse_rows(rows, count=len(found))
+    with progress(len(wanted), "rows") as advance:
+        made = make_again(
+            found, wanted, photos=folders, zoo=zoo, folder=out, max_pixels=max_pixels or MAX_PIXELS, advance=advance
+        )
+    differing = [entry for entry in made if not entry.same]
+    for entry in differing:
+        click.echo(f"{entry.path}: differs")
+    click.echo(f"{len(wanted)} rows, {len(made)} patches, {len(differing)} differ from the manifest")
+    if differing:
+        here = versions()
+        if any(found.description.versions.get(name) != version for name, version in here.items()):
+            note(f"made with {_versions(found.description.versions)}; here are {_versions(here)}")
+        context.exit(1)
+
+
+def _versions(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())

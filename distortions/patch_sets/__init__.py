@@ -1,0 +1,1 @@
+"""Patch sets: generated from photos, imported from other programs, replayed and shown."""

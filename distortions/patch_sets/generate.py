@@ -1,0 +1,319 @@
+"""Make a patch set from photos: crops at random places, distorted by random recipes.
+
+An item depends on the seed, its number and the list of photos alone, so any number of workers, in any order,
+with any interruptions, gives the same files.
+"""
+
+import importlib.metadata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL
+
+from bapps_builder.errors import ImageError, PatchSetError
+from bapps_builder.images.enlargement import PATCH_SIDE
+from bapps_builder.images.photographs import MAX_PIXELS, RAW_SUFFIXES
+from bapps_builder.layout import IMAGE_FOLDERS
+from bapps_builder.patch_sets.manifest import Border, Item, Made, item_id
+from bapps_builder.patch_sets.patch_set import Description, write_patch
+from distortions.cnn.zoo import STARTER, Zoo, open_zoo
+from distortions.crops import cut, smallest_photo_side, without_margin
+from distortions.patch_sets.resumable import Part, UnfinishedSet, start
+from distortions.patch_sets.sampling import (
+    Place,
+    Settings,
+    Treatment,
+    apply_treatments,
+    check_numbers,
+    draw_place_with_contrast,
+    draw_treatments,
+    evenly,
+    item_seed,
+    recipe_names,
+)
+from distortions.photos import (
+    MAX_SKIPPED_SHARE,
+    Collection,
+    Photo,
+    Skipped,
+    check_skipped,
+    list_photos,
+    reason_of,
+)
+from distortions.recipes import IDENTITY
+from distortions.registry import MARGIN, Patch
+from distortions.workers import Workers, settle_opencv
+
+# Items of one photo that are one unit of work: what an interruption costs at most, for each worker. Large photos
+# take longer to decode, so more is made of them at a time.
+_UNIT = 256
+_PIXELS_AN_ITEM = 4000
+# Items that are all drawn, then all distorted, then all written. Each code and its tables stay in the processor's
+# caches meanwhile, which takes a quarter off the time.
+TOGETHER = 64
+# The same where networks take part, whose batches are filled up the better the more there are.
+_TOGETHER_IN_NETWORKS = 256
+# Photos that are tried for an item, if the first are damaged or too flat.
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class PhotoUnit:
+    """Some items that are to be made from one photo."""
+
+    photo: Photo
+    attempt: int
+    indices: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Unique, since an item occurs once in each attempt."""
+        return f"{self.attempt}-{item_id(self.indices[0])}"
+
+
+@dataclass(frozen=True)
+class PhotoWork:
+    """What a worker does with a unit."""
+
+    folder: Path
+    settings: Settings
+    max_pixels: int
+    zoo: Path | None = None
+
+    def __call__(self, unit: PhotoUnit) -> Part:
+        """Decode the photo once and make all items of the unit from it."""
+        settle_opencv()
+        try:
+            pixels = unit.photo.read(max_pixels=self.max_pixels)
+        except ImageError as error:
+            return Part((), skipped=reason_of(error, str(unit.photo.path)))
+        zoo = open_zoo(self.zoo) if self.zoo else None
+        together = _TOGETHER_IN_NETWORKS if zoo else TOGETHER
+        made: list[Item] = []
+        for at in range(0, len(unit.indices), together):
+            some = unit.indices[at : at + together]
+            drawn = filter(None, (draw_item(unit, pixels, index=k, settings=self.settings, zoo=zoo) for k in some))
+            made += write_items(self.folder, unit, list(drawn), settings=self.settings, zoo=zoo)
+        return Part(made)
+
+
+def generate(
+    settings: Settings,
+    *,
+    photos: Sequence[Path],
+    folder: Path,
+    workers: Workers | None = None,
+    zoo: Path | None = None,
+    max_pixels: int = MAX_PIXELS,
+    max_skipped_share: float = MAX_SKIPPED_SHARE,
+    advance: Callable[[int], None] = lambda steps: None,
+    skip: Callable[[Skipped], None] = lambda skipped: None,
+) -> bool:
+    """Make a patch set, or finish one that was interrupted.
+
+    Parameters
+    ----------
+    settings : Settings
+    photos : sequence of Path
+        Folders of photos; those within count too.
+    folder : Path
+        Of the patch set: new, empty, or one begun with the same settings and photos.
+    workers : Workers, optional
+    zoo : Path, optional
+        Folder of the trained variants that the families cnn and mix draw from; by default the starter zoo.
+    max_pixels : int
+        Photos with more are skipped.
+    max_skipped_share : float
+        Of all photos, how many may be skipped as damaged, too small or too large; see `photos.check_skipped`.
+    advance : callable
+        Told how many more items are done.
+    skip : callable
+        Told of each photo that is skipped.
+
+    Returns
+    -------
+    False if the patch set was complete already, else True.
+
+    Raises
+    ------
+    BappsError, OSError
+        If a setting, the photos or the folder are no good. What is done stays.
+    """
+    check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
+    trained = open_zoo(zoo or STARTER) if settings.family != "traditional" else None
+    recipe_names(settings, trained)  # there are enough
+    workers = workers or Workers()
+    collection = list_photos(
+        photos,
+        smallest_side=smallest_photo_side(settings.rescale[1] if settings.rescale else 1.0),
+        max_pixels=max_pixels,
+        max_skipped_share=max_skipped_share,
+        threads=workers.count,
+    )
+    making = start(folder, describe(settings, collection, trained), roles=IMAGE_FOLDERS[settings.task])
+    if making is None:
+        return False
+    for skipped in collection.skipped:
+        skip(skipped)
+    work = PhotoWork(folder, settings, max_pixels, trained.folder if trained else None)
+    damaged = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
+    skipped = sorted([*collection.skipped, *damaged], key=lambda entry: entry.photo)
+    making.finish(
+        items=settings.items,
+        findings={
+            "folders": [str(path) for path in photos],
+            "skipped": [asdict(entry) for entry in skipped],
+            **({"zoo": str(trained.folder)} if trained and zoo else {}),
+        },
+    )
+    return True
+
+
+def describe(settings: Settings, collection: Collection, zoo: Zoo | None = None) -> Description:
+    """What `patchset.json` will say, without findings."""
+    content: dict[str, Any] = asdict(settings)
+    seed = content.pop("seed")
+    content.update(patch_side=PATCH_SIDE, margin=MARGIN, photos=len(collection.photos), photos_sha256=collection.digest)
+    deciding = versions()
+    if any(photo.path.suffix.lower() in RAW_SUFFIXES for photo in collection.photos):
+        deciding["rawpy"] = importlib.metadata.version("rawpy")
+    if zoo:
+        content["zoo_sha256"] = zoo.digest
+        deciding["torch"] = importlib.metadata.version("torch")
+    return Description(tool=tool("generate"), versions=deciding, seed=seed, settings=content, findings={})
+
+
+def tool(command: str) -> str:
+    """Name a command with its version."""
+    return f"bapps-distort {command} {importlib.metadata.version('bapps')}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide on pixels, and on the bytes they are kept in."""
+    installed = {"zlib-ng": importlib.metadata.version("zlib-ng")}
+    return {"numpy": np.__version__, "opencv": cv2.__version__, "pillow": PIL.__version__, **installed}
+
+
+def _make_all(
+    making: UnfinishedSet,
+    work: PhotoWork,
+    collection: Collection,
+    workers: Workers,
+    max_skipped_share: float,
+    advance: Callable[[int], None],
+    skip: Callable[[Skipped], None],
+) -> list[Skipped]:
+    """Make every item; those whose photo proved useless from another one. Gives the damaged photos."""
+    photos, waiting = list(collection.photos), np.arange(work.settings.items)
+    damaged: dict[Photo, Skipped] = {}
+    for attempt in range(_ATTEMPTS):
+        missing: list[int] = []
+        with making.run(units(photos, waiting, work.settings.seed, attempt), work, workers) as outcomes:
+            for outcome in outcomes:
+                missing += outcome.missing
+                advance(len(outcome.unit.indices) - len(outcome.missing))
+                photo = outcome.unit.photo
+                if outcome.skipped and photo not in damaged:
+                    damaged[photo] = Skipped(photo.name, outcome.skipped)
+                    skip(damaged[photo])
+                    check_skipped(
+                        [*collection.skipped, *damaged.values()], total=len(collection), max_share=max_skipped_share
+                    )
+        if not missing:
+            return list(damaged.values())
+        photos = [photo for photo in photos if photo not in damaged]
+        waiting = np.sort(missing)
+    raise PatchSetError(
+        f"{len(waiting)} items found no patch with a contrast of {work.settings.min_contrast:g} in {_ATTEMPTS} photos; "
+        "lower --min-contrast, and choose a new folder"
+    )
+
+
+def units(photos: Sequence[Photo], indices: Iterable[int], seed: int, attempt: int) -> list[PhotoUnit]:
+    """Give each item a photo, evenly in random order, and cut the items of a photo into units of work."""
+    indices = list(map(int, indices))
+    chosen = evenly(
+        len(indices), len(photos), np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, attempt)))
+    )
+    of_photo: dict[int, list[int]] = defaultdict(list)
+    for index, number in zip(indices, chosen.tolist(), strict=True):
+        of_photo[number].append(index)
+    found = []
+    for number, some in of_photo.items():
+        photo = photos[number]
+        size = max(_UNIT, photo.width * photo.height // _PIXELS_AN_ITEM)
+        found += [PhotoUnit(photo, attempt, tuple(some[at : at + size])) for at in range(0, len(some), size)]
+    return found
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What chance decided for one item, and the crop with its margin that it decided for."""
+
+    index: int
+    seed: int
+    place: Place
+    crop: Patch
+    border: Border
+    treatments: tuple[Treatment, ...]
+
+
+def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings, zoo: Zoo | None = None) -> Drawn | None:
+    """Draw one item; None if the photo has no place for it.
+
+    Parameters
+    ----------
+    unit : PhotoUnit
+    photo : uint8 array of shape (H, W, 3)
+        The unit's.
+    index : int
+        Of the item.
+    settings : Settings
+    zoo : Zoo, optional
+        For families with networks.
+    """
+    seed = item_seed(settings.seed, index, unit.attempt)
+    rng = np.random.default_rng(seed)
+    place = draw_place_with_contrast(photo, rng, settings)
+    if place is None:
+        return None
+    crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
+    return Drawn(index, seed, place, crop, border, draw_treatments(settings, rng, zoo=zoo))
+
+
+def write_items(
+    folder: Path, unit: PhotoUnit, drawn: Sequence[Drawn], *, settings: Settings, zoo: Zoo | None = None
+) -> list[Item]:
+    """Distort drawn items, write their patches to a folder, and give their rows."""
+    todo = [(one.crop, treatment) for one in drawn for treatment in one.treatments]
+    made = iter(apply_treatments([t for _, t in todo], [crop for crop, _ in todo], zoo=zoo))
+    return [_write_item(folder, unit, one, [next(made) for _ in one.treatments], settings) for one in drawn]
+
+
+def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[Patch], settings: Settings) -> Item:
+    name, is_jnd = item_id(drawn.index), settings.task == "jnd"
+    distorted = [
+        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, patch), t.recipe.family)
+        for role, t, patch in zip(("p0", "p1")[-len(patches) :], drawn.treatments, patches, strict=True)
+    ]
+    original = write_patch(folder, IMAGE_FOLDERS[settings.task][0], name, without_margin(drawn.crop))
+    return Item(
+        id=name,
+        task=settings.task,
+        set=settings.family,
+        split=settings.split,
+        photo=unit.photo.name,
+        photo_sha256=unit.photo.sha256,
+        box=(drawn.place.left, drawn.place.top, PATCH_SIDE, PATCH_SIDE),
+        scale=drawn.place.scale,
+        seed=drawn.seed,
+        border=drawn.border,
+        ref_sha256=None if is_jnd else original,
+        p0=Made(IDENTITY, 0, (), original) if is_jnd else distorted[0],
+        p1=distorted[-1],
+    )

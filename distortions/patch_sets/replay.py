@@ -1,0 +1,140 @@
+"""Make patches of a patch set again, from its manifest and the photos, and compare their pixels."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+from bapps_builder.errors import PatchSetError
+from bapps_builder.images.image_files import encode_png
+from bapps_builder.images.photographs import MAX_PIXELS
+from bapps_builder.patch_sets.manifest import Item, Made
+from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, pixel_digest
+from distortions.cnn.zoo import STARTER, Zoo, open_zoo
+from distortions.crops import cut, without_margin
+from distortions.patch_sets.sampling import Treatment
+from distortions.photos import Photo
+from distortions.recipes import parse
+from distortions.registry import MARGIN, Patch
+from distortions.workers import settle_opencv
+
+_ROWS = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One patch made again: its item, role, file, and whether its pixels are those of the manifest."""
+
+    item: Item
+    role: str
+    path: Path
+    same: bool
+
+
+def parse_rows(text: str, *, count: int) -> list[int]:
+    """Read row numbers such as "3,17-20", from 0 below `count`, or raise PatchSetError."""
+    rows: list[int] = []
+    for part in text.split(","):
+        match = _ROWS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last < count:
+            raise PatchSetError(f"rows are written like 3,17-20, from 0 to {count - 1}; got {part.strip()!r}")
+        rows += range(first, last + 1)
+    return sorted(set(rows))
+
+
+def replay(
+    patch_set: PatchSet,
+    rows: Sequence[int],
+    *,
+    photos: Sequence[Path] = (),
+    zoo: Path | None = None,
+    folder: Path,
+    max_pixels: int = MAX_PIXELS,
+    advance: Callable[[int], None] = lambda steps: None,
+) -> list[Replayed]:
+    """Make the patches of some rows again, and write them to ref/, p0/ and p1/ of a folder.
+
+    Parameters
+    ----------
+    patch_set : PatchSet
+    rows : sequence of int
+        Each once.
+    photos : sequence of Path
+        Folders that hold the photos; by default those that `generate` was given.
+    zoo : Path, optional
+        Where the set's networks are, by default where they were; it must be the same zoo.
+    folder : Path
+        Made if missing; files in it are replaced.
+    max_pixels : int
+    advance : callable
+        Told how many more rows are done.
+
+    Raises
+    ------
+    PatchSetError
+        If a photo is missing or another, or the set was not generated here.
+    """
+    settle_opencv()
+    settings = patch_set.description.settings
+    if settings.get("margin") != MARGIN:
+        raise PatchSetError(
+            f"{patch_set.folder}: made by {patch_set.description.tool} with a margin of {settings.get('margin')}; only "
+            f"sets that `bapps-distort generate` made with a margin of {MARGIN} can be made again"
+        )
+    trained = _zoo(patch_set, zoo)
+    folders = photos or [Path(name) for name in patch_set.description.findings["folders"]]
+    for role in patch_set.roles:
+        (folder / role).mkdir(parents=True, exist_ok=True)
+    replayed = []
+    pixels, decoded = None, ""
+    for item in sorted((patch_set[row] for row in rows), key=attrgetter("photo_sha256", "id")):
+        if pixels is None or decoded != item.photo_sha256:
+            pixels, decoded = _find(item, folders).read(max_pixels=max_pixels), item.photo_sha256
+        for role, patch in remake(item, pixels, zoo=trained):
+            path = patch_path(folder, role, item.id)
+            path.write_bytes(encode_png(patch))
+            replayed.append(Replayed(item, role, path, pixel_digest(patch) == item.digest(role)))
+        advance(1)
+    return sorted(replayed, key=attrgetter("item.id"))
+
+
+def remake(item: Item, photo: Patch, *, zoo: Zoo | None = None) -> Iterator[tuple[str, Patch]]:
+    """Give role and pixels of each patch of an item, from the pixels of its photo."""
+    crop, _ = cut(photo, left=item.box[0], top=item.box[1], scale=item.scale)
+    if item.ref_sha256:
+        yield "ref", without_margin(crop)
+    yield "p0", _treatment(item.p0).apply(crop, zoo=zoo)
+    yield "p1", _treatment(item.p1).apply(crop, zoo=zoo)
+
+
+def _treatment(made: Made) -> Treatment:
+    return Treatment(parse(made.recipe), made.severity, made.seed)
+
+
+def _zoo(patch_set: PatchSet, folder: Path | None) -> Zoo | None:
+    """The zoo that a set was made with, or None if with none."""
+    description = patch_set.description
+    wanted = description.settings.get("zoo_sha256")
+    if wanted is None:
+        return None
+    found = open_zoo(folder or Path(description.findings.get("zoo", STARTER)))
+    if found.digest != wanted:
+        raise PatchSetError(
+            f"{found.folder}: is another zoo, SHA-256 {found.digest[:12]}…; the set was made with {wanted[:12]}…, "
+            "name its folder with --zoo"
+        )
+    return found
+
+
+def _find(item: Item, folders: Sequence[Path]) -> Photo:
+    """The photo of an item; reading it checks the hash, which settles which of several of one name it is."""
+    there = [folder / item.photo for folder in folders if (folder / item.photo).is_file()]
+    for path in there:
+        photo = Photo(item.photo, path, item.photo_sha256, 0, 0)
+        if photo.is_unchanged():
+            return photo
+    where = ", ".join(map(str, there or folders))
+    what = "another photo of that name" if there else "no such photo"
+    raise PatchSetError(f"item {item.id} wants the photo {item.photo}; {where}: {what}. Name its folder with --photos")

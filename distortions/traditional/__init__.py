@@ -1,0 +1,1 @@
+"""The paper's twenty traditional distortions: one family a file."""

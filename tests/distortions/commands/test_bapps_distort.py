@@ -1,0 +1,274 @@
+"""`bapps-distort`, in-process."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.patch_sets.patch_set import read_patch_set
+from distortions.commands.bapps_distort import distort
+from distortions.commands.patch_set_commands import ListCommand
+from distortions.recipes import compositions, parse
+from distortions.registry import distortions
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty current folder, no variables of the user, the search path put back."""
+    monkeypatch.delenv("BAPPS_TRACEBACK", raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(distort, [str(argument) for argument in arguments])
+
+
+def done(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refused(*arguments: object) -> str:
+    """Exit status 2, nothing on standard output, and one line."""
+    result = run(*arguments)
+    assert result.exit_code == 2, result.exception
+    assert result.stdout == ""
+    assert result.stderr.startswith(("Error: ", "Usage: "))
+    last = result.stderr.strip().splitlines()[-1]
+    assert result.stderr.startswith("Usage: ") or result.stderr.count("\n") == 1, result.stderr
+    return last
+
+
+# --- list, apply, preview ----------------------------------------------------------------------------
+
+
+def test_list_has_all_with_ranges_and_units() -> None:
+    text = done("list")
+    for name, found in distortions().items():
+        assert f"{name} ({found.family}): " in text
+    assert "  quality in [1, 100], whole: of the encoder" in text
+    records = json.loads(done("list", "--json"))
+    assert [record["name"] for record in records] == list(distortions())
+    assert len(records) == 20
+    for record in records:
+        assert record["summary"]
+        assert record["border"]
+        assert all(p["low"] < p["high"] and p["meaning"] for p in record["parameters"])
+
+
+def test_list_of_compositions() -> None:
+    lines = done("list", "--compositions").splitlines()
+    assert lines == ["+".join(pair) for pair in compositions()]
+    assert len(lines) == 308
+    assert json.loads(done("list", "--compositions", "--json")) == [list(pair) for pair in compositions()]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 64), (33, 250)])
+def test_apply_takes_any_size_and_a_seed(tmp_path: Path, size: tuple[int, int]) -> None:
+    recipe = "uniform-white-noise(amplitude=30)+gaussian-blur(sigma=1.35)"
+    image = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    (tmp_path / "in.png").write_bytes(encode_png(image))
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert done("apply", recipe, "in.png", f"{name}.png", "--seed", seed) == ""
+    a, b, c = (read_image(tmp_path / f"{name}.png") for name in "abc")
+    np.testing.assert_array_equal(a, parse(recipe).apply(image, np.random.default_rng(1)))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_apply_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_bytes(encode_png(np.zeros((9, 9, 3), np.uint8)))
+    assert "unknown distortion 'gausian-blur'; did you mean gaussian-blur" in refused(
+        "apply", "gausian-blur(sigma=1)", "in.png", "out.png"
+    )
+    assert "quality must be in [1, 100], got 101" in refused("apply", "jpeg(quality=101)", "in.png", "out.png")
+    assert "out.jpg: PNG is written; the name must end in .png" in refused("apply", "identity", "in.png", "out.jpg")
+    assert "no such folder to write to" in refused("apply", "identity", "in.png", "none/out.png")
+    assert "No such file" in refused("apply", "identity", "none.png", "out.png")
+    assert "in.txt: not a readable photograph" in refused("apply", "identity", write(tmp_path / "in.txt"), "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
+def write(path: Path) -> str:
+    path.write_text("hello")
+    return path.name
+
+
+def test_preview_draws_a_sheet(photos: Path, tmp_path: Path) -> None:
+    done("preview", "--photos", photos, "--out", "sheet.png")
+    sheet = read_image(tmp_path / "sheet.png")
+    assert sheet.shape[0] > 20 * 128
+    assert sheet.shape[1] > 5 * 128
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "a.png").write_bytes(encode_png(np.zeros((99, 99, 3), np.uint8)))
+    assert "has enough contrast for a preview" in refused("preview", "--photos", "flat", "--out", "other.png")
+
+
+# --- generate and replay -----------------------------------------------------------------------------
+
+
+def test_generate_then_replay(photos: Path, tmp_path: Path) -> None:
+    options = ("--photos", photos, photos / "more", "--out", "set", "--items", 30, "--seed", 5, "--workers", 1)
+    text = done("generate", *options)
+    first, second = text.splitlines()
+    assert first == "set: 30 items"
+    assert re.fullmatch(
+        r"hard pairs \(\|d0 - d1\| below a tenth of the mean lpips-alex\): \d+\.\d% of 30 sampled; "
+        r"BAPPS traditional has 14\.6%",
+        second,
+    )
+    found = read_patch_set(tmp_path / "set")
+    assert found.description.settings["photos"] == 6
+    assert done("generate", *options) == "set: complete already, 30 items\n"
+    assert "seed was 5 and is 6" in refused("generate", *options, "--seed", 6)
+    assert (
+        done("replay", "set", "--rows", "3,17-20", "--out", "again")
+        == "5 rows, 15 patches, 0 differ from the manifest\n"
+    )
+    assert len(list((tmp_path / "again").rglob("*.png"))) == 15
+    assert "choose another folder" in refused("replay", "set", "--rows", "3", "--out", "set")
+    assert "rows are written like" in refused("replay", "set", "--rows", "30", "--out", "again")
+
+
+def test_a_replay_that_differs_ends_with_1(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "p")
+    done("generate", "--photos", "p", "--out", "set", "--items", 5, "--task", "jnd", "--workers", 1)
+    description = tmp_path / "set" / "patchset.json"
+    manifest = tmp_path / "set" / "manifest.parquet"
+    manifest.write_bytes(with_other_digest(manifest))
+    description.write_text(description.read_text().replace('"numpy": "', '"numpy": "0.'))
+    result = run("replay", "set", "--rows", "0-4", "--out", "again")
+    assert result.exit_code == 1
+    assert result.stdout == "again/p1/000002.png: differs\n5 rows, 10 patches, 1 differ from the manifest\n"
+    assert "made with numpy 0." in result.stderr
+
+
+def with_other_digest(path: Path) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    digests = table["p1_sha256"].to_pylist()
+    digests[2] = "0" * 64
+    column = table.schema.get_field_index("p1_sha256")
+    pq.write_table(table.set_column(column, "p1_sha256", pa.array(digests)), path)
+    return path.read_bytes()
+
+
+def test_jnd_has_the_threshold_law_unless_told(photos: Path, tmp_path: Path) -> None:
+    options = ("generate", "--photos", photos, "--items", 3, "--task", "jnd", "--workers", 1, "--split", "train")
+    assert done(*options, "--out", "a") == "a: 3 items\n"
+    assert done(*options, "--out", "b", "--severity-law", "uniform") == "b: 3 items\n"
+    laws = [read_patch_set(tmp_path / name).description.settings["severity_law"] for name in "ab"]
+    assert laws == ["threshold", "uniform"]
+
+
+def test_skipped_photos_are_named_and_counted(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "p")
+    (tmp_path / "p" / "broken.png").write_bytes(b"\x89PNG")
+    options = ("generate", "--photos", "p", "--items", 4, "--task", "jnd", "--workers", 1)
+    result = run(*options, "--out", "set")
+    assert result.exit_code == 0
+    assert result.stdout == "set: 4 items, 1 skipped photo\n"
+    assert result.stderr.startswith("skipped broken.png: not a readable photograph")
+    (tmp_path / "p" / "worse.png").write_bytes(b"")
+    assert "2 of 7 photos cannot be used, the first broken.png" in refused(*options, "--out", "other")
+    assert run(*options, "--out", "other", "--max-skipped", 0.3).exit_code == 0
+
+
+def test_without_weights_only_the_share_is_missing(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAPPS_CACHE", str(tmp_path / "empty"))
+    monkeypatch.delenv("BAPPS_WEIGHTS", raising=False)
+    result = run("generate", "--photos", photos, "--out", "set", "--items", 3, "--workers", 1)
+    assert result.exit_code == 0
+    assert result.stdout == "set: 3 items\n"
+    assert result.stderr.startswith("share of hard pairs not computed: no weights alexnet")
+
+
+def test_generate_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    options = ("--out", "set", "--items", 3, "--workers", 1)
+    assert "empty: no photos in it" in refused("generate", "--photos", "empty", *options)
+    assert "none: no such folder of photos" in refused("generate", "--photos", "none", *options)
+    assert "none: " in refused("generate", "--photos", photos, *options, "--family", "mix", "--zoo", "none")
+    assert "rescale must be two numbers" in refused("generate", "--photos", photos, *options, "--rescale", 2, 1)
+    assert "wants the extra" not in refused("generate", "--photos", photos, *options, "--dask", "nonsense")
+    write(tmp_path / "file")
+    assert "Not a directory" in refused("generate", "--photos", photos, "--out", "file/set", "--items", 3)
+    assert "--items" in refused("generate", "--photos", photos, "--out", "set")
+    assert not (tmp_path / "set").exists() or not list((tmp_path / "set").glob("*.json"))
+
+
+# --- import ------------------------------------------------------------------------------------------
+
+
+def test_import_reports_registration(photos: Path, tmp_path: Path) -> None:
+    for path in photos.glob("*.png"):
+        pixels = read_image(path)
+        for name, image in (("same", pixels), ("moved", np.roll(pixels, 3, 1)), ("half", pixels[::2, ::2])):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / path.name).write_bytes(encode_png(np.ascontiguousarray(image)))
+    (tmp_path / "refs").mkdir()
+    for path in photos.glob("*.png"):
+        shutil.copy(path, tmp_path / "refs")
+    options = ("--reference", "refs", "--items", 8, "--set", "own", "--workers", 1)
+    text = done("import", *options, "--outputs", "x=same", "y=moved", "--out", "set")
+    assert text.splitlines() == [
+        "set: 8 items",
+        "x: shifted by 0.00 pixels in the median, 0.0% of images by more than 0.5",
+        "y: shifted by 3.00 pixels in the median, 100.0% of images by more than 0.5  MISREGISTERED",
+    ]
+    assert read_patch_set(tmp_path / "set")[0].set == "own"
+    assert "half/a.png: is 150x100, its reference 300x200; name the factor with --scale" in refused(
+        "import", *options, "--outputs", "x=same", "y=half", "--out", "other"
+    )
+    assert not (tmp_path / "other").exists()
+    for k, scale in enumerate(("auto", "2")):
+        done("import", *options, "--outputs", "x=same", "--outputs", "y=half", "--out", f"other{k}", "--scale", scale)
+    assert "--scale wants auto or a number" in refused(
+        "import", *options, "--outputs", "x=same", "y=half", "--out", "z", "--scale", "big"
+    )
+    for outputs in (("same",), ("x=",), ("x=same", "x=half")):
+        assert "--outputs are written NAME=DIR, each name once" in refused(
+            "import", *options, "--outputs", *outputs, "--out", "z"
+        )
+
+
+# --- help --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(distort.commands))
+def test_every_command_shows_an_example(name: str) -> None:
+    text = done(name, "--help")
+    assert re.search(rf"Examples?:\n +bapps-distort {name}\s", text)
+
+
+def test_options_take_several_values_in_a_row() -> None:
+    @click.command(cls=ListCommand)
+    @click.option("--many", multiple=True)
+    @click.option("--pair", nargs=2, type=int)
+    @click.option("--flag", is_flag=True)
+    def command(many: tuple[str, ...], pair: tuple[int, int], flag: bool) -> None:
+        click.echo(repr((many, pair, flag)))
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(command, words).stdout.strip()
+
+    assert said("--many", "a", "b", "c", "--flag") == "(('a', 'b', 'c'), None, True)"
+    assert said("--many", "a", "--pair", "1", "2", "--many", "b", "c") == "(('a', 'b', 'c'), (1, 2), False)"
+    assert said("--many=a", "--pair", "1", "2") == "(('a',), (1, 2), False)"
+    assert CliRunner().invoke(command, ["--flag", "stray"]).exit_code == 2
