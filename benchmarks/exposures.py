@@ -3,8 +3,9 @@
     python benchmarks/exposures.py [--trials 60] [--milliseconds 250]
 
 The study's own pages in Debian's chromium without a window, at 60 frames a second; the trials are shown by
-static/study/display/frames.js, once by its frames and once by the baseline, setTimeout, with nothing else to do and with the
-processor slowed down four times while the page works for 30 ms in every 100. Frames missed are counted by the page.
+static/study/display/frames.js, once by its frames and once by the baseline, setTimeout, with nothing else to do and
+with the processor slowed down four times while the page works for 30 ms in every 100. Frames missed are counted by
+the page.
 """
 
 import argparse
