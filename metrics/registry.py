@@ -19,10 +19,11 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from bapps_builder.errors import MetricError
-from metrics import classic, deep
 from metrics.metric import Metric, Setup, from_function
 
 ENTRY_POINTS = "bapps.metrics"
+# Where metrics register themselves. Named, not imported: the wings import this file.
+WINGS = ("metrics.classic", "metrics.deep")
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,9 @@ def load_all(names: Sequence[str], setup: Setup | None = None) -> list[Metric]:
 
 @cache
 def _import_all() -> None:
-    for wing in (classic, deep):
-        for module in pkgutil.iter_modules(wing.__path__):
-            importlib.import_module(f"{wing.__name__}.{module.name}")
+    for wing in WINGS:
+        for module in pkgutil.iter_modules(importlib.import_module(wing).__path__, f"{wing}."):
+            importlib.import_module(module.name)
 
 
 def _known_variant(entry: Entry, variant: str, *, given: bool) -> str:

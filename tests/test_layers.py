@@ -4,7 +4,8 @@ Every file is read with `ast`; nothing is imported.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,74 @@ ARROWS: dict[str, set[str]] = {
     "collection_app": {"bapps_builder", "metrics", "distortions"},
     "analysis": {"bapps_builder", "metrics"},
 }
+
+# Wings and files of a package's root, from top to bottom: each may import those below it in its package, and itself.
+LAYERS: dict[str, tuple[str, ...]] = {
+    "bapps_builder": (
+        "commands",
+        "building",
+        "checking",
+        "releasing",
+        "official_download",
+        "datasets",
+        "patch_sets",
+        "answers",
+        "images",
+        "files",
+        "layout",
+        "errors",
+        "__init__",
+    ),
+    "metrics": (
+        "commands",
+        "training",
+        "deep",
+        "classic",
+        "registry",
+        "image_math",
+        "metric",
+        "weights",
+        "__init__",
+    ),
+    "distortions": (
+        "commands",
+        "patch_sets",
+        "recipes",
+        "cnn",
+        "traditional",
+        "workers",
+        "crops",
+        "photos",
+        "registry",
+        "__init__",
+    ),
+    "collection_app": (
+        "wsgi",
+        "commands",
+        "rehearsal",
+        "server",
+        "__init__",
+        "participants",
+        "operations",
+        "admin",
+        "web",
+        "reporting",
+        "payments",
+        "sessions",
+        "studies",
+        "migrations",
+        "database",
+        "platforms",
+        "signing",
+        "settings",
+        "errors",
+    ),
+    "analysis": ("commands", "people", "report", "scoring", "statistics", "__init__"),
+}
+
+# A folder with more source files than this is split by task; tables of the database only ever grow.
+MOST_FILES = 15
+UNCOUNTED = ("collection_app/migrations/versions",)
 
 # Library to the files and folders (with a slash) of the five packages that may import it.
 FENCES: dict[str, tuple[str, ...]] = {
@@ -94,6 +163,27 @@ def violations(path: str, source: str) -> list[str]:
     return found
 
 
+def layer(package: str, module: str, name: str) -> str:
+    """The wing or root file of a package that an imported module, or name in it, belongs to."""
+    parts = [*module.split(".")[1:], name]
+    return parts[0] if parts[0] in LAYERS[package] else "__init__"
+
+
+def climbs(path: str, source: str) -> list[str]:
+    """Every import of a layer above the file's own, in its package, wherever in the file it stands."""
+    package, _, rest = path.partition("/")
+    order = LAYERS[package]
+    own = PurePosixPath(rest).parts[0].removesuffix(".py")
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        for module, name in targets(node, path):
+            if module.partition(".")[0] == package:
+                other = layer(package, module, name)
+                if order.index(other) < order.index(own):
+                    found.append(f"{path}: {own} imports {other}, which lies above it")
+    return found
+
+
 def at_module_level(tree: ast.AST) -> Iterator[ast.AST]:
     """The nodes that run when the module is imported, without those for type checkers alone."""
     for child in ast.iter_child_nodes(tree):
@@ -140,6 +230,52 @@ def sources(repository: Path) -> dict[str, str]:
 
 def test_the_packages_keep_arrows_and_fences(sources: dict[str, str]) -> None:
     assert [line for path, source in sources.items() for line in violations(path, source)] == []
+
+
+def test_wings_import_only_what_lies_below_them(sources: dict[str, str]) -> None:
+    assert [line for path, source in sources.items() for line in climbs(path, source)] == []
+
+
+def test_every_wing_and_root_file_has_its_layer(sources: dict[str, str]) -> None:
+    for package, order in LAYERS.items():
+        there = {PurePosixPath(path).parts[1].removesuffix(".py") for path in sources if path.startswith(f"{package}/")}
+        assert there == set(order)
+        assert len(order) == len(set(order))
+
+
+def crowded(paths: Iterable[str]) -> dict[str, int]:
+    """Folders with more source files than may lie in one; a package's `__init__` is not something to look for."""
+    counted = [path for path in map(PurePosixPath, paths) if path.suffix in (".py", ".js") and path.stem != "__init__"]
+    count = Counter(path.parent.as_posix() for path in counted)
+    return {folder: n for folder, n in count.items() if n > MOST_FILES and folder not in UNCOUNTED}
+
+
+def test_no_folder_holds_more_files_than_one_can_look_over(repository: Path) -> None:
+    roots = [*ARROWS, "tests"]
+    paths = [path.relative_to(repository).as_posix() for root in roots for path in (repository / root).rglob("*.*")]
+    assert len(paths) > 300
+    assert crowded(paths) == {}
+
+
+def test_the_count_of_files_sees_a_crowded_folder() -> None:
+    files = [f"metrics/classic/{k}.py" for k in range(16)]
+    assert crowded([*files, "metrics/deep/__init__.py"]) == {"metrics/classic": 16}
+    assert crowded(files[1:]) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "wanted"),
+    [
+        ("metrics/classic/x.py", "from metrics.deep.lpips import LPIPS", "classic imports deep"),
+        ("metrics/registry.py", "from metrics import classic", "registry imports classic"),
+        ("distortions/cnn/x.py", "from distortions.recipes import parse", "cnn imports recipes"),
+        ("bapps_builder/files/x.py", "def f():\n    import bapps_builder.images.image_files", "files imports images"),
+        ("collection_app/web/x.py", "from collection_app import create_app", "web imports __init__"),
+        ("analysis/scoring/x.py", "from ..report import page", "scoring imports report"),
+    ],
+)
+def test_the_check_of_wings_sees_a_planted_import(path: str, source: str, wanted: str) -> None:
+    assert climbs(path, source) == [f"{path}: {wanted}, which lies above it"]
 
 
 def test_no_files_import_each_other_in_a_circle(sources: dict[str, str]) -> None:
