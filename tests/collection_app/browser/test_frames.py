@@ -79,7 +79,7 @@ def test_the_layout_that_makes_patches_largest(
     ask: Callable[..., Any], room: tuple[float, float, float], layout: str, scale: int
 ) -> None:
     expression = "m.bestLayout('2afc', {width: x[0], height: x[1], ratio: x[2], size: 256}, {beside: 40, below: 72})"
-    assert ask("stage", expression, list(room)) == {"layout": layout, "scale": scale}
+    assert ask("display/stage", expression, list(room)) == {"layout": layout, "scale": scale}
 
 
 def test_waiting_doubles_up_to_half_a_minute(ask: Callable[..., Any]) -> None:
