@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 # The recipe of a patch that nothing was done to, such as the first of a JND pair.
 UNTOUCHED = "identity"
 _BANDS = np.linspace(0, 1, 6)
+# Fractions of official files are float32: .6 and 1 - .4 are the same share of people, and lie this much apart or less.
+_TOLERANCE = 1e-6
 
 
 def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
@@ -25,7 +27,7 @@ def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
 
     By recipe and family an item belongs to the group of each of its patches, so groups overlap; recipes
     are told apart by their steps, not by the values in parentheses. By severity it is the mean of the
-    patches. By margin it is the share of the majority.
+    patches. By margin it is the share of the majority, from k and n where they are known.
 
     Parameters
     ----------
@@ -43,8 +45,7 @@ def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
         If the items' facts do not include what is asked for.
     """
     if by == "margin":
-        p = (items["p"] if "p" in items else items["k"] / items["n"]).to_numpy()
-        return _bands(np.maximum(p, 1 - p) * 2 - 1, lambda low, high: f"{50 + 50 * low:.0f}-{50 + 50 * high:.0f}%")
+        return _bands(_margins(items), lambda low, high: f"{50 + 50 * low:.0f}-{50 + 50 * high:.0f}%")
     wanted = ("photo",) if by == "photo" else (f"p0_{by}", f"p1_{by}")
     columns = [name for name in wanted if name in items]
     if not columns or items[columns].isna().all(axis=None):
@@ -62,6 +63,14 @@ def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
         mask[np.asarray(rows)] = True
         found[str(name)] = mask
     return dict(sorted((name, mask) for name, mask in found.items() if name not in ("", UNTOUCHED)))
+
+
+def _margins(items: pd.DataFrame) -> NDArray[np.float64]:
+    """The lead of the majority, 0 where people are divided and 1 where they are of one mind."""
+    if {"k", "n"} <= set(items):
+        k, n = items["k"].to_numpy(np.float64), items["n"].to_numpy(np.float64)
+        return np.abs(2 * k - n) / n
+    return np.abs(2 * items["p"].to_numpy(np.float64) - 1)
 
 
 def _names(texts: pd.Series, by: By) -> pd.Series:
@@ -86,6 +95,6 @@ def _steps(recipe: str) -> str:
 
 def _bands(values: NDArray[np.float64], name: Callable[[float, float], str]) -> dict[str, Mask]:
     """Fifths of [0, 1]; the last holds 1."""
-    number = np.clip(np.floor(values * 5 + 1e-9), 0, 4)
+    number = np.clip(np.floor((values + 2 * _TOLERANCE) * 5), 0, 4)
     bands = {name(low, high): number == k for k, (low, high) in enumerate(pairwise(_BANDS))}
     return {title: mask for title, mask in bands.items() if mask.any()}

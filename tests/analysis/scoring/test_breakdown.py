@@ -1,5 +1,8 @@
 """Groups of items, on items made by hand."""
 
+from fractions import Fraction
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,3 +46,16 @@ def test_rows_that_were_picked_from_more_keep_their_groups() -> None:
 def test_what_is_not_known_is_named(by: str) -> None:
     with pytest.raises(DatasetError, match=f"the items' {by} is not known: no column .* --items FILE"):
         groups(ITEMS[["k", "n"]], by)  # pyrefly: ignore[bad-argument-type]
+
+
+@pytest.mark.parametrize("known", [["p", "k", "n"], ["p"]])
+def test_one_share_of_people_is_in_one_band(known: list[str]) -> None:
+    """Official files hold float32, where .4 and .6 do not lie equally far from one half; bands are those of k of n."""
+    counts = [(k, n) for n in range(1, 31) for k in range(n + 1)]
+    k, n = np.array(counts).T
+    items = pd.DataFrame({"k": k, "n": n, "p": (k / n).astype(np.float32).astype(np.float64)})[known]
+    found = groups(items, "margin")
+    for band, mask in found.items():
+        low, high = (Fraction(int(end), 100) for end in band.removesuffix("%").split("-"))
+        shares = [max(Fraction(*pair), 1 - Fraction(*pair)) for pair in counts]
+        assert mask.tolist() == [low <= share < high or share == high == 1 for share in shares], band
