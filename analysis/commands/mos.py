@@ -112,7 +112,7 @@ def _section(found: list[Opinions], how: "Resampling") -> "Section":
     from analysis.report.tables import Column, Section
     from analysis.scoring.mos import associate
 
-    rows, methods = [], {}
+    rows, methods, doubts = [], {}, []
     with progress(len(found), "metrics") as advance:
         for one in found:
             result = associate(one.values, one.scores, one.references, how)
@@ -121,8 +121,10 @@ def _section(found: list[Opinions], how: "Resampling") -> "Section":
                 for estimate in (result.spearman, result.kendall, result.pearson)
                 for cell in (estimate.value, (estimate.low, estimate.high))
             ]
-            rows.append((one.metric, len(one.values), *cells, "rises" if result.rises else "falls"))
+            direction = None if result.rises is None else "rises" if result.rises else "falls"
+            rows.append((one.metric, len(one.values), *cells, direction))
             methods[result.spearman.method] = None
+            doubts += [f"{one.metric}: {result.doubt}"] if result.doubt else []
             advance(1)
     measures = ("Spearman", "Kendall", "Pearson")
     columns = [
@@ -132,6 +134,7 @@ def _section(found: list[Opinions], how: "Resampling") -> "Section":
         "correlations by their size; the last column says whether the score rises or falls with the metric's value",
         "Pearson is after a monotone logistic fit of four parameters; Kendall is tau-b",
         f"{100 * how.level:g}% intervals: {'; '.join(methods)}; seed {how.seed}",
+        *doubts,
     )
     head = (Column("metric"), Column("images", "count"))
     return Section("Opinion scores", (*head, *columns, Column("score")), tuple(rows), notes)

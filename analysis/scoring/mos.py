@@ -22,6 +22,9 @@ Correlation = Callable[[Floats, Floats], float]
 
 # A bootstrap repeats a sort or a fit; percentiles need no more.
 DRAWS = 1000
+# Four parameters go through any four points.
+FEWEST_FOR_FIT = 5
+_STEEPEST = 700  # of (x - middle) / width: beyond, the curve is flat to the last bit
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,35 @@ class Association:
     ----------
     spearman, kendall, pearson : Estimate
         Kendall's is tau-b; Pearson's is after the logistic fit.
-    rises : bool
-        Whether the score rises with the metric's value.
+    rises : bool or None
+        Whether the score rises with the metric's value; None where one of them is constant.
+    doubt : str
+        What is wrong with the logistic fit, or "".
     """
 
     spearman: Estimate
     kendall: Estimate
     pearson: Estimate
-    rises: bool
+    rises: bool | None
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class LogisticFit:
+    """A logistic curve fitted to N points.
+
+    Attributes
+    ----------
+    curve : array of shape (N,)
+        At the points' x.
+    parameters : array of (low, high, middle, log of the width)
+    converged : bool
+        Whether the search ended because nothing got better, rather than because it took too long.
+    """
+
+    curve: Floats
+    parameters: Floats
+    converged: bool
 
 
 def associate(
@@ -53,20 +77,34 @@ def associate(
     references : codes 0..G-1 of shape (N,), or None if they are not known
     """
     values, scores = np.asarray(values, np.float64), np.asarray(scores, np.float64)
-    rises = spearman(values, scores) >= 0
-    values = values if rises else -values
+    trend = spearman(values, scores)
+    values = -values if trend < 0 else values
     unit = "items, references unknown" if references is None else "references"
     groups = np.arange(len(values)) if references is None else references
-    scaled = (values - values.mean()) / (values.std() or 1.0)
-    _, start = logistic_fit(scaled, scores)
+    scaled = _scaled(values)
+    ranks, tau = (interval_of(measure, scaled, scores, groups, unit, how) for measure in (spearman, kendall))
+    rises = None if np.isnan(trend) else trend >= 0
+    if len(values) < FEWEST_FOR_FIT:
+        nan, doubt = float("nan"), f"too few items for a logistic fit: {len(values)}, and it takes {FEWEST_FOR_FIT}"
+        return Association(ranks, tau, Estimate(nan, nan, nan, nan, doubt), rises, doubt)
+    first = logistic_fit(scaled, scores)
 
     def fitted_pearson(x: Floats, y: Floats) -> float:
-        return _pearson(logistic_fit(x, y, start=start)[0], y)
+        if len(x) < FEWEST_FOR_FIT:
+            return float("nan")
+        return _pearson(logistic_fit(x, y, start=first.parameters).curve, y)
 
-    ranks, tau, linear = (
-        interval_of(measure, scaled, scores, groups, unit, how) for measure in (spearman, kendall, fitted_pearson)
-    )
-    return Association(ranks, tau, linear, rises=rises)
+    linear = interval_of(fitted_pearson, scaled, scores, groups, unit, how)
+    doubt = "" if first.converged else "the logistic fit did not converge: Pearson is of where it stopped"
+    return Association(ranks, tau, linear, rises, doubt)
+
+
+def _scaled(values: Floats) -> Floats:
+    """Values with a middle half of about the width it has in a normal distribution, whatever the outliers are."""
+    for outside in (0.25, 0.1, 0.02, 0):
+        if width := float(np.subtract(*np.quantile(values, [1 - outside, outside]))):
+            return (values - np.median(values)) / width * 1.35
+    return values - np.median(values)
 
 
 def spearman(x: Floats, y: Floats) -> float:
@@ -79,36 +117,48 @@ def kendall(x: Floats, y: Floats) -> float:
     return float(cast(Any, kendalltau(x, y)).statistic)
 
 
-def logistic_fit(x: Floats, y: Floats, *, start: Floats | None = None) -> tuple[Floats, Floats]:
+def logistic_fit(x: Floats, y: Floats, *, start: Floats | None = None) -> LogisticFit:
     """Fit low + (high - low) / (1 + exp(-(x - middle) / width)) by least squares.
 
     The width is held positive, so that the curve is monotone; high may lie below low.
 
     Parameters
     ----------
-    x, y : arrays of shape (N,)
-        x in units where its spread is about 1.
+    x, y : arrays of shape (N,), N >= FEWEST_FOR_FIT
+        x in units where its middle half is about 1 wide.
     start : array of (low, high, middle, log of the width), or None
         Where to begin; None tries several and takes the best end.
 
-    Returns
-    -------
-    fitted : array of shape (N,)
-        The curve at x.
-    parameters : array of shape (4,)
+    Notes
+    -----
+    One start comes from a fit to the ranks of x, which one value far from all others cannot draw away.
     """
     if np.ptp(x) == 0:
-        return np.full(len(y), y.mean()), np.array([y.mean(), y.mean(), 0.0, 0.0])
+        return LogisticFit(np.full(len(y), y.mean()), np.array([y.mean(), y.mean(), 0.0, 0.0]), converged=True)
+    if start is not None:
+        return _best_fit(x, y, [start])
+    ranks = np.sqrt(12) * ((rankdata(x) - 0.5) / len(x) - 0.5)  # of standard deviation 1
+    low, high, middle, log_width = _best_fit(ranks, y, _starts(ranks, y)).parameters
+    width = np.exp(np.clip(log_width, -8, 1))
+    around = np.interp([middle - width, middle, middle + width], np.sort(ranks), np.sort(x))
+    from_ranks = np.array([low, high, around[1], np.log(max((around[2] - around[0]) / 2, 1e-3))])
+    return _best_fit(x, y, [from_ranks, *_starts(x, y)])
+
+
+def _starts(x: Floats, y: Floats) -> list[Floats]:
     low, high = np.quantile(y, [0.02, 0.98])
     if spearman(x, y) < 0:
         low, high = high, low
-    starts = [np.array([low, high, np.quantile(x, place), width]) for place in (0.25, 0.5, 0.75) for width in (-1, 0.5)]
+    return [np.array([low, high, np.quantile(x, place), width]) for place in (0.25, 0.5, 0.75) for width in (-1, 0.5)]
+
+
+def _best_fit(x: Floats, y: Floats, starts: list[Floats]) -> LogisticFit:
     fits = [
         least_squares(lambda at: _curve(at, x) - y, first, jac=cast(Any, lambda at: _slopes(at, x)), method="lm")
-        for first in ([start] if start is not None else starts)
+        for first in starts
     ]
-    best = min(fits, key=lambda found: found.cost).x
-    return _curve(best, x), best
+    best = min(fits, key=lambda found: found.cost)
+    return LogisticFit(_curve(best.x, x), best.x, converged=best.status > 0)
 
 
 def _curve(at: Floats, x: Floats) -> Floats:
@@ -120,13 +170,15 @@ def _slopes(at: Floats, x: Floats) -> Floats:
     """Derivatives of the curve by its parameters, shape (N, 4)."""
     low, high, middle, log_width = at
     width = np.exp(np.clip(log_width, -8, 8))
-    z = (x - middle) / width
+    z = np.clip((x - middle) / width, -_STEEPEST, _STEEPEST)
     share = expit(z)
     steep = (high - low) * share * (1 - share)
     return np.stack([1 - share, share, -steep / width, -steep * z], axis=1)
 
 
 def _pearson(x: Floats, y: Floats) -> float:
+    if any(np.ptp(values) <= 1e-12 * np.abs(values).max() for values in (x, y)):
+        return float("nan")  # constant, or so near it that a correlation would be one of rounding errors
     x, y = x - x.mean(), y - y.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / size if size > 0 else float("nan")

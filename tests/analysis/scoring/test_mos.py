@@ -33,16 +33,17 @@ def test_correlations_equal_scipy_and_know_the_sign() -> None:
 def test_the_fit_finds_a_planted_curve() -> None:
     x = np.random.default_rng(0).normal(size=500)
     for curve in (2 + 5 / (1 + np.exp(-(x - 0.4) / 0.3)), 7 - 5 / (1 + np.exp(-(x + 1) / 0.8))):
-        fitted, parameters = logistic_fit(x, curve)
-        np.testing.assert_allclose(fitted, curve, atol=1e-6)
-        again, _ = logistic_fit(x, curve, start=parameters + 0.05)
-        np.testing.assert_allclose(again, curve, atol=1e-6)
+        fitted = logistic_fit(x, curve)
+        assert fitted.converged
+        np.testing.assert_allclose(fitted.curve, curve, atol=1e-6)
+        again = logistic_fit(x, curve, start=fitted.parameters + 0.05)
+        np.testing.assert_allclose(again.curve, curve, atol=1e-6)
 
 
 def test_the_fit_is_monotone_on_noise() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 200))
-    steps = np.diff(logistic_fit(x, y)[0][np.argsort(x)])
+    steps = np.diff(logistic_fit(x, y).curve[np.argsort(x)])
     assert (steps >= -1e-12).all() or (steps <= 1e-12).all()
 
 
@@ -60,10 +61,43 @@ def test_intervals_cover(groups: int) -> None:
     assert hits >= 88
 
 
-def test_constant_values_have_no_correlation() -> None:
-    assert np.isnan(spearman(np.ones(5), np.arange(5.0)))
-    found = associate(np.ones(5), np.arange(5.0), None, Resampling())
-    assert np.isnan([found.spearman.value, found.pearson.value]).all()
+@pytest.mark.parametrize("scores", [np.arange(5.0), np.array([0.1, 0.3, 3.3, 4.7, 5.9, 6.1, 7.7])])
+def test_constant_values_have_no_correlation(scores: np.ndarray) -> None:
+    """Nor a direction. The mean of 0.1, 0.3 and so on is not exact, so that a fit of it is not constant to the bit."""
+    constant = np.full(len(scores), 0.1)
+    assert np.isnan(spearman(constant, scores))
+    for found in (associate(constant, scores, None, Resampling()), associate(scores, constant, None, Resampling())):
+        assert np.isnan([found.spearman.value, found.kendall.value, found.pearson.value]).all()
+        assert found.rises is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_too_few_items_for_a_fit_have_ranks_alone(tmp_path: Path, count: int) -> None:
+    (tmp_path / "x.csv").write_text("\n".join(["mos,m", *(f"{k},{k * k}" for k in range(count))]))
+    result = run(tmp_path / "x.csv", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["rows"][0]["Spearman"], found["rows"][0]["Pearson"]) == (1, None)
+    assert f"m: too few items for a logistic fit: {count}, and it takes 5" in found["notes"]
+
+
+def test_a_value_far_from_all_others_does_not_spoil_the_fit(shared_data: Path) -> None:
+    x = np.random.default_rng(0).normal(size=60)
+    scores = 2 + 5 / (1 + np.exp(-(x - 0.4) / 0.3))
+    for far in (1e6, 1e12, 1e300):
+        moved = np.append(x, far)
+        found = associate(moved, np.append(scores, 7.0), None, Resampling(100))  # 7 is where the curve ends
+        assert found.pearson.value == pytest.approx(1, abs=1e-9)
+        assert found.doubt == ""
+    result = run(shared_data / "cases" / "mos-outlier-1e12.csv", "--json")
+    assert json.loads(result.stdout)["rows"][0]["Pearson"] == pytest.approx(0.974, abs=5e-4)
+
+
+def test_a_fit_that_did_not_converge_is_said(tmp_path: Path) -> None:
+    """The best logistic curve for a straight line is infinitely wide."""
+    (tmp_path / "x.csv").write_text("\n".join(["mos,m", *(f"{k},{k}" for k in range(20))]))
+    notes = json.loads(run(tmp_path / "x.csv", "--json").stdout)["notes"]
+    assert "m: the logistic fit did not converge: Pearson is of where it stopped" in notes
 
 
 def test_tid2013(shared_data: Path) -> None:
