@@ -1,5 +1,6 @@
 """A whole session in a frame of another site's page, where the browser lets the study keep no cookies, or nothing."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser
 from collection_app.server.serving import served
 from collection_app.settings import Settings
 
+PATIENCE_S = 60
 # A browser that forbids cookies in frames: whoever touches them there fails.
 NO_COOKIES = """if (self !== top) {
   const refused = () => { throw new DOMException("cookies are blocked", "SecurityError"); };
@@ -100,4 +102,9 @@ def test_only_the_platform_may_show_the_study(
     shown, _ = platform
     shown.study = study().address  # one that knows of no frames
     somebody = person(f"{shown.address}/work?assignment=a2&person=bob")
-    assert somebody.page.frame("study").url.startswith("chrome-error:")
+    # The browser puts a page of its own in the frame's place, and for a moment there is no frame at all.
+    deadline = time.monotonic() + PATIENCE_S
+    while not any(frame.url.startswith("chrome-error:") for frame in somebody.page.frames):
+        assert time.monotonic() < deadline, [frame.url for frame in somebody.page.frames]
+        somebody.page.wait_for_timeout(50)
+        somebody.page.wait_for_timeout(50)
