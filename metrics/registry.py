@@ -85,13 +85,31 @@ def register_scheme(prefix: str, make: Callable[[str, Setup], Metric]) -> None:
     _SCHEMES[prefix] = make
 
 
-def register_metric(metric: Metric) -> Metric:
-    """Add a metric that needs neither weights nor a device, and give it back."""
+def register_metric(metric: Metric, *variants: Metric) -> Metric:
+    """Add a metric that needs neither weights nor a device, and give it back.
+
+    Parameters
+    ----------
+    metric : Metric
+    *variants : Metric
+        The same in other settings, each named `metric.name@VARIANT`.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken, or a variant is named otherwise.
+    """
+    by_variant = {"": metric}
+    for other in variants:
+        base, _, variant = other.name.partition("@")
+        if base != metric.name or not variant or variant in by_variant:
+            raise ValueError(f"a variant of {metric.name} must have a name of its own, {metric.name}@…: {other.name!r}")
+        by_variant[variant] = other
 
     def make(variant: str, setup: Setup) -> Metric:
-        return metric
+        return by_variant[variant]
 
-    register(Entry(metric.name, metric.description, make))
+    register(Entry(metric.name, metric.description, make, variants=tuple(by_variant)[1:]))
     return metric
 
 

@@ -1,7 +1,8 @@
 """GMSD: Xue, Zhang, Mou and Bovik, IEEE TIP 2014, doi 10.1109/TIP.2013.2293423.
 
 The spread of local gradient similarities: damage that is uneven is what people see. Filters and block
-means follow the authors: zeros outside the image, the result as large as the image.
+means follow the authors: zeros outside the image, the result as large as the image. `gmsd@matlab` begins
+with MATLAB's rounded luma (rgb2gray), as the authors' script does.
 """
 
 import math
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from bapps_builder.images.compiled import compiled
 from metrics.image_math.channels import LUMA, block_means, in_levels
+from metrics.image_math.color import rounded_gray
 from metrics.image_math.gradients import PREWITT, gradient_magnitude
 from metrics.image_math.numpy_threads import in_chunks
 from metrics.image_math.similarity import safe_sqrt, similarity
@@ -106,12 +108,23 @@ def _squared_gradient(plane: NDArray[np.float64], y: int, x: int) -> float:
     return (across * across + down * down) / 9
 
 
+_SETTINGS = "halved, Prewitt gradients, c = 170 on range 255, sample deviation"
+_contrast = in_chunks(gmsd_of_bytes)
+
 GMSD = register_metric(
     Metric(
         concurrent=True,
         name="gmsd",
-        description="GMSD of luminance, halved, Prewitt gradients, c = 170 on range 255, sample deviation",
-        contrast=in_chunks(gmsd_of_bytes),
+        description=f"GMSD of luminance, {_SETTINGS}",
+        contrast=_contrast,
         smallest_side=_SMALLEST_SIDE,
-    )
+    ),
+    Metric(
+        concurrent=True,
+        name="gmsd@matlab",
+        description=f"GMSD of MATLAB's rounded luma, {_SETTINGS}",
+        embed=rounded_gray,
+        contrast=_contrast,
+        smallest_side=_SMALLEST_SIDE,
+    ),
 )

@@ -5,7 +5,8 @@ The settings that change a number:
 window      11x11 Gaussian, sigma 1.5, population covariance, windows inside the image only
 constants   K1 = 0.01, K2 = 0.03, values in [0, 1]
 scales      each is the one before, averaged over 2x2 pixels; the last row or column of an odd side counts twice
-colour      R, G and B on their own, then the mean of the three; a grey image gets the number of the paper
+colour      R, G and B on their own, then the mean of the three; a grey image gets the number of the paper.
+            The variants @luma take MATLAB's rounded luma instead, as most papers print it
 weights     5 scales: those of the paper (they sum to 1.0001 and are used as they are);
             3 scales: the first three of them over their sum, .0711, .4530, .4760
 negative    contrast-structure that is negative on average counts as 0, and then so does the product
@@ -16,6 +17,7 @@ holds when other scales are missing, and a sum of 1 keeps the index on the range
 Large images are not shrunk first: that is what the scales are for. All arithmetic is in float64.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -28,10 +30,11 @@ from bapps_builder.errors import MetricError
 from bapps_builder.images.compiled import compiled
 from metrics.classic.ssim import K1, K2, WANG_2004, structure_and_similarity
 from metrics.image_math.channels import LEVELS
+from metrics.image_math.color import rounded_luma
 from metrics.image_math.numpy_threads import in_chunks
 from metrics.image_math.tensors import check_unit_pair
 from metrics.image_math.windows import windowed
-from metrics.metric import Images, Metric
+from metrics.metric import Images, Metric, identity
 from metrics.registry import register_metric
 
 WANG_2003 = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -141,16 +144,24 @@ def _power_of_positive(base: Tensor, exponent: float) -> Tensor:
 
 
 def _metric(scales: int, weights: str) -> Metric:
-    return register_metric(
-        Metric(
+    structure = in_chunks(partial(ms_ssim_of_bytes, scales=scales))
+
+    def variant(name: str, planes: str, embed: Callable[[Images], Images]) -> Metric:
+        return Metric(
             concurrent=True,
-            name=f"ms-ssim-{scales}",
+            name=name,
             description=f"1 - MS-SSIM, {scales} scales, {weights}, 11x11 Gaussian window, sigma 1.5, "
-            "mean over R, G, B, negative structure 0",
-            contrast=in_chunks(partial(ms_ssim_of_bytes, scales=scales)),
+            f"{planes}, negative structure 0",
+            embed=embed,
+            contrast=structure,
             head=lambda similarity: 1 - similarity,
             smallest_side=smallest_side(scales),
         )
+
+    name = f"ms-ssim-{scales}"
+    return register_metric(
+        variant(name, "mean over R, G, B", identity),
+        variant(f"{name}@luma", "MATLAB's rounded luma", rounded_luma),
     )
 
 

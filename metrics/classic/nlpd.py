@@ -24,9 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metrics.image_math.channels import LUMA, mixed
+from metrics.image_math.color import rounded_gray
 from metrics.image_math.tensors import check_unit_pair
 from metrics.image_math.torch_threads import contrast, embedding
-from metrics.metric import Metric
+from metrics.metric import Images, Metric
 from metrics.registry import register_metric
 
 SMALLEST_SIDE = 17
@@ -134,13 +135,29 @@ def _normalised(values: Tensor, level: Level) -> Tensor:
     return values / total
 
 
+_SETTINGS = "normalised Laplacian pyramid distance, 6 levels, the authors' constants of 2016"
+_embed, _contrast = embedding(normalised_pyramid), contrast(pyramid_distance)
+
+
+def _embed_gray(images: Images) -> list[list[Tensor]]:
+    return _embed(rounded_gray(images))
+
+
 NLPD = register_metric(
     Metric(
         concurrent=True,
         name="nlpd",
-        description="normalised Laplacian pyramid distance, 6 levels, the authors' constants of 2016, luma in [0, 1]",
-        embed=embedding(normalised_pyramid),
-        contrast=contrast(pyramid_distance),
+        description=f"{_SETTINGS}, luma in [0, 1]",
+        embed=_embed,
+        contrast=_contrast,
         smallest_side=SMALLEST_SIDE,
-    )
+    ),
+    Metric(
+        concurrent=True,
+        name="nlpd@matlab",
+        description=f"{_SETTINGS}, MATLAB's rounded luma in [0, 1]",
+        embed=_embed_gray,
+        contrast=_contrast,
+        smallest_side=SMALLEST_SIDE,
+    ),
 )

@@ -9,7 +9,10 @@ Both average over the windows that lie inside the image and over channels, in fl
 more than 1e-5, since a variance is the small difference of two large numbers).
 
 The authors' code first shrinks images whose shorter side is 384 pixels or more, by the factor
-round(side / 256), and so does `ssim`. The other two never shrink.
+round(side / 256), and so does `ssim`. The other two never shrink, and neither do its variants:
+
+ssim@full            as `ssim`, at the images' own size, whatever it is
+ssim@luma            the same on MATLAB's rounded luma (rgb2gray), as most papers print it
 """
 
 import math
@@ -19,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.images.compiled import compiled
-from metrics.image_math.color import rgb_to_lab
+from metrics.image_math.color import rgb_to_lab, rounded_luma
 from metrics.image_math.numpy_threads import in_chunks
 from metrics.metric import Images, Metric
 from metrics.registry import register_metric
@@ -162,6 +165,11 @@ def ssim(a: Images, b: Images) -> Floats:
     return structural_similarity(_shrunk(a, factor), _shrunk(b, factor), WANG_2004, data_range=255)
 
 
+def full_size_ssim(a: Images, b: Images) -> Floats:
+    """SSIM of Wang's settings per image at its own size, uint8 (N, H, W, C) to (N,)."""
+    return structural_similarity(a, b, WANG_2004, data_range=255)
+
+
 def _shrunk(images: Images, factor: int) -> NDArray[np.generic]:
     """Every factor-th pixel of a mean filter of that width, borders mirrored, as the authors' code shrinks."""
     if factor == 1:
@@ -186,16 +194,36 @@ def official_ssim_of_lab(a: Images, b: Images) -> Floats:
 
 _UNIFORM = "SSIM with a 7x7 uniform window, sample covariance"
 
+_GAUSSIAN = "1 - SSIM, 11x11 Gaussian window, sigma 1.5, population covariance"
+_full_size = in_chunks(full_size_ssim)
+
 SSIM = register_metric(
     Metric(
         concurrent=True,
         name="ssim",
-        description="1 - SSIM, 11x11 Gaussian window, sigma 1.5, population covariance, mean over R, G, B, range 255, "
+        description=f"{_GAUSSIAN}, mean over R, G, B, range 255, "
         "shrunk to about 256 pixels first if the shorter side is 384 or more",
         contrast=in_chunks(ssim),
         head=lambda similarity: 1 - similarity,
         smallest_side=WANG_2004.side,
-    )
+    ),
+    Metric(
+        concurrent=True,
+        name="ssim@full",
+        description=f"{_GAUSSIAN}, mean over R, G, B, range 255, never shrunk",
+        contrast=_full_size,
+        head=lambda similarity: 1 - similarity,
+        smallest_side=WANG_2004.side,
+    ),
+    Metric(
+        concurrent=True,
+        name="ssim@luma",
+        description=f"{_GAUSSIAN}, MATLAB's rounded luma, range 255, never shrunk",
+        embed=rounded_luma,
+        contrast=_full_size,
+        head=lambda similarity: 1 - similarity,
+        smallest_side=WANG_2004.side,
+    ),
 )
 DSSIM = register_metric(
     Metric(

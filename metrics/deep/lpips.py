@@ -81,7 +81,8 @@ class LPIPS(nn.Module):
     -----
     Dropout of 0.5 stands before the heads and acts in training mode only, as in the paper. Gradients are
     finite everywhere: a feature vector of zeros counts as a zero unit vector with gradient zero, where
-    the official release divides by zero in the backward pass.
+    the official release divides by zero in the backward pass (a ReLU before the tap hides that from the
+    image; a trunk tapped elsewhere has nothing to hide it).
     """
 
     def __init__(

@@ -65,6 +65,12 @@ def is_heads_only(state: Mapping[str, Any]) -> bool:
     return bool(state) and all(is_head(key) for key in state)
 
 
+def is_ranking_net(state: Mapping[str, Any]) -> bool:
+    """Whether a state is the official release's ranking net, three 1x1 convolutions that begin from 5 numbers."""
+    first = state.get("model.0.weight")
+    return first is not None and tuple(first.shape[1:]) == (5, 1, 1) and "model.4.weight" in state
+
+
 def canonical_names(state: Mapping[str, Any]) -> dict[str, Any]:
     """Give official checkpoints the key names of their head files.
 
@@ -87,6 +93,11 @@ def canonical_names(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def spec_of_heads(state: Mapping[str, Tensor]) -> TrunkSpec:
     """The trunk that heads of these widths belong to, or raise WeightsError."""
+    if is_ranking_net(state):
+        raise WeightsError(
+            "this is a ranking net, which turns two distances into a probability and is used in training only; "
+            "the heads are in the file whose name lacks _rank, such as latest_net_.pth"
+        )
     count = sum(is_head(key) for key in state)
     widths = tuple(
         tensor.shape[1] if (tensor := state.get(f"lin{k}.model.1.weight")) is not None and tensor.ndim == 4 else 0

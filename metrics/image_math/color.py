@@ -33,6 +33,20 @@ _RISE = np.diff(np.cbrt(_POINTS)) * _PIECES
 _START = np.cbrt(_POINTS[:-1]) - _RISE * _POINTS[:-1]
 
 
+# What MATLAB's rgb2gray multiplies by: the first row of the inverse of its rounded matrix from YIQ to RGB.
+MATLAB_LUMA = (0.298936021293775, 0.587043074451121, 0.114020904255103)
+
+
+def rounded_luma(images: Images) -> Images:
+    """Luma rounded to whole levels, halves up, as MATLAB's rgb2gray gives it: uint8 (N, H, W, 3) to (N, H, W, 1)."""
+    return np.floor(images @ np.array(MATLAB_LUMA) + 0.5).astype(np.uint8)[..., None]
+
+
+def rounded_gray(images: Images) -> Images:
+    """The same as an image of three equal channels: uint8 (N, H, W, 3) to (N, H, W, 3)."""
+    return np.repeat(rounded_luma(images), 3, axis=3)
+
+
 def rgb_to_lab(images: Images) -> Floats:
     """Convert sRGB, uint8 (N, H, W, 3), to Lab, float64 (N, H, W, 3): L in [0, 100], a and b about ±110."""
     result = np.empty(images.shape)

@@ -49,15 +49,16 @@ EXTRAS = {"cvvdp", "flip"}
 def plain_metrics() -> dict[str, Metric]:
     """Every registered metric that needs no weights and is installed."""
     found = {}
-    for name in entries():
-        if name.removeprefix("lpips-") in ("alex", "vgg", "squeeze"):
+    for entry in entries().values():
+        if entry.name.removeprefix("lpips-") in ("alex", "vgg", "squeeze"):
             continue
-        try:
-            metric = load(name)
-        except MetricError:
-            assert name in EXTRAS
-            continue
-        found[name] = metric
+        for name in (entry.name, *(f"{entry.name}@{variant}" for variant in entry.variants)):
+            try:
+                metric = load(name)
+            except MetricError:
+                assert entry.name in EXTRAS
+                continue
+            found[name] = metric
     return found
 
 
@@ -73,7 +74,9 @@ def side_of(name: str) -> int:
 def test_every_torch_metric_can_be_a_loss() -> None:
     assert len(METRICS) >= 17
     tensors = {
-        name for name, metric in METRICS.items() if metric.embed.__module__ == "metrics.image_math.torch_threads"
+        name.partition("@")[0]
+        for name, metric in METRICS.items()
+        if metric.embed.__module__ == "metrics.image_math.torch_threads"
     }
     assert tensors <= set(LOSSES) <= set(METRICS)  # bytes of some go through a compiled loop instead
 

@@ -199,6 +199,19 @@ def test_a_registered_metric_is_found_by_name() -> None:
         load("mines")
 
 
+@pytest.mark.usefixtures("scratch")
+def test_variants_of_a_registered_metric_have_names_of_their_own() -> None:
+    metric, twice, wrong = (from_function(name, np.subtract, "x") for name in ("mine", "mine@twice", "other@twice"))
+    for variants in ([wrong], [twice, twice], [metric]):
+        with pytest.raises(ValueError, match="a variant of mine must have a name of its own"):
+            register_metric(metric, *variants)
+    assert "mine" not in entries()
+    register_metric(metric, twice)
+    assert (load("mine"), load("mine@twice")) == (metric, twice)
+    with pytest.raises(MetricError, match="its variants: mine@twice"):
+        load("mine@thrice")
+
+
 # --- what a metric is given --------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The classical metrics against slow scikit-image versions, one pair at a time."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,40 @@ def test_ssim_shrinks_large_images_like_its_authors(height: int, width: int, fac
     ]
     expected = [_ssim(x, y) for x, y in zip(*shrunk, strict=True)]
     np.testing.assert_allclose(load("ssim")(a, b), expected, atol=1e-9)
+
+
+def _matlab_gray(image: np.ndarray) -> np.ndarray:
+    """MATLAB's rgb2gray: luma by the inverse of its rounded matrix from YIQ, halves rounded up."""
+    from_yiq = [[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]]
+    weights = np.linalg.inv(from_yiq)[0]
+    levels = [[math.floor(float(np.dot(weights, pixel)) + 0.5) for pixel in row] for row in image.tolist()]
+    return np.array(levels, np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (64, 64), (383, 500), (384, 391), (641, 700)])
+def test_ssim_at_full_size(height: int, width: int) -> None:
+    a, b = pairs(3, height, width, seed=7)
+    expected = [_ssim(x, y) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(load("ssim@full")(a, b), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (64, 64), (400, 390)])
+def test_ssim_of_luma_at_full_size(height: int, width: int) -> None:
+    a, b = pairs(3, height, width, seed=8)
+    expected = [
+        1 - _similarity(*gray, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255)
+        for gray in ((_matlab_gray(x), _matlab_gray(y)) for x, y in zip(a, b, strict=True))
+    ]
+    np.testing.assert_allclose(load("ssim@luma")(a, b), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["ms-ssim-3@luma", "ms-ssim-5@luma", "gmsd@matlab", "nlpd@matlab"])
+def test_luma_variants_are_the_metric_of_the_gray_image(name: str) -> None:
+    a, b = pairs(2, 192, 180, seed=9)
+    gray = [np.repeat(np.array([_matlab_gray(x) for x in images])[..., None], 3, axis=3) for images in (a, b)]
+    expected = load(name.partition("@")[0])(*gray)
+    np.testing.assert_allclose(load(name)(a, b), expected, atol=1e-9)
+    assert not np.allclose(load(name.partition("@")[0])(a, b), expected, atol=1e-6)
 
 
 def test_lab_of_every_grey_and_many_colours() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bapps_builder.errors import MetricError, WeightsError
 from bapps_builder.images.image_files import read_image
@@ -317,6 +317,15 @@ def test_from_file_names_what_is_wrong(tmp_path: Path) -> None:
         LPIPS.from_file(tmp_path / "odd.pth")
     with pytest.raises(WeightsError, match=r"none\.pth"):
         LPIPS.from_file(tmp_path / "none.pth")
+
+
+def test_a_ranking_net_given_as_heads_is_told(tmp_path: Path) -> None:
+    convolutions = nn.Sequential(
+        nn.Conv2d(5, 32, 1), nn.LeakyReLU(), nn.Conv2d(32, 32, 1), nn.LeakyReLU(), nn.Conv2d(32, 1, 1), nn.Sigmoid()
+    )
+    torch.save({f"model.{key}": value for key, value in convolutions.state_dict().items()}, tmp_path / "rank.pth")
+    with pytest.raises(WeightsError, match=r"rank\.pth: no LPIPS weights: this is a ranking net, .* lacks _rank"):
+        LPIPS.from_file(tmp_path / "rank.pth")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
