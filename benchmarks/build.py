@@ -32,7 +32,7 @@ from bapps_builder.building.item_sources import read_source
 from bapps_builder.checking.set_files import list_files
 from bapps_builder.checking.verify import verify
 from bapps_builder.datasets.dataset_record import Round, Settings
-from bapps_builder.files.parallel import cores
+from bapps_builder.files.cores import cores
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.image_files import encode_png
 from bapps_builder.patch_sets.manifest import Item, Made, item_id, item_table

@@ -31,6 +31,7 @@ from torch import nn
 
 from analysis.scoring.evaluate import evaluate
 from bapps_builder.datasets.reader import ItemSet
+from bapps_builder.files.cores import cores
 from metrics.deep.lpips import LPIPS
 from metrics.deep.lpips_state import Version
 from metrics.metric import Metric, Precision, Setup, joint_distances
@@ -41,7 +42,7 @@ from metrics.weights.store import WeightStore
 FLOORS = {"lpips-alex": (2.0, 3.0), "lpips-vgg": (1.35, 2.0), "six metrics": (2.7, None)}
 SIX = ["alex", "lpips-alex", "vgg", "lpips-vgg", "squeeze", "lpips-squeeze"]
 PARTS = ("nets", "limits", "classical", "low-level", "half", "memory")
-THREADS = os.cpu_count() or 1
+THREADS = cores()
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -9,7 +9,6 @@ more seeds of both give the spread of the validation score; the fast way's furth
 """
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from baseline.simulated_people import judged, photos_of, triplets_of, write_set
 
+from bapps_builder.files.cores import cores
 from metrics.training.recipe import Recipe
 from metrics.training.session import Settings, train
 
@@ -49,12 +49,12 @@ def trained(root: Path, out: Path, cache: Path, *, exact: bool, seed: int) -> tu
         for split in ("train", "val")
     )
     # Each way with all cores: the fast one takes items through the trunk in threads of its own.
-    cores = os.cpu_count() or 1
+    threads = cores()
     recipe = Recipe(
-        "lin", "alex", train_sets, val_sets, exact=exact, seed=seed, lr=1e-2, torch_threads=cores if exact else 1
+        "lin", "alex", train_sets, val_sets, exact=exact, seed=seed, lr=1e-2, torch_threads=threads if exact else 1
     )
     start = time.perf_counter()
-    log = train(recipe, Settings(root, out, cache=cache, threads=cores), progress=silent)
+    log = train(recipe, Settings(root, out, cache=cache, threads=threads), progress=silent)
     return time.perf_counter() - start, float(np.mean(log[-1].val))
 
 

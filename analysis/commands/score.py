@@ -213,6 +213,7 @@ def _evaluate(
     metrics: "tuple[Metric, ...]", sets: "list[ItemSet]", load: "LoadMode", batch_size: int
 ) -> "list[SetDistances]":
     from analysis.scoring.evaluate import evaluate
+    from bapps_builder.files.cores import cores
 
     results = []
     for items in sets:
@@ -223,7 +224,7 @@ def _evaluate(
                     items,
                     load=load,
                     batch_size=batch_size,
-                    threads=os.cpu_count() or 1,
+                    threads=cores(),
                     advance=advance,
                 )
             )

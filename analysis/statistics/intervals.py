@@ -5,7 +5,6 @@ are alike, so photos are what is drawn. Sources: Cameron, Gelbach and Miller, Ro
 Multiway Clustering, JBES 2011; Wilson, JASA 1927; the Poisson bootstrap is Hanley and MacGibbon, 2006.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, poisson, t
 from threadpoolctl import threadpool_limits
+
+from bapps_builder.files.cores import cores
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -164,7 +165,7 @@ def bootstrap_means(values: ArrayLike, sample: Sample, *, draws: int, rng: np.ra
         return found / count
 
     # A thread a core draws and multiplies; were BLAS to start threads too, they would fight for the cores.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
         deviations = np.concatenate(list(pool.map(block, blocks, rng.spawn(len(blocks)))))
     return deviations + values @ sample.weights
 

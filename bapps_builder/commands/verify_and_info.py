@@ -62,7 +62,7 @@ def info_command(dataset: Path, as_json: bool) -> None:
 
 def workers_for(asked: int | None, items: int) -> int:
     """How many processes to use for some items, unless the user asked for a number."""
-    from bapps_builder.files.parallel import cores
+    from bapps_builder.files.cores import cores
 
     return asked or (1 if items < _FEW else cores())
 

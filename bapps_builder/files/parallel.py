@@ -1,6 +1,5 @@
 """Map a function over portions of work in several processes, in order and in flat memory."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
@@ -8,11 +7,6 @@ from joblib import Parallel, delayed
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def mapped(function: Callable[[T], R], portions: Iterable[T], *, workers: int) -> Iterator[R]:

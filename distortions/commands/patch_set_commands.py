@@ -181,11 +181,10 @@ def generate(
 
 def team(workers: int | None, dask: str) -> "Workers":
     """Who does the work, as `--workers` and `--dask` say."""
-    import joblib
-
+    from bapps_builder.files.cores import cores
     from distortions.workers import Workers
 
-    return Workers(workers or joblib.cpu_count(), dask)
+    return Workers(workers or cores(), dask)
 
 
 def _print_hardness(folder: Path) -> None:

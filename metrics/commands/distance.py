@@ -129,10 +129,12 @@ def load_metrics(
     replacements: tuple[tuple[str, str], ...],
 ) -> "list[Metric]":
     """Make the metrics that a command's options name."""
+    from metrics.image_math.torch_threads import keep_to_our_cores
     from metrics.metric import Setup
     from metrics.registry import load_all
     from metrics.weights.store import WeightStore
 
+    keep_to_our_cores()
     store = WeightStore(folder)
     for name, file in replacements:
         store = store.with_unverified(name, Path(file))

@@ -1,6 +1,5 @@
 """Numpy metrics on all cores: a batch in chunks small enough for the cache, a few at a time in threads."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, wraps
@@ -8,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bapps_builder.files.cores import cores
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ def in_chunks(function: Callable[..., Floats]) -> Callable[..., Floats]:
 
     @wraps(function)
     def chunked(*batches: Any) -> Floats:
-        count, workers = len(batches[0]), os.cpu_count() or 1
+        count, workers = len(batches[0]), cores()
         most = max(1, _SAMPLES_PER_CHUNK // max(1, batches[0][:1].size))
         if count <= most:
             return function(*batches)
@@ -39,4 +40,4 @@ def in_chunks(function: Callable[..., Floats]) -> Callable[..., Floats]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="metric")
+    return ThreadPoolExecutor(cores(), thread_name_prefix="metric")

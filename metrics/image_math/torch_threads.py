@@ -5,7 +5,6 @@ The steps of such a metric are functions of tensors that a loss can use too. Her
 does not depend on how the batch is cut.
 """
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bapps_builder.files.cores import cores
 from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Images
 
@@ -63,6 +63,11 @@ def contrast(
     return compare
 
 
+def keep_to_our_cores() -> None:
+    """Lower torch's own number of threads to `cores()`: by itself it overlooks the limit of a container."""
+    torch.set_num_threads(min(torch.get_num_threads(), cores()))
+
+
 @cache
 def _keep_freed_memory() -> None:
     """Have this process keep up to 64 MB that it has freed, once and for all.
@@ -83,7 +88,7 @@ def _on_all_cores(function: Callable[..., Result], *pieces: Sequence[Any]) -> li
 @cache
 def _pool() -> ThreadPoolExecutor:
     """Threads in each of which torch keeps to one core: cores that share no work never wait for each other."""
-    workers, before = os.cpu_count() or 1, torch.get_num_threads()
+    workers, before = cores(), torch.get_num_threads()
     all_started = threading.Barrier(workers)
 
     def keep_to_one_core() -> None:

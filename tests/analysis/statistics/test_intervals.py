@@ -82,7 +82,7 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
     one = sample(np.arange(30_000))
     found = []
     for cores in (1, 3):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr("analysis.statistics.intervals.cores", lambda cores=cores: cores)
         found.append(bootstrap_means(values, one, draws=200, rng=np.random.default_rng(4)))
     np.testing.assert_array_equal(found[0], found[1])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.image_math.torch_threads import contrast, embedding
+from metrics.image_math.torch_threads import contrast, embedding, keep_to_our_cores
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 64, 64, 3), dtype=np.uint8)
 
@@ -67,3 +67,17 @@ def test_a_thread_started_later_has_all_cores(torch_threads: int) -> None:
     thread.start()
     thread.join()
     assert found == [torch_threads]
+
+
+@pytest.mark.parametrize(("limit", "left"), [(1, 1), (2, 2), (64, 2)])
+def test_torch_starts_no_more_threads_than_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch, limit: int, left: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr("metrics.image_math.torch_threads.cores", lambda: limit)
+    try:
+        torch.set_num_threads(2)
+        keep_to_our_cores()
+        assert torch.get_num_threads() == left
+    finally:
+        torch.set_num_threads(before)
