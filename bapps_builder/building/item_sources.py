@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from bapps_builder.datasets.set_tables import SOURCE_SCHEMA
 from bapps_builder.datasets.splits import collection_keys, photo_keys
 from bapps_builder.errors import DatasetError
+from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.files.download import sha256_of
 from bapps_builder.files.row_batches import Portions, chosen, sliced
 from bapps_builder.images.image_files import SUFFIXES
@@ -162,19 +163,19 @@ def _from_table(path: Path, default_set: str) -> Source:
 
 
 def _from_folders(folder: Path, default_set: str) -> Source:
-    found: dict[str, dict[str, str]] = {}
-    for role in ROLES:
-        if (folder / role).is_dir():
-            entries = sorted(entry for entry in (folder / role).iterdir() if not entry.name.startswith("."))
-            found[role] = {entry.stem: str(entry) for entry in entries if entry.suffix.lower() in SUFFIXES}
+    found = {role: files_by_stem(folder / role, SUFFIXES) for role in ROLES if (folder / role).is_dir()}
     for role, files in found.items():
-        if missing := sorted(set().union(*found.values()) - files.keys()):
+        for name in files.second:
+            raise DatasetError(f"{folder / role}: two files for item {Path(name).stem}; keep one")
+    for role, missing in unpaired({role: files.suffixes for role, files in found.items()}).items():
+        if missing:
             raise DatasetError(
                 f"{folder}: {len(missing)} items have no file in {role}/, the first {missing[0]}; add or remove them"
             )
-    if "p1" not in found or not found["p0"]:
-        raise DatasetError(f"{folder}: wants images in p0/ and p1/, and for 2AFC in ref/")
-    table = pd.DataFrame({"item": list(found["p0"]), **{role: list(files.values()) for role, files in found.items()}})
+    if "p1" not in found or not found["p0"].suffixes:
+        raise DatasetError(f"{folder}: needs images in p0/ and p1/, and for 2AFC in ref/")
+    items = list(found["p0"].suffixes)
+    table = pd.DataFrame({"item": items, **{r: [str(files.path(one)) for one in items] for r, files in found.items()}})
     name = folder.resolve().name
     return _other_source(name, "", table, base=Path(), default=default_set or f"val/{name}")
 

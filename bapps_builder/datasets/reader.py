@@ -16,7 +16,7 @@ native      The file as it is.
 import io
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.errors import DatasetError, ImageError
+from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.images.enlargement import shrink, undo_enlargement
 from bapps_builder.images.image_files import SUFFIXES, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
@@ -79,9 +80,7 @@ class ItemSet:
     def __init__(self, folder: SetFolder) -> None:
         self.folder = folder
         roles = (*IMAGE_FOLDERS[folder.task], LABEL_FOLDER[folder.task])
-        files = {
-            role: _files_by_stem(folder.path / role, {".npy"} if role == roles[-1] else SUFFIXES) for role in roles
-        }
+        files = {role: _only_files(folder.path / role, {".npy"} if role == roles[-1] else SUFFIXES) for role in roles}
         _check_paired(folder.path, files)
         self.ids: tuple[str, ...] = tuple(sorted(files[roles[0]]))
         # Almost every file is a .png, so only the others are remembered.
@@ -211,28 +210,22 @@ def _npy_header(header: bytes) -> tuple[np.dtype, tuple[int, ...]]:
     return dtype, shape
 
 
-def _files_by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, str]:
-    """Map stem to suffix for the files of a folder; hidden files, which archives bring along, do not count."""
+def _only_files(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
+    """Map stem to suffix for the files of a folder, which must hold nothing else."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; a set holds one for each kind of file")
-    found: dict[str, str] = {}
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if entry.suffix.lower() not in suffixes:
-            raise DatasetError(f"{entry}: does not belong here; expected {', '.join(sorted(suffixes))}")
-        if entry.stem in found:
-            raise DatasetError(f"{folder}: two files for item {entry.stem}; keep one")
-        found[entry.stem] = entry.suffix
-    return found
+    found = files_by_stem(folder, suffixes)
+    for name in found.foreign:
+        raise DatasetError(f"{folder / name}: does not belong here; expected {', '.join(sorted(suffixes))}")
+    for name in found.second:
+        raise DatasetError(f"{folder}: two files for item {Path(name).stem}; keep one")
+    return found.suffixes
 
 
 def _check_paired(path: Path, files: dict[str, dict[str, str]]) -> None:
-    every = set().union(*files.values())
-    if not every:
+    if not any(files.values()):
         raise DatasetError(f"{path}: the set is empty")
-    for role, present in files.items():
-        missing = sorted(every - present.keys())
+    for role, missing in unpaired(files).items():
         if missing:
             having = next(other for other in files if missing[0] in files[other])
             more = f" (and {len(missing) - 1} more items)" if len(missing) > 1 else ""

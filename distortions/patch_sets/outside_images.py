@@ -4,9 +4,9 @@ A reference and the outputs of all algorithms are files of one name but for the 
 originals/boat.png and mine/boat.jpg.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bapps_builder.errors import ImageError
+from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.images.photographs import MAX_PIXELS, PHOTO_SUFFIXES, decode_photo
 from distortions.photos import file_digest
 from distortions.registry import Patch
@@ -83,12 +84,13 @@ def pair_files(reference: Path, outputs: Mapping[str, Path]) -> list[Images]:
     references = _by_name(reference)
     found = {algorithm: _by_name(folder) for algorithm, folder in outputs.items()}
     for algorithm, files in found.items():
-        if missing := sorted(references.keys() - files.keys()):
+        alone = unpaired({"reference": references, "output": files})
+        if missing := alone["output"]:
             raise ImageError(
                 f"{outputs[algorithm]}: no output of {algorithm} for {missing[0]} ({len(missing)} of {len(references)} "
                 "missing); each reference needs a file of its name"
             )
-        if extra := sorted(files.keys() - references.keys()):
+        if extra := alone["reference"]:
             raise ImageError(
                 f"{files[extra[0]]}: no reference {extra[0]} in {reference}; remove it or add the reference"
             )
@@ -212,22 +214,12 @@ def registrations(looks: Sequence[Look]) -> list[Registration]:
 def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ImageError(f"{folder}: no such folder of images")
-    found: dict[str, Path] = {}
-    for path in _images(folder):
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
-            raise ImageError(f"{folder}: two files are called {name}; keep one")
-        found[name] = path
-    if not found:
+    found = files_by_stem(folder, PHOTO_SUFFIXES, deep=True)
+    for name in found.second:
+        raise ImageError(f"{folder}: two files are called {PurePosixPath(name).with_suffix('')}; keep one")
+    if not found.suffixes:
         raise ImageError(f"{folder}: no images in it")
-    return found
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.suffix.lower() in PHOTO_SUFFIXES:
-            yield path
+    return found.paths()
 
 
 def _size(image: Patch) -> str:

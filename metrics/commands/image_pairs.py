@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bapps_builder.errors import ImageError, MetricError
+from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.images.image_files import SUFFIXES, read_image
 from metrics.metric import Floats, Images, Metric, NotADistance, identity, joint_distances
 
@@ -34,13 +35,11 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     ImageError
         If two of them differ in their suffix alone.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise ImageError(f"{path} and {found[path.stem]}: two images of one name; keep one")
-            found[path.stem] = path
-    return found
+    found = files_by_stem(folder, SUFFIXES)
+    for name in found.second:
+        first = found.path(Path(name).stem)
+        raise ImageError(f"{folder / name} and {first}: two images of one name; keep one")
+    return found.paths()
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class FilePairs:
             If an image has no partner, or there are none.
         """
         left, right = images_by_stem(a), images_by_stem(b)
-        odd = sorted(left.keys() ^ right.keys())
-        if odd:
+        alone = unpaired({"a": left, "b": right})
+        if odd := sorted(alone["a"] + alone["b"]):
             where, other = (a, b) if odd[0] in left else (b, a)
             raise ImageError(f"{where / odd[0]} has no partner in {other} ({len(odd)} such in all); names must match")
         if not left:
