@@ -10,7 +10,14 @@ from analysis.commands.evidence_options import Asked, evidence_options
 from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.atomic import check_writable
-from metrics.commands.distance import load_metrics
+from metrics.commands.options import (
+    Replacements,
+    device_option,
+    load_metrics,
+    precision_option,
+    unverified_weights_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from analysis.scoring.distances import SetDistances
@@ -76,28 +83,11 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one score a row, instead of tables.")
-@click.option("--device", default="cpu", show_default=True, help="Torch device for nets, such as cuda.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16"]),
-    default="fp32",
-    show_default=True,
-    help="Of the nets' convolutions. bf16 is faster where the processor has it, and moves distances by some .001.",
-)
+@device_option
+@precision_option
 @click.option("--batch-size", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Items at a time.")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="Folder with weight files. [default: $BAPPS_WEIGHTS, then cache]",
-)
-@click.option(
-    "--unverified-weights",
-    "replacements",
-    nargs=2,
-    multiple=True,
-    metavar="NAME FILE",
-    help="Take the weights NAME (see `bapps-weights list`) from FILE, unchecked; results then say unverified.",
-)
+@weights_option
+@unverified_weights_option
 @evidence_options
 def score(
     *,
@@ -115,7 +105,7 @@ def score(
     precision: "Precision",
     batch_size: int,
     weights: Path | None,
-    replacements: tuple[tuple[str, str], ...],
+    replacements: Replacements,
 ) -> None:
     """Score metrics against human judgments, in one pass over the images.
 

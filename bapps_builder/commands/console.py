@@ -53,6 +53,30 @@ class Command(click.Command):
             raise BadInput(_said(error)) from error
 
 
+class ListCommand(Command):
+    """A command whose repeatable options also take several values in a row: `--photos A B` is `--photos A --photos B`.
+
+    For commands without arguments only, since an argument after such an option would be taken for a value.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the option again before each further value."""
+        repeatable = {
+            name for p in self.params if isinstance(p, click.Option) and p.multiple and p.nargs == 1 for name in p.opts
+        }
+        written: list[str] = []
+        option, values = "", 0
+        for word in args:
+            if word.startswith("-"):
+                option, values = (word if word in repeatable else ""), 0
+            else:
+                if option and values:
+                    written.append(option)
+                values += 1
+            written.append(word)
+        return super().parse_args(ctx, written)
+
+
 def _said(error: Exception) -> str:
     """What an error says; of one from the system the file and the reason, without its number."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:

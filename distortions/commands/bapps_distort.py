@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bapps_builder.commands.console import Command
+from bapps_builder.commands.console import Command, ListCommand
 from bapps_builder.errors import DistortionError, ImageError
 from bapps_builder.files.atomic import check_writable, replaced_whole
 from bapps_builder.images.image_files import encode_png
 from distortions.commands.import_command import import_images
 from distortions.commands.patch_set_commands import (
-    ListCommand,
     generate,
     max_pixels_option,
     photos_option,

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bapps_builder.commands.console import progress
+from bapps_builder.commands.console import ListCommand, progress
 from distortions.commands.patch_set_commands import (
     FOLDER,
-    ListCommand,
     dask_option,
     items_option,
     max_pixels_option,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.commands.console import Command, ListCommand, note, progress
 from bapps_builder.errors import PatchSetError, WeightsError
 from bapps_builder.patch_sets.manifest import MAX_ITEMS
 
@@ -18,30 +18,6 @@ if TYPE_CHECKING:
     from distortions.workers import Workers
 
 FOLDER = click.Path(path_type=Path)
-
-
-class ListCommand(Command):
-    """A command whose repeatable options also take several values in a row: `--photos A B` is `--photos A --photos B`.
-
-    For commands without arguments only, since an argument after such an option would be taken for a value.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Name the option again before each further value."""
-        repeatable = {
-            name for p in self.params if isinstance(p, click.Option) and p.multiple and p.nargs == 1 for name in p.opts
-        }
-        written: list[str] = []
-        option, values = "", 0
-        for word in args:
-            if word.startswith("-"):
-                option, values = (word if word in repeatable else ""), 0
-            else:
-                if option and values:
-                    written.append(option)
-                values += 1
-            written.append(word)
-        return super().parse_args(ctx, written)
 
 
 photos_option = click.option(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bapps_builder.commands.console import note, progress
+from bapps_builder.commands.console import ListCommand, note, progress
 from bapps_builder.errors import BappsError, DistortionError
-from distortions.commands.patch_set_commands import ListCommand, dask_option, photos_option, seed_option
+from distortions.commands.patch_set_commands import dask_option, photos_option, seed_option
 
 if TYPE_CHECKING:
     from distortions.cnn.runs import Place

@@ -16,6 +16,14 @@ from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import ImageError, MetricError
 from bapps_builder.files.atomic import replaced_whole
 from bapps_builder.images.image_files import colour_scale, encode_png, read_image
+from metrics.commands.options import (
+    Replacements,
+    device_option,
+    load_metrics,
+    precision_option,
+    unverified_weights_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from metrics.commands.image_pairs import AllPairs, FilePairs
@@ -45,21 +53,10 @@ Examples:
     type=click.Path(path_type=Path),
     help="Also write where two images differ as a PNG (dark: 0, bright: the largest local distance).",
 )
-@click.option("--device", default="cpu", show_default=True, help="Torch device for nets, such as cuda.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="Folder with weight files. [default: $BAPPS_WEIGHTS, then cache]",
-)
-@click.option(
-    "--unverified-weights",
-    "replacements",
-    nargs=2,
-    multiple=True,
-    metavar="NAME FILE",
-    help="Take the weights NAME (see `bapps-weights list`) from FILE, unchecked; results then say unverified.",
-)
+@device_option
+@precision_option
+@weights_option
+@unverified_weights_option
 def distance(
     a: Path,
     b: Path | None,
@@ -70,7 +67,7 @@ def distance(
     device: str,
     precision: "Precision",
     weights: Path | None,
-    replacements: tuple[tuple[str, str], ...],
+    replacements: Replacements,
 ) -> None:
     """Distances between images: two of any equal size, two folders paired by name, or all pairs of one folder.
 
@@ -119,26 +116,6 @@ def _pairs(a: Path, b: Path | None) -> "FilePairs | AllPairs":
     if a.is_dir() != b.is_dir():
         raise click.UsageError("name two images or two folders, not one of each")
     return FilePairs.by_name(a, b) if a.is_dir() else FilePairs([(a, b)])
-
-
-def load_metrics(
-    names: tuple[str, ...],
-    device: str,
-    precision: "Precision",
-    folder: Path | None,
-    replacements: tuple[tuple[str, str], ...],
-) -> "list[Metric]":
-    """Make the metrics that a command's options name."""
-    from metrics.image_math.torch_threads import keep_to_our_cores
-    from metrics.metric import Setup
-    from metrics.registry import load_all
-    from metrics.weights.store import WeightStore
-
-    keep_to_our_cores()
-    store = WeightStore(folder)
-    for name, file in replacements:
-        store = store.with_unverified(name, Path(file))
-    return load_all(names, Setup(device=device, precision=precision, weights=store))
 
 
 def _progress(total: int, *, hidden: bool) -> AbstractContextManager[Callable[[int], None]]:

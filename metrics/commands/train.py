@@ -8,34 +8,11 @@ from typing import Any, get_args
 
 import click
 
-from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.commands.console import Command, ListCommand, note, progress
 from bapps_builder.errors import WeightsError
+from metrics.commands.options import Replacements, unverified_weights_option, weight_store, weights_option
 
 _NETS = ("alex", "vgg", "squeeze")
-_LISTS = ("--sets", "--val")
-
-
-class _TakesLists(Command):
-    """A command whose `--sets A B C` means `--sets A --sets B --sets C`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Spread the lists, then parse as usual."""
-        return super().parse_args(ctx, _spread(args))
-
-
-def _spread(args: list[str]) -> list[str]:
-    spread: list[str] = []
-    option, values = "", 0
-    for arg in args:
-        if arg.startswith("-"):
-            option, values = (arg if arg in _LISTS else ""), 0
-        elif option:
-            values += 1
-            if values > 1:
-                spread.append(option)
-        spread.append(arg)
-    return spread
-
 
 _EXAMPLES = """
 \b
@@ -88,7 +65,7 @@ _SUMMARIES = {
 
 
 def _training(mode: Any) -> click.Command:
-    @click.command(mode, cls=_TakesLists, help=_SUMMARIES[mode], epilog=_EXAMPLES)
+    @click.command(mode, cls=ListCommand, help=_SUMMARIES[mode], epilog=_EXAMPLES)
     @click.option("--net", type=click.Choice(_NETS), required=True, help="Trunk.")
     @click.option("--data", type=click.Path(path_type=Path), required=True, help="Dataset in the BAPPS layout.")
     @click.option("--sets", multiple=True, required=True, metavar="SPLIT/SET...", help="Sets to train on.")
@@ -113,15 +90,8 @@ def _training(mode: Any) -> click.Command:
         type=click.Path(path_type=Path),
         help="Folder for averages of features (lin). [default: averages/ beside the cached weights]",
     )
-    @click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files.")
-    @click.option(
-        "--unverified-weights",
-        "replacements",
-        nargs=2,
-        multiple=True,
-        metavar="NAME FILE",
-        help="Take the weights NAME (see `bapps-weights list`) from FILE, unchecked.",
-    )
+    @weights_option
+    @unverified_weights_option
     def command(
         net: str,
         data: Path,
@@ -132,7 +102,7 @@ def _training(mode: Any) -> click.Command:
         threads: int,
         cache: Path | None,
         weights: Path | None,
-        replacements: tuple[tuple[str, str], ...],
+        replacements: Replacements,
         **numbers: Any,
     ) -> None:
         from metrics.training.judgments import validation_sets
@@ -144,7 +114,7 @@ def _training(mode: Any) -> click.Command:
         settings = Settings(
             data=data,
             out=out,
-            weights=_store(weights, replacements),
+            weights=weight_store(weights, replacements),
             checkpoint_every=checkpoint_every,
             threads=threads,
             **({"cache": cache} if cache else {}),
@@ -207,7 +177,7 @@ def trunk(net: str, method: str, photos: Path, out: Path | None, crops: int, pat
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--whole", is_flag=True, help="A training checkpoint with its trunk, even where heads would do.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files.")
+@weights_option
 def export(run: Path, target: Path, whole: bool, weights: Path | None) -> None:
     """Write the weights of a RUN as a .pth file in the key names of the official release.
 
@@ -220,19 +190,10 @@ def export(run: Path, target: Path, whole: bool, weights: Path | None) -> None:
     from metrics.deep.lpips import LPIPS
     from metrics.training.run import export as write
 
-    module = LPIPS.from_file(run, weights=_store(weights, ()))
+    module = LPIPS.from_file(run, weights=weight_store(weights))
     own_trunk = not module.weights  # a file that brings its trunk
     write(module, target, whole=whole or own_trunk)
     click.echo(f"{target}: {'a training checkpoint' if whole or own_trunk else 'heads'}")
-
-
-def _store(folder: Path | None, replacements: tuple[tuple[str, str], ...]) -> Any:
-    from metrics.weights.store import WeightStore
-
-    store = WeightStore(folder)
-    for name, file in replacements:
-        store = store.with_unverified(name, Path(file))
-    return store
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import click
 
 from bapps_builder.commands.console import Command, note
 from bapps_builder.errors import WeightsError
+from metrics.commands.options import weights_option
 
 _WEIGHTS_HELP = """
 Weight files: which there are, getting them, checking them.
@@ -24,12 +25,12 @@ def weights() -> None:
 
 @weights.command("list", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--weights", "folder", type=click.Path(path_type=Path), help="Folder with weight files.")
-def list_weights(as_json: bool, folder: Path | None) -> None:
+@weights_option
+def list_weights(as_json: bool, weights: Path | None) -> None:
     """List every weight file: what it is, whether it is here, and where it can come from."""
     from metrics.weights.store import RECORDS, WeightStore, megabytes
 
-    store = WeightStore(folder)
+    store = WeightStore(weights)
     records = []
     for record in RECORDS.values():
         here = store.locate(record.name)
@@ -65,12 +66,12 @@ def list_weights(as_json: bool, folder: Path | None) -> None:
 
 @weights.command("fetch", cls=Command)
 @click.argument("names", nargs=-1)
-@click.option("--weights", "folder", type=click.Path(path_type=Path), help="Folder with weight files.")
-def fetch_weights(names: tuple[str, ...], folder: Path | None) -> None:
+@weights_option
+def fetch_weights(names: tuple[str, ...], weights: Path | None) -> None:
     """Fetch weights into the cache: those named, or all. Exit status 2 if some cannot be had."""
     from metrics.weights.store import RECORDS, WeightStore, record_of
 
-    store = WeightStore(folder)
+    store = WeightStore(weights)
     missing = []
     for name in [record_of(name).name for name in names] or list(RECORDS):
         try:
@@ -83,13 +84,13 @@ def fetch_weights(names: tuple[str, ...], folder: Path | None) -> None:
 
 
 @weights.command("check", cls=Command)
-@click.option("--weights", "folder", type=click.Path(path_type=Path), help="Folder with weight files.")
+@weights_option
 @click.pass_context
-def check_weights(context: click.Context, folder: Path | None) -> None:
+def check_weights(context: click.Context, weights: Path | None) -> None:
     """Check every weight file that is here against its hash. Exit status 1 if one is wrong. Fetches nothing."""
     from metrics.weights.store import RECORDS, WeightStore
 
-    store, wrong = WeightStore(folder), 0
+    store, wrong = WeightStore(weights), 0
     for name in RECORDS:
         if store.locate(name) is None:
             click.echo(f"{name}: not here")

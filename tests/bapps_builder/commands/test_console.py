@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.commands.console import Command, ListCommand, note, progress
 from bapps_builder.errors import (
     BappsError,
     DatasetError,
@@ -186,6 +186,26 @@ def test_packages_that_are_absent_are_named(tmp_path: Path, repository: Path) ->
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("Error: the package 'collection_app' is loaded from nowhere, not from ")
+
+
+# --- options of several values ------------------------------------------------------------------------
+
+
+def test_options_take_several_values_in_a_row() -> None:
+    @click.command(cls=ListCommand)
+    @click.option("--many", multiple=True)
+    @click.option("--pair", nargs=2, type=int)
+    @click.option("--flag", is_flag=True)
+    def command(many: tuple[str, ...], pair: tuple[int, int], flag: bool) -> None:
+        click.echo(repr((many, pair, flag)))
+
+    def said(*words: str) -> str:
+        return CliRunner().invoke(command, words).stdout.strip()
+
+    assert said("--many", "a", "b", "c", "--flag") == "(('a', 'b', 'c'), None, True)"
+    assert said("--many", "a", "--pair", "1", "2", "--many", "b", "c") == "(('a', 'b', 'c'), (1, 2), False)"
+    assert said("--many=a", "--pair", "1", "2") == "(('a',), (1, 2), False)"
+    assert CliRunner().invoke(command, ["--flag", "stray"]).exit_code == 2
 
 
 # --- notes and progress ------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -15,7 +14,6 @@ from click.testing import CliRunner, Result
 from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions.commands.bapps_distort import distort
-from distortions.commands.patch_set_commands import ListCommand
 from distortions.recipes import compositions, parse
 from distortions.registry import distortions
 
@@ -255,20 +253,3 @@ def test_import_reports_registration(photos: Path, tmp_path: Path) -> None:
 def test_every_command_shows_an_example(name: str) -> None:
     text = done(name, "--help")
     assert re.search(rf"Examples?:\n +bapps-distort {name}\s", text)
-
-
-def test_options_take_several_values_in_a_row() -> None:
-    @click.command(cls=ListCommand)
-    @click.option("--many", multiple=True)
-    @click.option("--pair", nargs=2, type=int)
-    @click.option("--flag", is_flag=True)
-    def command(many: tuple[str, ...], pair: tuple[int, int], flag: bool) -> None:
-        click.echo(repr((many, pair, flag)))
-
-    def said(*words: str) -> str:
-        return CliRunner().invoke(command, words).stdout.strip()
-
-    assert said("--many", "a", "b", "c", "--flag") == "(('a', 'b', 'c'), None, True)"
-    assert said("--many", "a", "--pair", "1", "2", "--many", "b", "c") == "(('a', 'b', 'c'), (1, 2), False)"
-    assert said("--many=a", "--pair", "1", "2") == "(('a',), (1, 2), False)"
-    assert CliRunner().invoke(command, ["--flag", "stray"]).exit_code == 2
