@@ -19,7 +19,7 @@ from collection_app.participants.openapi import blueprint as openapi
 from collection_app.participants.pages import blueprint as pages
 from collection_app.reporting.status import Status, status
 from collection_app.settings import Settings
-from collection_app.signing import Entropy, Tokens
+from collection_app.signing import Entropy, PictureNames, Tokens
 from collection_app.studies.installation import freeze
 from collection_app.studies.study import Study
 from collection_app.web.background_value import Latest
@@ -76,6 +76,7 @@ def create_app(
         study_id=study_id,
         engine=engine,
         tokens=Tokens(key),
+        pictures=PictureNames(key),
         limit=RateLimit(settings.arrivals_per_minute, clock),
         figures=Latest(summed_up, clock=clock, keep_ms=1000 * settings.figures_seconds),
         clock=clock,
@@ -90,5 +91,7 @@ def create_app(
     for part in (api, images, health, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
     app.after_request(guard)
-    app.wsgi_app = QuickImages(TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies)), engine)
+    app.wsgi_app = QuickImages(
+        TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies)), engine, running.pictures
+    )
     return app

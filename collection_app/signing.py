@@ -1,5 +1,8 @@
 """Keys, and what is made with them: session tokens, pseudonyms, hashes of what is never stored.
 
+The names of pictures are made with it too: what a browser sees of a picture says which trial it belongs to, and nothing
+of what it shows.
+
 The signing key comes from BAPPS_COLLECT_KEY, else from a file that is made once with random content and is
 readable by its owner alone. There is no default key.
 """
@@ -8,8 +11,10 @@ import hashlib
 import hmac
 import os
 import secrets
+import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -86,6 +91,49 @@ class Tokens:
         except BadData:
             return None
         return found if isinstance(found, str) else None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A place for a picture: the role (reference, left or right) it has in a trial of the session with this row id."""
+
+    session_id: int
+    slot: int
+    role: str
+
+
+class PictureNames:
+    """Opaque names of pictures: an HMAC of session, slot and role, and the place itself, hidden under a key made of it.
+
+    Nobody without the key can make a name, or tell from two names whether the pictures are the same.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = hmac.digest(key.encode(), b"names of pictures", "sha256")
+
+    def name(self, picture: Picture, public_id: str) -> str:
+        """Name a picture of a session, which its `public_id` tells from sessions of other databases."""
+        place = struct.pack(_PLACE, picture.session_id, picture.slot, ROLES.index(picture.role))
+        proof = self._proof(place, public_id)
+        return (proof + self._hidden(place, proof)).hex()
+
+    def place(self, name: str) -> Picture | None:
+        """The place that a name may be of, still to be checked by `name`; None if it was not made here."""
+        raw = bytes.fromhex(name)
+        session_id, slot, role = struct.unpack(_PLACE, self._hidden(raw[16:], raw[:16]))
+        return Picture(session_id, slot, ROLES[role]) if role < len(ROLES) and session_id < 2**63 else None
+
+    def _proof(self, place: bytes, public_id: str) -> bytes:
+        return hmac.digest(self._key, b"proof" + place + public_id.encode(), "sha256")[:16]
+
+    def _hidden(self, place: bytes, proof: bytes) -> bytes:
+        mask = hmac.digest(self._key, b"place" + proof, "sha256")
+        return bytes(one ^ other for one, other in zip(place, mask, strict=False))
+
+
+# A place in 16 bytes: row id, slot, role. A name of random bytes names a role that there is once in 2**30.
+_PLACE = ">QII"
+ROLES = ("reference", "left", "right")
 
 
 def pseudonym(salt: bytes, platform: str, external_id: str) -> str:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     column,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -187,6 +188,8 @@ class Session(Base):
     seen_at: Mapped[int]
     # Until when the session's open assignments hold their places; nothing once they were given up.
     lease_until: Mapped[int | None]
+    # Begun since names of pictures are opaque and the server looks at time; those before go on as they began.
+    guarded: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Assignment(Base):

@@ -18,8 +18,8 @@ from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.sessions.answering import Receipt, given_of, in_order_of_items, lock_session, record, touch
 from collection_app.sessions.arrival import arrive
 from collection_app.sessions.steps import OPEN_STATES, TRIES, Refused, check, finish, start, tries, withdraw
-from collection_app.sessions.trials import open_trials
-from collection_app.signing import digest
+from collection_app.sessions.trials import images_of, open_trials
+from collection_app.signing import Picture, PictureNames, digest
 from collection_app.studies.study import Study
 from collection_app.web.http_errors import Stop
 from collection_app.web.messages import (
@@ -137,7 +137,7 @@ def get_trials() -> ResponseReturnValue:
         if session.state not in OPEN_STATES:
             return Trials(trials=[])
         rows = open_trials(connection, session_id=session.id, limit=limit)
-        return Trials(trials=[_trial(row) for row in rows])
+        return Trials(trials=[_trial(row, session, run.pictures) for row in rows])
 
     return _reply(read(run.engine, work))
 
@@ -255,15 +255,17 @@ def _comprehension(connection: Connection, study: Study, session: Row) -> Compre
     return Comprehension(questions=asked, passed=passed, tries_left=TRIES - failed)
 
 
-def _trial(row: Row) -> Trial:
-    left, right = (row.p1, row.p0) if row.side == "left" else (row.p0, row.p1)
+def _trial(row: Row, session: Row, pictures: PictureNames) -> Trial:
+    images = images_of(row)
+    if session.guarded:
+        images = {role: pictures.name(Picture(session.id, row.slot, role), session.public_id) for role in images}
     return Trial(
         slot=row.slot,
         attempt=2 if row.repeat else 1,
         training=row.role == "training",
-        reference=row.ref,
-        left=left,
-        right=right,
+        reference=images.get("reference"),
+        left=images["left"],
+        right=images["right"],
     )
 
 

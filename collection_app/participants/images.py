@@ -1,4 +1,6 @@
-"""Patches by the hash of their pixels, the only address they have: it names neither set nor distortion."""
+"""Patches, by names that tell nothing: in a trial an opaque one, which only that trial has, and else the hash of their
+pixels (in sessions that began before there were opaque ones, and on the admin pages).
+"""
 
 import re
 import time
@@ -14,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from collection_app.database.connections import read
 from collection_app.database.models import Image
+from collection_app.participants.trial_pictures import trial_picture
+from collection_app.signing import PictureNames
 from collection_app.web.http_errors import Stop
 from collection_app.web.logs import log_request
 from collection_app.web.security_headers import HEADERS
@@ -22,19 +26,20 @@ from collection_app.web.served_study import running
 _PREFIX = "/images"
 blueprint = Blueprint("images", __name__, url_prefix=_PREFIX)
 
-_ROUTE = f"{_PREFIX}/<sha256>"  # as the log calls it
-_HASH = re.compile(r"[0-9a-f]{64}")
-_ADDRESS = re.compile(rf"{_PREFIX}/({_HASH.pattern})")
-_CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}
+_ROUTE = f"{_PREFIX}/<name>"  # as the log calls it
+_NAME = re.compile(r"[0-9a-f]{64}")
+_ADDRESS = re.compile(rf"{_PREFIX}/({_NAME.pattern})")
+_CACHED = {"Cache-Control": "private, max-age=31536000, immutable"}
 _PATH = select(Image.path).where(Image.sha256 == bindparam("sha256"))
 
 
-@blueprint.get("/<sha256>")
-def image(sha256: str) -> ResponseReturnValue:
+@blueprint.get("/<name>")
+def image(name: str) -> ResponseReturnValue:
     """Give a patch as PNG. The path comes from the database, never from the address."""
-    if not _HASH.fullmatch(sha256):
+    if not _NAME.fullmatch(name):
         raise Stop(404, "not_found", "no such image")
-    return Response(_png(running().engine, sha256), mimetype="image/png", headers=_CACHED)
+    run = running()
+    return Response(_named(run.engine, run.pictures, name), mimetype="image/png", headers=_CACHED)
 
 
 class QuickImages:
@@ -44,8 +49,8 @@ class QuickImages:
     Flask does for any request would be nearly all of it.
     """
 
-    def __init__(self, app: Any, engine: Engine) -> None:
-        self._app, self._engine = app, engine
+    def __init__(self, app: Any, engine: Engine, pictures: PictureNames) -> None:
+        self._app, self._engine, self._pictures = app, engine, pictures
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle one request."""
@@ -54,13 +59,17 @@ class QuickImages:
         if not address or environ["REQUEST_METHOD"] != "GET":
             return self._app(environ, start_response)
         try:
-            data = _png(self._engine, address[1])
+            data = _named(self._engine, self._pictures, address[1])
         except (Stop, SQLAlchemyError):  # the app finds the same, and says so
             return self._app(environ, start_response)
         content = {"Content-Type": "image/png", "Content-Length": str(len(data))}
         start_response("200 OK", list((content | _CACHED | HEADERS).items()))
         log_request("GET", _ROUTE, 200, began)
         return [data]
+
+
+def _named(engine: Engine, pictures: PictureNames, name: str) -> bytes:
+    return trial_picture(engine, pictures, name, _png) or _png(engine, name)
 
 
 def _png(engine: Engine, sha256: str) -> bytes:

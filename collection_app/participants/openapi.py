@@ -60,7 +60,7 @@ def openapi() -> dict[str, Any]:
             "/api/answers": {"post": _operation("Send answers", Receipts, Answers)},
             "/api/finish": {"post": _operation("Finish, and get the completion code", SessionState)},
             "/api/withdraw": {"post": _operation("Withdraw", SessionState, Withdrawal)},
-            "/images/{sha256}": {"get": _image()},
+            "/images/{name}": {"get": _image()},
             "/webhooks/{platform}": {"post": _webhook()},
             "/healthz": {
                 "get": {
@@ -100,10 +100,10 @@ def _operation(
 
 
 def _image() -> dict[str, Any]:
-    """A patch, by the hash of its pixels."""
+    """A patch, by the name that a trial gives."""
     return {
         "summary": "Get a patch",
-        "parameters": [{"name": "sha256", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
         "responses": {
             "200": {"description": "The patch.", "content": {"image/png": {}}},
             **{str(status): _content(_WHAT[status], Problem) for status in (404, 503)},

@@ -42,9 +42,9 @@ class Client:
         """Post JSON."""
         return self._json("POST", path, token=token, body=body)
 
-    def image(self, sha256: str) -> NDArray[np.uint8]:
+    def image(self, name: str) -> NDArray[np.uint8]:
         """Get a patch, uint8 (H, W, 3)."""
-        return decode_image(self._send("GET", f"/images/{sha256}", {}, None).data, name=sha256)
+        return decode_image(self._send("GET", f"/images/{name}", {}, None).data, name=name)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,8 +1,8 @@
 """Simulated people play whole sessions through the HTTP interface: for tests, and for planning a study.
 
-They see what a browser sees: images by their hash. What a person answers depends on the seed, the person, the
-item and the attempt alone (see `observers`), so a study played by one after another under a virtual clock
-repeats exactly.
+They see what a browser sees: pictures under names that tell nothing. What a person answers depends on the seed, the
+person, the item and the attempt alone (see `observers`), so a study played by one after another under a virtual
+clock repeats exactly.
 """
 
 import hashlib
@@ -13,7 +13,9 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.rehearsal.client import Client, CollectionError, Problem
 from collection_app.rehearsal.latent_distance import latent_distance
 from collection_app.rehearsal.observers import KINDS, Kind, Observer, observer
@@ -54,7 +56,7 @@ class SeededEntropy:
 
 @dataclass
 class Eyes:
-    """How patches look: latent distances of images by their hashes, each computed once.
+    """How patches look: latent distances of images by the hashes of their pixels, each computed once.
 
     Attributes
     ----------
@@ -65,15 +67,22 @@ class Eyes:
 
     client: Client
     recipes: Mapping[str, str] = field(default_factory=dict)
+    _seen: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     _distances: dict[tuple[str, str], float] = field(default_factory=dict)
 
+    def see(self, name: str) -> str:
+        """Fetch a picture by the name that a trial gives it; gives the hash of its pixels."""
+        pixels = self.client.image(name)
+        digest = pixel_digest(pixels)
+        self._seen.setdefault(digest, pixels)
+        return digest
+
     def distance(self, person: Observer, original: str, other: str) -> float:
-        """How far the patch `other` is from `original` for a person."""
+        """How far the patch `other` is from `original` for a person, both seen before."""
         if original == other:
             return 0.0
         if (original, other) not in self._distances:
-            pair = (self.client.image(original), self.client.image(other))
-            self._distances[original, other] = latent_distance(*pair)
+            self._distances[original, other] = latent_distance(self._seen[original], self._seen[other])
         return self._distances[original, other] * person.weight(self.recipes.get(other, ""))
 
 
@@ -141,16 +150,18 @@ def play(client: Client, eyes: Eyes, playing: Playing, number: int) -> str:
 def _answer(
     person: Observer, eyes: Eyes, playing: Playing, session: Mapping[str, Any], trial: Mapping[str, Any]
 ) -> dict[str, Any]:
-    shown = (trial["reference"] or "", trial["left"], trial["right"])
+    reference = eyes.see(trial["reference"]) if trial["reference"] else ""
+    sides = {side: eyes.see(trial[side]) for side in ("left", "right")}
+    shown = (reference, sides["left"], sides["right"])
     rng = person.draw(shown, trial["attempt"])
     reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, 0.4)))
     exposure: dict[str, Any] = {}
-    if trial["reference"]:
-        left, right = (eyes.distance(person, trial["reference"], trial[side]) for side in ("left", "right"))
+    if reference:
+        left, right = (eyes.distance(person, reference, sides[side]) for side in ("left", "right"))
         choice = "left" if rng.random() < person.p_left(left, right) else "right"
     else:
         # The distance is the same either way round, up to masking; the smaller hash makes it one number.
-        pair = sorted((trial["left"], trial["right"]))
+        pair = sorted(sides.values())
         choice = "same" if rng.random() < person.p_same(eyes.distance(person, pair[0], pair[1])) else "different"
         exposure = _exposure(session["exposure"], rng)
     playing.pause(

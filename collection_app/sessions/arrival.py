@@ -105,6 +105,7 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
             "state": "arrived",
             "seed": int.from_bytes(step.entropy(7)),
             "simulated": simulated,
+            "guarded": True,
             "arrived_at": step.now,
             "seen_at": step.now,
         },

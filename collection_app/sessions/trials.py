@@ -48,6 +48,13 @@ def draw_trials(
     return [*checks(TRAINING, None), *shuffled]
 
 
+def images_of(row: Row) -> dict[str, str]:
+    """The hashes of a trial's images by the role each has there, from its item's row and `side`."""
+    left, right = (row.p1, row.p0) if row.side == "left" else (row.p0, row.p1)
+    found = {"left": left, "right": right}
+    return {"reference": row.ref, **found} if row.ref else found
+
+
 def open_trials(connection: Connection, *, session_id: int, limit: int) -> list[Row]:
     """The next trials of a session with their images: those never shown in their order, then repeats."""
     return list(connection.execute(_OPEN, {"session_id": session_id, "most": limit}))

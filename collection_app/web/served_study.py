@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from collection_app.reporting.status import Status
 from collection_app.sessions.steps import Step
-from collection_app.signing import Entropy, Tokens
+from collection_app.signing import Entropy, PictureNames, Tokens
 from collection_app.studies.study import Study
 from collection_app.web.rate_limit import RateLimit
 
@@ -44,6 +44,7 @@ class Running:
     study_id: int
     engine: Engine
     tokens: Tokens
+    pictures: PictureNames
     limit: RateLimit
     figures: Callable[[], Status]
     clock: Callable[[], int] = wall_clock

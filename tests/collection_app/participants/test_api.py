@@ -75,10 +75,10 @@ def test_a_session_from_arrival_to_code(client: Any) -> None:
     assert [trial["training"] for trial in trials] == [True] + [False] * 5
     # Neither the role of an item nor the right answer is told before the answer.
     assert set(trials[0]) == {"slot", "attempt", "training", "reference", "left", "right"}
-    for sha256 in (trials[0]["reference"], trials[0]["left"]):
-        image = client.get(f"/images/{sha256}")
-        assert image.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        assert decode_image(image.data, name=sha256).shape == (64, 64, 3)
+    for name in (trials[0]["reference"], trials[0]["left"]):
+        image = client.get(f"/images/{name}")
+        assert image.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+        assert decode_image(image.data, name=name).shape == (64, 64, 3)
 
     missing = client.post("/api/finish", headers=bearer(session))
     assert (missing.status_code, missing.json["error"], missing.json["slots"]) == (409, "missing", list(range(6)))
@@ -109,14 +109,15 @@ def test_an_image_has_the_headers_of_any_reply(client: Any) -> None:
 def test_an_image_that_was_moved_is_found_once_its_study_is_installed_again(
     client: Any, engine: Engine, tmp_path: Path
 ) -> None:
-    path = f"/images/{client.get('/api/trials?limit=1', headers=bearer(start(client))).json['trials'][0]['left']}"
+    sha256 = read(engine, lambda c: c.scalar(text("SELECT min(p0) FROM item")))
+    path = f"/images/{sha256}"
     before = client.get(path)
     assert before.status_code == 200
     (tmp_path / "moved.png").write_bytes(before.data)
 
     def move(to: Path) -> None:
         query = text("UPDATE image SET path = :to WHERE sha256 = :of")
-        write(engine, lambda c: c.execute(query, {"to": str(to), "of": path.removeprefix("/images/")}))
+        write(engine, lambda c: c.execute(query, {"to": str(to), "of": sha256}))
 
     move(tmp_path / "gone.png")
     _path.cache_clear()
@@ -211,7 +212,7 @@ def test_logs_hold_neither_ids_nor_tokens_nor_addresses(client: Any, caplog: pyt
     trial = client.get("/api/trials?limit=1", headers=bearer(session)).json["trials"][0]
     client.get(f"/images/{trial['left']}?secret=1")
     lines = [JsonLines().format(record) for record in caplog.records]
-    assert [json.loads(line)["route"] for line in lines][-1] == "/images/<sha256>"
+    assert [json.loads(line)["route"] for line in lines][-1] == "/images/<name>"
     text = "\n".join(lines)
     for secret in ("person-with-a-name", session["token"], "127.0.0.1", trial["left"], "secret"):
         assert secret not in text
