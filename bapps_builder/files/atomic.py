@@ -9,11 +9,12 @@ from pathlib import Path
 
 
 @contextmanager
-def replaced_whole(target: Path) -> Iterator[Path]:
+def replaced_whole(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path in the target's folder, and rename it to `target` when the block succeeds.
 
     The temporary name keeps the target's suffixes, since writers choose a format by them. If the block
-    raises, the temporary file is removed and an older `target` stays as it was.
+    raises, the temporary file is removed and an older `target` stays as it was. A `private` file is readable by its
+    owner alone.
     """
     target = Path(target)
     if not target.parent.is_dir():
@@ -23,7 +24,8 @@ def replaced_whole(target: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; the result is an ordinary file
+        if not private:
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; the result is an ordinary file
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -35,9 +35,8 @@ def is_password(hashed: str, password: str) -> bool:
 
 def store_hash(file: Path, hashed: str) -> None:
     """Write a hash where only its owner reads it."""
-    with replaced_whole(file) as temporary:
+    with replaced_whole(file, private=True) as temporary:
         temporary.write_text(hashed + "\n")
-    file.chmod(0o600)
 
 
 def stored_hash(file: Path) -> str:

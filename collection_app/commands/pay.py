@@ -14,6 +14,7 @@ import click
 from sqlalchemy import Engine
 
 from bapps_builder.commands.console import Command, note, progress
+from bapps_builder.files.private import private_stream
 from collection_app.database.connections import read, write
 from collection_app.errors import StudyError
 from collection_app.payments.pay_lines import Line, Verdict, decide, pay_lines
@@ -135,6 +136,7 @@ def _send(engine: Engine, step: Step, lines: list[Line], settings: Settings) -> 
 
 
 def _print(study: Study, lines: list[Line], *, as_csv: bool, as_json: bool) -> None:
+    private_stream(sys.stdout)
     rows = [_row(line) for line in lines]
     if as_json:
         click.echo(json.dumps(rows, indent=2))

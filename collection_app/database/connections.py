@@ -5,10 +5,12 @@ says what a connection really has.
 """
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command
@@ -18,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from bapps_builder.errors import BappsError
+from bapps_builder.files.private import FILE, close_to_others, private_file
 
 T = TypeVar("T")
 
@@ -71,8 +74,7 @@ def open_database(url: str, *, connections: int = 10) -> Engine:
         if not address.database or address.database == ":memory:":
             raise DatabaseError("a study cannot live in memory; name a file, such as sqlite:///study.sqlite")
         engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, pool_size=connections)
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        _listen_sqlite(engine)
         return engine
     try:
         # Connections are checked before use, so that a restart of the server costs nobody an answer.
@@ -83,6 +85,21 @@ def open_database(url: str, *, connections: int = 10) -> Engine:
         raise DatabaseError("PostgreSQL needs psycopg: pip install 'bapps[postgres]'") from error
     event.listen(engine, "connect", _set_up_postgresql)
     return engine
+
+
+def _listen_sqlite(engine: Engine) -> None:
+    path = str(engine.url.database)
+
+    def close_files(*_: Any) -> None:
+        # SQLite gives its log the rights of the database; a study begun before this was so may have an open one.
+        with suppress(OSError):  # SQLite says what is wrong with the place
+            private_file(Path(path))
+        for suffix in ("-wal", "-shm", "-queue"):
+            close_to_others(Path(path + suffix))
+
+    event.listen(engine, "do_connect", close_files)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -144,9 +161,12 @@ def _turn(engine: Engine) -> Iterator[None]:
     if engine.dialect.name != "sqlite":
         yield
         return
-    with open(f"{engine.url.database}-queue", "ab") as file:  # noqa: PTH123 - SQLite names its files like this
+    file = os.open(f"{engine.url.database}-queue", os.O_WRONLY | os.O_CREAT, FILE)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed, also by a kill
         yield
+    finally:
+        os.close(file)
 
 
 def read(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -181,10 +201,10 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     """
     # A pool's connections would hold old statements; and only one process migrates at a time.
     alone = create_engine(engine.url, poolclass=NullPool)
-    set_up, begin = (_set_up_sqlite, _begin_sqlite) if engine.dialect.name == "sqlite" else (_set_up_postgresql, None)
-    event.listen(alone, "connect", set_up)
-    if begin:
-        event.listen(alone, "begin", begin)
+    if engine.dialect.name == "sqlite":
+        _listen_sqlite(alone)
+    else:
+        event.listen(alone, "connect", _set_up_postgresql)
     try:
         with alone.begin() as connection:
             if engine.dialect.name == "postgresql":

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bapps_builder.files.atomic import check_writable
+from bapps_builder.files.private import private_file
 from collection_app.errors import StudyError
 
 
@@ -30,12 +31,12 @@ def back_up(engine: Engine, path: Path) -> None:
     check_writable(path)
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)
+    private_file(unfinished)
     try:
         if engine.dialect.name == "sqlite":
             _copy_sqlite(Path(engine.url.database or ""), unfinished)
         else:
             _dump_postgresql(engine, unfinished)
-        unfinished.chmod(0o600)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.rename(path)

@@ -56,7 +56,7 @@ def export(
         raise DatasetError(f"{path}: a table of answers ends in {', '.join(SUFFIXES)}")
     count = 0
     with (
-        replaced_whole(path) as temporary,
+        replaced_whole(path, private=True) as temporary,
         temporary.open("wb") as file,
         closing(_writer(file, path.name)) as writer,
     ):
@@ -106,7 +106,7 @@ def dictionary_path(path: Path) -> Path:
 
 def write_dictionary(path: Path) -> None:
     """Write what each column means."""
-    with replaced_whole(path) as temporary:
+    with replaced_whole(path, private=True) as temporary:
         temporary.write_bytes(dictionary().encode())
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bapps_builder.files.atomic import replaced_whole
+from bapps_builder.files.private import private_folder
 from bapps_builder.images.image_files import encode_png
 from bapps_builder.patch_sets.patch_set import PatchSet, pixel_digest
 from collection_app.database.models import Image, Item, Participant, Session
@@ -186,14 +187,14 @@ def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path) -> Iterator[
             hashes = {role: item.digest(role) for role in found.roles}
             paths = {hashes[role]: found.path(item, role).resolve() for role in found.roles}
             yield _Prepared({**columns, "ref": None, **hashes, "quota": study.quota(item.split)}, paths)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     for check in check_items(study, list(sets)):
         images = {role: image for role in ("ref", "p0", "p1") if (image := getattr(check, role)) is not None}
         hashes = {role: pixel_digest(image) for role, image in images.items()}
         paths = {}
         for role, image in images.items():
             path = paths[hashes[role]] = (folder / f"{hashes[role]}.png").resolve()
-            with replaced_whole(path) as temporary:
+            with replaced_whole(path, private=True) as temporary:
                 temporary.write_bytes(encode_png(image))
         columns = {"role": check.role, "set_name": "", "name": check.name, "check_name": check.check}
         yield _Prepared({**columns, "expected": check.expected, "ref": None, **hashes, "quota": None}, paths)

@@ -8,6 +8,8 @@ from typing import TextIO
 
 from flask import Flask, Response, g, request
 
+from bapps_builder.files.private import private_stream
+
 LOGGER = logging.getLogger("bapps.collect")
 _FIELDS = "fields"
 
@@ -40,6 +42,7 @@ def _places(record: logging.LogRecord) -> list[str]:
 
 def write_logs(stream: TextIO = sys.stderr) -> None:
     """Send this package's logs to a stream."""
+    private_stream(stream)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     LOGGER.handlers[:] = [handler]
