@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands.evidence_options import Asked, evidence_options
+from analysis.commands.evidence_options import evidence_options
+from analysis.scoring.evidence import Evidence
 from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.atomic import check_writable
@@ -20,10 +21,8 @@ from metrics.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from analysis.scoring.distances import SetDistances
-    from bapps_builder.datasets.reader import ItemSet, LoadMode
-    from bapps_builder.layout import SetFolder
-    from metrics.metric import Metric, Precision
+    from bapps_builder.datasets.reader import LoadMode
+    from metrics.metric import Precision
 
 DATA_VARIABLE = "BAPPS_DATA"
 DEFAULT_DATA = Path("dataset")
@@ -91,7 +90,7 @@ Examples:
 @evidence_options
 def score(
     *,
-    asked: Asked,
+    asked: Evidence,
     names: tuple[str, ...],
     data: Path | None,
     sets: tuple[str, ...],
@@ -126,47 +125,32 @@ def score(
     if not names and not files:
         raise click.UsageError("nothing to score: name a --metric (see --help) or a file with --distances")
 
-    # Imported late: these load torch, which --help and a usage error should not wait for.
-    from analysis.commands.evidence_options import evidence, judged
+    # Imported late: these load torch and pandas, which --help and a usage error should not wait for.
     from analysis.report import score_tables
-    from analysis.scoring.distances import check_same_items, check_suffix, read_distances, write_distances
-    from analysis.scoring.judged_sets import counts_of
-    from analysis.scoring.score_evidence import Key
-    from analysis.scoring.scores import scores
-    from bapps_builder.layout import TASKS, find_sets
+    from analysis.report.evidence_tables import sections_of
+    from analysis.scoring.distances import check_suffix, write_distances
+    from analysis.scoring.score import score as scored
+    from bapps_builder.layout import TASKS
 
     if save_distances:
         check_suffix(save_distances)
         check_writable(save_distances)  # before the work, not after it
-    from_files = [found for file in files for found in read_distances(file) if task in ("both", found.task)]
-    if sets:
-        from_files = [found for found in from_files if found.label in sets]
-    metrics: tuple[Metric, ...] = ()
-    folders: list[SetFolder] = []
-    results: list[SetDistances] = []
-    sources = [str(file) for file in files]
-    if names:
-        root = _data_folder(data)
-        opened = _open_sets(root, task, sets)
-        metrics = tuple(load_metrics(names, device, precision, weights, replacements))
-        folders = [items.folder for items in opened]
-        results = _evaluate(metrics, opened, load, batch_size)
-        sources.insert(0, str(root))
-    elif data:
-        folders = find_sets(data, [one for one in TASKS if task in (one, "both")], sets)
-    results += from_files
-    if not results:
-        raise DatasetError(f"{', '.join(sources)}: nothing for the task {task}")
-    check_same_items(results)
-    joined = judged(results, folders, asked)
-    scored = scores(results, counts_of(joined))
-    values = {Key(row.task, row.metric, row.measure, row.set): row.value for row in scored}
-    intervals, sections = evidence(joined, values, asked)
-    about = score_tables.Circumstances(data=", ".join(sources), load=load if names else "", metrics=metrics)
+    root = _data_folder(data) if names else data
+    report = scored(
+        load_metrics(names, device, precision, weights, replacements) if names else (),
+        root,
+        files=files,
+        sets=sets,
+        tasks=[one for one in TASKS if task in (one, "both")],
+        load=load,
+        batch_size=batch_size,
+        evidence=asked,
+        progress=progress,
+    )
     form = score_tables.as_json if as_json else score_tables.as_csv if as_csv else score_tables.as_text
-    click.echo(form(scored, about, intervals=intervals, sections=sections))
+    click.echo(form(report, sections_of(report)))
     if save_distances:
-        write_distances(save_distances, results)
+        write_distances(save_distances, report.results)
 
 
 def _data_folder(data: Path | None) -> Path:
@@ -189,33 +173,3 @@ def _say_how_to_get_data() -> int:
         "  make demo"
     )
     return 2
-
-
-def _open_sets(root: Path, task: str, wanted: tuple[str, ...]) -> "list[ItemSet]":
-    from bapps_builder.datasets.reader import ItemSet
-    from bapps_builder.layout import TASKS, Task, find_sets
-
-    tasks: list[Task] = [one for one in TASKS if task in (one, "both")]
-    return [ItemSet(folder) for folder in find_sets(root, tasks, wanted)]
-
-
-def _evaluate(
-    metrics: "tuple[Metric, ...]", sets: "list[ItemSet]", load: "LoadMode", batch_size: int
-) -> "list[SetDistances]":
-    from analysis.scoring.evaluate import evaluate
-    from bapps_builder.files.cores import cores
-
-    results = []
-    for items in sets:
-        with progress(len(items), f"{items.task} {items.folder.label}") as advance:
-            results.append(
-                evaluate(
-                    metrics,
-                    items,
-                    load=load,
-                    batch_size=batch_size,
-                    threads=cores(),
-                    advance=advance,
-                )
-            )
-    return results

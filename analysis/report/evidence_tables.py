@@ -11,13 +11,31 @@ from analysis.scoring import breakdown, jnd
 from analysis.scoring.breakdown import By
 from analysis.scoring.calibration import calibrate
 from analysis.scoring.judged_sets import JudgedSet
+from analysis.scoring.score import ScoreReport, settings_of
 from analysis.scoring.score_evidence import Key, Settings, rows_of, shared_metrics
 from analysis.statistics import betabinomial, compare
 from analysis.statistics.intervals import Estimate
 from bapps_builder.layout import TASKS, Task
 
 
-def interval_section(found: dict[Key, Estimate], settings: Settings) -> Section:
+def sections_of(report: ScoreReport) -> list[Section]:
+    """What was asked for beside the scores, in the order in which it is shown."""
+    asked, settings = report.evidence, settings_of(report.evidence)
+    sections = []
+    if asked.ci:
+        sections.append(interval_section(report.intervals, settings))
+    if asked.compare:
+        sections += comparison_sections(report.comparisons, report.intervals, settings)
+    for by in asked.by:
+        sections += breakdown_section(report.judged, by)
+    if asked.details:
+        sections += beside_sections(report.judged)
+        if correlation := correlation_section(report.values):
+            sections.append(correlation)
+    return sections
+
+
+def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Section:
     """Scores with their intervals."""
     rows = tuple(
         (key.task.upper(), _named(key), key.set, one.value, (one.low, one.high), one.method)
@@ -40,7 +58,7 @@ def interval_section(found: dict[Key, Estimate], settings: Settings) -> Section:
 
 
 def comparison_sections(
-    found: dict[tuple[Task, str], list[compare.Comparison]], values: dict[Key, Estimate], settings: Settings
+    found: Mapping[tuple[Task, str], Sequence[compare.Comparison]], values: Mapping[Key, Estimate], settings: Settings
 ) -> list[Section]:
     """The differences of every two metrics, and the letters that say who is tied."""
     rows = tuple(
@@ -68,7 +86,9 @@ def _difference(one: compare.Comparison) -> tuple[Cell, ...]:
     return (found.value, (found.low, found.high), found.p, one.p_holm, found.method)
 
 
-def _letter_section(task: Task, found: dict[str, list[compare.Comparison]], values: dict[Key, Estimate]) -> Section:
+def _letter_section(
+    task: Task, found: Mapping[str, Sequence[compare.Comparison]], values: Mapping[Key, Estimate]
+) -> Section:
     measure = "2afc" if task == "2afc" else "ap"
     names = list(dict.fromkeys(key.metric for key in values if key.task == task))
     cells: dict[str, dict[str, str]] = {}

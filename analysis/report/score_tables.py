@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -15,13 +15,12 @@ from rich.table import Table
 
 from analysis.report.tables import Section
 from analysis.report.tables import as_text as sections_as_text
+from analysis.scoring.score import ScoreReport
 from analysis.scoring.score_evidence import Key
 from analysis.scoring.scores import Score, set_order
 from analysis.statistics.intervals import Estimate
 from bapps_builder.layout import TASKS, Task
-from metrics.metric import Metric
 
-_NONE: Mapping[Key, Estimate] = {}
 DISTRIBUTIONS = ("bapps", "numpy", "opencv-python-headless", "pillow", "scipy", "torch")
 _TITLE: dict[Task, str] = {
     "2afc": "2AFC: % of people who agree with the metric's choice",
@@ -29,119 +28,94 @@ _TITLE: dict[Task, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Circumstances:
-    """How scores came about.
-
-    Attributes
-    ----------
-    data : str
-        The dataset, and files of distances.
-    load : str
-        Load mode of the images; "" if none were read.
-    metrics : tuple of Metric
-    """
-
-    data: str
-    load: str
-    metrics: tuple[Metric, ...]
-
-    def as_record(self) -> dict[str, Any]:
-        """Everything as plain values, with versions and the hash of each weight file."""
-        return {
-            "data": self.data,
-            "load": self.load,
-            "versions": {name: version(name) for name in DISTRIBUTIONS},
-            "metrics": [
-                {
-                    "name": metric.name,
-                    "description": metric.description,
-                    "verified": metric.verified,
-                    "weights": [{"name": w.name, "sha256": w.sha256, "verified": w.verified} for w in metric.weights],
-                }
-                for metric in self.metrics
-            ],
-        }
-
-
-def as_json(
-    scores: Sequence[Score],
-    about: Circumstances,
-    *,
-    intervals: Mapping[Key, Estimate] = _NONE,
-    sections: Sequence[Section] = (),
-) -> str:
+def as_json(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
     """One JSON object; values in [0, 1], null where a score is undefined.
 
     Scores that have an interval say so, and `sections` stand under their own name if there are any.
     """
-    rows = []
-    for score in scores:
+    rows, intervals = [], _intervals(report)
+    for score in report.scores:
         row = asdict(score) | {"value": None if math.isnan(score.value) else score.value}
         if (found := intervals.get(_key(score))) is not None:
             ends = [None if math.isnan(end) else end for end in (found.low, found.high)]
             row |= {"interval": ends, "drawn": found.method}
         rows.append(row)
     more = {"sections": [section.as_record() for section in sections]} if sections else {}
-    return json.dumps({**about.as_record(), "scores": rows, **more}, indent=2)
+    return json.dumps({**_circumstances(report), "scores": rows, **more}, indent=2)
 
 
-def as_csv(
-    scores: Sequence[Score],
-    about: Circumstances,
-    *,
-    intervals: Mapping[Key, Estimate] = _NONE,
-    sections: Sequence[Section] = (),
-) -> str:
+def as_csv(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
     """One row a score, values in [0, 1], with the load mode and whether the metric's weights are verified.
 
     With intervals there are the columns low, high and drawn. A CSV is one table, so sections are not in it.
     """
-    unverified = {metric.name for metric in about.metrics if not metric.verified}
+    unverified, intervals = _unverified(report), _intervals(report)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     header = ("task", "metric", "measure", "set", "value", "items", "load", "weights")
     writer.writerow((*header, "low", "high", "drawn") if intervals else header)
-    for s in scores:
+    for s in report.scores:
         state = "unverified" if s.metric in unverified else ""
-        row = (s.task, s.metric, s.measure, s.set, repr(s.value), s.items, about.load, state)
+        row = (s.task, s.metric, s.measure, s.set, repr(s.value), s.items, report.load, state)
         found = intervals.get(_key(s))
         ends = (repr(found.low), repr(found.high), found.method) if found else ("", "", "")
         writer.writerow((*row, *ends) if intervals else row)
     return out.getvalue().rstrip("\n")
 
 
-def as_text(
-    scores: Sequence[Score],
-    about: Circumstances,
-    *,
-    intervals: Mapping[Key, Estimate] = _NONE,
-    sections: Sequence[Section] = (),
-) -> str:
+def as_text(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
     """A table a task, then the sections, then a line a metric that says what it is.
 
     Intervals are among the sections.
     """
-    parts = [_table(task, [score for score in scores if score.task == task], about) for task in TASKS]
+    parts = [
+        _table(task, [score for score in report.scores if score.task == task], _unverified(report)) for task in TASKS
+    ]
     parts += [f"{sections_as_text([section])}\n" for section in sections]
-    lines = [f"data: {about.data}" + (f"; load mode: {about.load}" if about.load else "")]
-    for metric in about.metrics:
+    lines = [f"data: {report.data}" + (f"; load mode: {report.load}" if report.load else "")]
+    for metric in report.metrics:
         weights = ", ".join(f"{w.name} {w.sha256[:8]}{'' if w.verified else ' UNVERIFIED'}" for w in metric.weights)
         lines.append(f"{metric.name}: {metric.description}" + (f" [{weights}]" if weights else ""))
-    lines.append(", ".join(f"{name} {number}" for name, number in about.as_record()["versions"].items()))
+    lines.append(", ".join(f"{name} {number}" for name, number in _circumstances(report)["versions"].items()))
     return "\n".join([*filter(None, parts), *lines])
+
+
+def _circumstances(report: ScoreReport) -> dict[str, Any]:
+    """How the scores came about as plain values, with versions and the hash of each weight file."""
+    return {
+        "data": report.data,
+        "load": report.load,
+        "versions": {name: version(name) for name in DISTRIBUTIONS},
+        "metrics": [
+            {
+                "name": metric.name,
+                "description": metric.description,
+                "verified": metric.verified,
+                "weights": [{"name": w.name, "sha256": w.sha256, "verified": w.verified} for w in metric.weights],
+            }
+            for metric in report.metrics
+        ],
+    }
+
+
+def _intervals(report: ScoreReport) -> Mapping[Key, Estimate]:
+    """Those to show beside the scores: comparisons have some too, which nobody asked for."""
+    return report.intervals if report.evidence.ci else {}
+
+
+def _unverified(report: ScoreReport) -> set[str]:
+    return {metric.name for metric in report.metrics if not metric.verified}
 
 
 def _key(score: Score) -> Key:
     return Key(score.task, score.metric, score.measure, score.set)
 
 
-def _table(task: Task, scores: Sequence[Score], about: Circumstances) -> str:
+def _table(task: Task, scores: Sequence[Score], unverified: set[str]) -> str:
     if not scores:
         return ""
     sets = sorted({score.set for score in scores if not score.is_mean}, key=set_order)
     columns = [*sets, *dict.fromkeys(score.set for score in scores if score.is_mean)]
-    unverified = {metric.name for metric in about.metrics if not metric.verified}
     cells = {(score.metric, score.measure, score.set): score for score in scores}
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)

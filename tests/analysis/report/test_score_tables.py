@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
 import pytest
 
-from analysis.report.score_tables import Circumstances, as_csv, as_json, as_text
+from analysis.report.score_tables import as_csv, as_json, as_text
+from analysis.scoring.evidence import Evidence
+from analysis.scoring.score import ScoreReport
 from analysis.scoring.scores import Score
 from metrics.metric import Metric
 from metrics.weights.store import Weights
@@ -22,9 +25,16 @@ def metric(name: str, *weights: Weights) -> Metric:
     return Metric(name=name, description=f"what {name} is", contrast=np.subtract, weights=weights)
 
 
-ABOUT = Circumstances(
-    data="folder/set", load="official", metrics=(metric("l2"), metric("lpips-vgg", VERIFIED, UNVERIFIED))
-)
+METRICS = (metric("l2"), metric("lpips-vgg", VERIFIED, UNVERIFIED))
+
+
+def report(scores: Sequence[Score], data: str = "x", load: str = "", metrics: tuple[Metric, ...] = ()) -> ScoreReport:
+    return ScoreReport(data, load, metrics, (), (), tuple(scores), {}, {}, Evidence())
+
+
+def about(scores: Sequence[Score]) -> ScoreReport:
+    return report(scores, "folder/set", "official", METRICS)
+
 
 SCORES = [
     Score("2afc", "l2", "2afc", "val/color", 0.625, 40),
@@ -45,7 +55,7 @@ def blocks(text: str) -> list[list[str]]:
 
 
 def test_a_table_a_task_with_sets_in_the_order_of_the_paper() -> None:
-    first, second, about = blocks(as_text(SCORES, ABOUT))
+    first, second, last = blocks(as_text(about(SCORES)))
     assert first[0] == "2AFC: % of people who agree with the metric's choice"
     assert second[0] == 'JND: average precision (%) of "same", nearest pairs first'
     assert first[1].split() == ["mean", "of"]
@@ -54,11 +64,11 @@ def test_a_table_a_task_with_sets_in_the_order_of_the_paper() -> None:
     assert ["l2", "50.00", "62.50", "56.25"] in cells
     assert ["lpips-vgg", "(unverified)", "66.67", "65.00", "65.83"] in cells
     assert ["items", "10", "40", "50"] in cells
-    assert about[0] == "data: folder/set; load mode: official"
+    assert last[0] == "data: folder/set; load mode: official"
 
 
 def test_ties_are_shown_where_they_count_and_undefined_scores_are_said() -> None:
-    cells = [line.split() for line in blocks(as_text(SCORES, ABOUT))[1]]
+    cells = [line.split() for line in blocks(as_text(about(SCORES)))[1]]
     assert ["l2", "25.00"] in cells
     assert not [row for row in cells if row[0] == "l2,"]
     assert ["lpips-vgg", "(unverified)", "undefined"] in cells
@@ -67,12 +77,12 @@ def test_ties_are_shown_where_they_count_and_undefined_scores_are_said() -> None
 
 def test_a_metric_without_ties_but_undefined_is_shown_once() -> None:
     scores = [Score("jnd", "l2", measure, "val/cnn", math.nan, 3) for measure in ("ap", "ap-of-ties")]
-    text = as_text(scores, Circumstances("x", "", ()))
+    text = as_text(report(scores))
     assert text.count("undefined") == 1
 
 
 def test_the_text_ends_with_what_each_metric_is_and_the_versions() -> None:
-    lines = blocks(as_text(SCORES, ABOUT))[-1]
+    lines = blocks(as_text(about(SCORES)))[-1]
     assert lines[1] == "l2: what l2 is"
     assert lines[2] == "lpips-vgg: what lpips-vgg is [lpips-vgg-0.1 c3aa1a54, vgg16 ffffffff UNVERIFIED]"
     assert f"numpy {version('numpy')}" in lines[3].split(", ")
@@ -80,14 +90,14 @@ def test_the_text_ends_with_what_each_metric_is_and_the_versions() -> None:
 
 
 def test_a_task_without_scores_has_no_table() -> None:
-    text = as_text(SCORES[4:6], Circumstances("a.csv", "", ()))
+    text = as_text(report(SCORES[4:6], "a.csv"))
     assert "2AFC" not in text
     assert text.splitlines()[0].startswith("JND")
     assert "data: a.csv\n" in text
 
 
 def test_a_metric_that_lacks_a_set_has_an_empty_cell() -> None:
-    text = as_text([SCORES[0], SCORES[3]], ABOUT)
+    text = as_text(about([SCORES[0], SCORES[3]]))
     cells = [line.split() for line in blocks(text)[0]]
     assert ["l2", "62.50"] in cells
     assert ["lpips-vgg", "(unverified)", "66.67"] in cells
@@ -95,7 +105,7 @@ def test_a_metric_that_lacks_a_set_has_an_empty_cell() -> None:
 
 def test_a_wide_table_is_not_cut() -> None:
     scores = [Score("2afc", "m" * 60, "2afc", f"val/{'s' * 30}{k}", k / 100, k) for k in range(20)]
-    text = as_text(scores, Circumstances("x", "", ()))
+    text = as_text(report(scores))
     assert "…" not in text
     row = next(line for line in text.splitlines() if line.strip().startswith("m" * 60))
     assert row.split()[1:] == [f"{k:.2f}" for k in [0, 1, *range(10, 20), *range(2, 10)]]
@@ -103,13 +113,13 @@ def test_a_wide_table_is_not_cut() -> None:
 
 @pytest.mark.parametrize("name", ["[red]mine", "m:f[0]", ":smile:x"])
 def test_a_name_is_printed_as_it_is(name: str) -> None:
-    text = as_text([Score("2afc", name, "2afc", "val/[b]", 0.5, 1)], Circumstances("x", "", ()))
+    text = as_text(report([Score("2afc", name, "2afc", "val/[b]", 0.5, 1)]))
     assert name in text
     assert "val/[b]" in text
 
 
 def test_csv_has_a_row_a_score_with_every_digit() -> None:
-    found = list(csv.DictReader(io.StringIO(as_csv(SCORES, ABOUT))))
+    found = list(csv.DictReader(io.StringIO(as_csv(about(SCORES)))))
     assert list(found[0]) == ["task", "metric", "measure", "set", "value", "items", "load", "weights"]
     assert len(found) == len(SCORES)
     for row, score in zip(found, SCORES, strict=True):
@@ -129,7 +139,7 @@ def test_json_is_strict_and_complete() -> None:
     def refuse(name: str) -> object:
         raise AssertionError(f"{name} is no JSON")
 
-    found = json.loads(as_json(SCORES, ABOUT), parse_constant=refuse)
+    found = json.loads(as_json(about(SCORES)), parse_constant=refuse)
     assert (found["data"], found["load"]) == ("folder/set", "official")
     assert set(found["versions"]) == {"bapps", "numpy", "opencv-python-headless", "pillow", "scipy", "torch"}
     assert found["metrics"][1] == {

@@ -1,0 +1,165 @@
+"""Scoring from end to end: metrics, or distances that were computed elsewhere, against what people said.
+
+`score` reads a dataset and gives a `ScoreReport`; showing it is for `analysis.report`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.scoring import score_evidence
+from analysis.scoring.distances import SetDistances, check_same_items, read_distances
+from analysis.scoring.evidence import Evidence
+from analysis.scoring.item_facts import answers_of_sets, facts_of_set, read_facts
+from analysis.scoring.judged_sets import JudgedSet, counts_of, judged_sets
+from analysis.scoring.score_evidence import Key, Settings
+from analysis.scoring.scores import Score, scores
+from analysis.statistics.compare import Comparison
+from analysis.statistics.intervals import Estimate
+from bapps_builder.answers.answer_table import read_answers
+from bapps_builder.datasets.reader import ItemSet, LoadMode
+from bapps_builder.errors import DatasetError
+from bapps_builder.files.cores import cores
+from bapps_builder.layout import TASKS, SetFolder, Task, find_sets
+from metrics.metric import Metric
+
+Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """Scores, the evidence that was asked for, and what they rest on.
+
+    Attributes
+    ----------
+    data : str
+        The dataset, and files of distances.
+    load : str
+        Load mode of the images; "" if none were read.
+    metrics : tuple of Metric
+        Those that were run; distances from files name theirs.
+    results : tuple of SetDistances
+    judged : tuple of JudgedSet
+        The distances of each set joined with what is known of its items and people.
+    scores : tuple of Score
+    intervals : mapping of Key to Estimate
+        Of every score, where intervals or comparisons were asked for.
+    comparisons : mapping of (task, set or mean) to comparisons of every two metrics
+        Where they were asked for.
+    evidence : Evidence
+    """
+
+    data: str
+    load: str
+    metrics: tuple[Metric, ...]
+    results: tuple[SetDistances, ...]
+    judged: tuple[JudgedSet, ...]
+    scores: tuple[Score, ...]
+    intervals: Mapping[Key, Estimate]
+    comparisons: Mapping[tuple[Task, str], Sequence[Comparison]]
+    evidence: Evidence
+    values: Mapping[Key, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        values = {Key(row.task, row.metric, row.measure, row.set): row.value for row in self.scores}
+        object.__setattr__(self, "values", values)
+
+
+@contextmanager
+def silence(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Show no progress."""
+    yield lambda steps: None
+
+
+def score(
+    metrics: Sequence[Metric] = (),
+    data: Path | None = None,
+    *,
+    files: Sequence[Path] = (),
+    sets: Sequence[str] = (),
+    tasks: Sequence[Task] = TASKS,
+    load: LoadMode = "official",
+    batch_size: int = 100,
+    evidence: Evidence | None = None,
+    progress: Progress = silence,
+) -> ScoreReport:
+    """Score metrics against human judgments, in one pass over the images of each set.
+
+    Parameters
+    ----------
+    metrics : sequence of Metric
+    data : Path, optional
+        The folder that holds `2afc/` and `jnd/`; needed for metrics, and for what evidence is about items.
+    files : sequence of Path
+        Tables of distances that were computed elsewhere.
+    sets : sequence of "split/name"
+        The sets to score. Empty: every validation set.
+    tasks : sequence of "2afc", "jnd"
+    load : "official", "exact" or "native"
+        See bapps_builder.datasets.reader.
+    batch_size : int
+        Items at a time.
+    evidence : Evidence, optional
+        What is asked for beyond the scores.
+    progress : callable
+        Of the number of items of a set and its name; gives a context that gives a function which is called with
+        the items done.
+
+    Raises
+    ------
+    BappsError
+        If there is nothing to score, a file or an item cannot be read, or a metric fails.
+    """
+    asked = evidence or Evidence()
+    settings = settings_of(asked)
+    if metrics and data is None:
+        raise DatasetError("metrics need the images of a dataset: give the folder that holds 2afc/ or jnd/")
+    from_files = [found for file in files for found in read_distances(file) if found.task in tasks]
+    folders = find_sets(data, tasks, sets) if data is not None else []
+    results = _distances(metrics, folders, load, batch_size, progress) if metrics else []
+    results += [found for found in from_files if not sets or found.label in sets]
+    sources = ", ".join(map(str, [*([data] if metrics else []), *files]))
+    if not results:
+        raise DatasetError(f"{sources}: nothing for the task {'both' if len(tasks) > 1 else tasks[0]}")
+    check_same_items(results)
+    joined = _judged(results, folders, asked)
+    return ScoreReport(
+        data=sources,
+        load=load if metrics else "",
+        metrics=tuple(metrics),
+        results=tuple(results),
+        judged=tuple(joined),
+        scores=tuple(scores(results, counts_of(joined))),
+        intervals=score_evidence.intervals(joined, settings) if asked.ci or asked.compare else {},
+        comparisons=score_evidence.comparisons(joined, settings) if asked.compare else {},
+        evidence=asked,
+    )
+
+
+def settings_of(asked: Evidence) -> Settings:
+    """How intervals are computed."""
+    return Settings(drawn=asked.ci or "items", draws=asked.draws, seed=asked.seed, level=asked.level)
+
+
+def _distances(
+    metrics: Sequence[Metric], folders: Sequence[SetFolder], load: LoadMode, batch_size: int, progress: Progress
+) -> list[SetDistances]:
+    # Imported late: it loads torch, which tables of distances do without.
+    from analysis.scoring.evaluate import evaluate
+
+    results = []
+    for items in [ItemSet(folder) for folder in folders]:  # all are opened, and so checked, before the first is read
+        with progress(len(items), f"{items.task} {items.folder.label}") as advance:
+            results.append(evaluate(metrics, items, load=load, batch_size=batch_size, threads=cores(), advance=advance))
+    return results
+
+
+def _judged(results: Sequence[SetDistances], folders: Sequence[SetFolder], asked: Evidence) -> list[JudgedSet]:
+    """Join distances with what files beside the sets, or files that were named, say about items and people."""
+    facts = [read_facts(asked.items)] if asked.items else []
+    facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
+    answers = read_answers(asked.answers) if asked.answers else None
+    if answers is None and asked.ci == "people":
+        answers = answers_of_sets(folders)
+    return judged_sets(results, facts=facts, answers=answers, votes=asked.votes)
