@@ -23,7 +23,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it looks for a newer versio
 import albumentations as A
 from severity import PHOTOS, random_crops
 
-from distortions.registry import Distortion, Patch, distortions
+from distortions.distortion import Distortion, Patch
+from distortions.registry import distortions
 
 FLOOR = 0.9
 SEVERITY = 0.5

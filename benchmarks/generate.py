@@ -27,10 +27,11 @@ from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.manifest import Item, item_id, item_table
 from bapps_builder.patch_sets.patch_set import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
+from distortions.distortion import Patch
 from distortions.patch_sets.generate import TOGETHER, PhotoUnit, draw_item, generate
 from distortions.patch_sets.sampling import Family, Settings, apply_treatments
 from distortions.photos import list_photos
-from distortions.registry import Patch, distortions
+from distortions.registry import distortions
 from distortions.workers import Workers, settle_opencv
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from bapps_builder.images.image_files import read_image
-from distortions.registry import MARGIN, Distortion, distortions, find
+from distortions.distortion import MARGIN, Distortion
+from distortions.registry import distortions, find
 from metrics.metric import Metric
 from metrics.registry import load
 

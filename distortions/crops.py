@@ -9,7 +9,7 @@ from PIL import Image
 
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.patch_sets.manifest import Border
-from distortions.registry import MARGIN, Patch
+from distortions.distortion import MARGIN, Patch
 
 _BICUBIC_REACH = 2  # pixels to either side, times how much an image shrinks
 

@@ -20,7 +20,7 @@ from bapps_builder.images.photographs import (
     photo_size,
     raw_is_readable,
 )
-from distortions.registry import Patch
+from distortions.distortion import Patch
 
 # How many of the photos may be unusable, as a share of all found, but never fewer than one.
 MAX_SKIPPED_SHARE = 0.05

@@ -2,13 +2,14 @@
 
     gaussian-blur(sigma=1.35)
     gaussian-blur(sigma=1.35)+jpeg(quality=23)      left to right
+    my_module:posterise(levels=40.0)                a distortion of one's own; see `distortions.registry`
     cnn-017                                         through a trained network, which has no values
     identity                                        nothing, for identical pairs
 
 Numbers print in their shortest form. What a recipe leaves to chance (a field of noise) comes from the
 seed that stands beside it.
 
-A traditional recipe is one of the 20 distortions or one of 308 ordered compositions of two. The paper
+A traditional recipe is one of the paper's 20 distortions or one of 308 ordered compositions of two. The paper
 does not print its rule for the 308; of the 380 ordered pairs of distinct distortions, leaving out noise
 after noise (30) and spatial after spatial (42) leaves exactly 308, so that is the rule here.
 """
@@ -24,7 +25,9 @@ import numpy as np
 
 from bapps_builder.errors import DistortionError
 from distortions.cnn.variants import find_variant, is_variant
-from distortions.registry import Distortion, Patch, distortions, find
+from distortions.distortion import Distortion, Patch
+from distortions.registry import find
+from distortions.traditional import TWENTY
 
 if TYPE_CHECKING:
     from distortions.cnn.zoo import Zoo
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 IDENTITY = "identity"
 # Families of which no two follow each other in a composition.
 _ONCE = ("noise", "spatial")
-_STEP = re.compile(r"(?P<name>[\w-]+)(?:\((?P<values>[^()]*)\))?")
+_STEP = re.compile(r"(?P<name>[\w.]+:[\w.]+|[\w-]+)(?:\((?P<values>[^()]*)\))?")
 
 
 @dataclass(frozen=True)
@@ -176,20 +179,24 @@ def _parse_step(part: str, text: str) -> Step:
 
 
 @cache
-def compositions() -> tuple[tuple[str, str], ...]:
-    """Give the 308 ordered pairs of names that may follow each other."""
-    known = distortions()
+def with_compositions(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Give the names of the steps of every recipe of some distortions: each alone, then all compositions of two."""
+    known = [find(name) for name in names]
 
     def allowed(first: Distortion, second: Distortion) -> bool:
         return not (first.family == second.family and first.family in _ONCE)
 
-    return tuple((a.name, b.name) for a, b in permutations(known.values(), 2) if allowed(a, b))
+    return (*((a.name,) for a in known), *((a.name, b.name) for a, b in permutations(known, 2) if allowed(a, b)))
 
 
-@cache
 def traditional() -> tuple[tuple[str, ...], ...]:
-    """Give the names of every traditional recipe's steps: the 20 distortions, then the 308 compositions."""
-    return (*((name,) for name in distortions()), *compositions())
+    """Give the names of every traditional recipe's steps: the paper's 20 distortions, then their 308 compositions."""
+    return with_compositions(TWENTY)
+
+
+def compositions() -> tuple[tuple[str, ...], ...]:
+    """Give the 308 ordered pairs of the paper's names that may follow each other."""
+    return traditional()[len(TWENTY) :]
 
 
 def draw(names: tuple[str, ...], severities: tuple[float, ...], rng: np.random.Generator) -> Recipe:

@@ -58,6 +58,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "crops",
         "photos",
         "registry",
+        "distortion",
+        "source",
         "__init__",
     ),
     "collection_app": (

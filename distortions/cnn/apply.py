@@ -18,7 +18,7 @@ from distortions.cnn.generator import Generator, placed, to_patches, to_tensor
 from distortions.cnn.memory import enough_memory
 from distortions.cnn.plan import MULTIPLE
 from distortions.cnn.zoo import Entry, Zoo
-from distortions.registry import Patch
+from distortions.distortion import Patch
 
 BATCH = 8
 _LARGE = 256 * 256  # pixels, above which an image goes alone

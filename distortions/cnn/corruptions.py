@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from distortions.cnn.variants import Corruption
-from distortions.registry import Patch
+from distortions.distortion import Patch
 from distortions.traditional.noise import gaussian_pink_noise, gaussian_white_noise
 
 SIGMAS = (10.0, 50.0)  # levels

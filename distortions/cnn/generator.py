@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from distortions.cnn.plan import Layer, plan
 from distortions.cnn.variants import Variant
-from distortions.registry import Patch
+from distortions.distortion import Patch
 
 _SLOPE = 0.2  # of the encoder's rectifiers, for negative numbers
 _DROPPED = 0.5

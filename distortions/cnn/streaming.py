@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bapps_builder.errors import ImageError
 from distortions.cnn.corruptions import corrupt
 from distortions.cnn.variants import Corruption
+from distortions.distortion import Patch
 from distortions.photos import Collection, Photo
-from distortions.registry import Patch
 
 HELD_OUT_CROPS = 64
 _MOST_HELD_OUT = 64  # photos

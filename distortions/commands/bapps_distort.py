@@ -23,7 +23,7 @@ from distortions.commands.patch_set_commands import (
 from distortions.commands.train_cnn import described, train_cnn
 
 if TYPE_CHECKING:
-    from distortions.registry import Distortion, Patch
+    from distortions.distortion import Distortion, Patch
 
 _FOLDER = click.Path(path_type=Path)
 

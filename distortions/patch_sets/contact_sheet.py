@@ -1,4 +1,4 @@
-"""Contact sheets to be looked at: every distortion at growing severity, and every network of a zoo."""
+"""Contact sheets to be looked at: distortions at growing severity, and every network of a zoo."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,9 @@ import numpy as np
 
 from bapps_builder.errors import DistortionError
 from distortions.cnn.zoo import Zoo
+from distortions.distortion import MARGIN, Distortion, Patch
 from distortions.recipes import apply_all, parse
-from distortions.registry import MARGIN, Patch, distortions
+from distortions.registry import distortions
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 # Pixels: between patches, between the blocks of photos, above the patches, and left of them.
@@ -16,7 +17,12 @@ _GAP, _BLOCK_GAP, _HEADER, _NAMES = 4, 16, 26, 216
 
 
 def contact_sheet(
-    photos: Sequence[Patch], *, severities: Sequence[float] = SEVERITIES, enlarge: int = 2, seed: int = 0
+    photos: Sequence[Patch],
+    shown: Sequence[Distortion] = (),
+    *,
+    severities: Sequence[float] = SEVERITIES,
+    enlarge: int = 2,
+    seed: int = 0,
 ) -> Patch:
     """Draw a table of patches: a row for each distortion, and for each photo a block of growing severity.
 
@@ -27,6 +33,8 @@ def contact_sheet(
     photos : sequence of uint8 arrays of shape (H, W, 3)
         Crops of one size, such as 96x96. MARGIN pixels on each side are cut off after distortion, as
         `generate` does.
+    shown : sequence of Distortion
+        By default all of this project.
     severities : sequence of float
         In [0, 1].
     enlarge : int
@@ -44,15 +52,15 @@ def contact_sheet(
     """
     down, across = (enlarge * side + _GAP for side in _size_of(photos))
     block = across * len(severities) + _BLOCK_GAP
-    known = distortions()
-    sheet = np.full((_HEADER + down * len(known), _NAMES + block * len(photos), 3), 255, np.uint8)
-    for row, name in enumerate(known):
-        _write(sheet, name, x=6, y=_HEADER + down * row + down // 2)
+    shown = shown or list(distortions().values())
+    sheet = np.full((_HEADER + down * len(shown), _NAMES + block * len(photos), 3), 255, np.uint8)
+    for row, found in enumerate(shown):
+        _write(sheet, found.name, x=6, y=_HEADER + down * row + down // 2)
     for number, photo in enumerate(photos):
         for column, severity in enumerate(severities):
             left = _NAMES + block * number + across * column
             _write(sheet, f"{severity:g}", x=left, y=_HEADER - 8)
-            for row, found in enumerate(known.values()):
+            for row, found in enumerate(shown):
                 values = found.at(severity, np.random.default_rng([seed, number, row, 0]))
                 patch = found.apply(photo, np.random.default_rng([seed, number, row, 1]), values)
                 _show(sheet, patch, x=left, y=_HEADER + down * row, enlarge=enlarge)

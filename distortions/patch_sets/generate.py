@@ -23,6 +23,7 @@ from bapps_builder.patch_sets.manifest import Border, Item, Made, item_id
 from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, smallest_photo_side, without_margin
+from distortions.distortion import MARGIN, Patch
 from distortions.patch_sets.resumable import Part, UnfinishedSet, start
 from distortions.patch_sets.sampling import (
     Place,
@@ -46,7 +47,6 @@ from distortions.photos import (
     reason_of,
 )
 from distortions.recipes import IDENTITY
-from distortions.registry import MARGIN, Patch
 from distortions.workers import Workers, settle_opencv
 
 # Items of one photo that are one unit of work: what an interruption costs at most, for each worker. Large photos

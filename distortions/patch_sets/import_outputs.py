@@ -23,6 +23,7 @@ from bapps_builder.layout import IMAGE_FOLDERS
 from bapps_builder.patch_sets.manifest import Item, Made, Split, item_id
 from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.crops import cut, smallest_photo_side
+from distortions.distortion import Patch
 from distortions.patch_sets.generate import tool, versions
 from distortions.patch_sets.outside_images import (
     Images,
@@ -36,7 +37,6 @@ from distortions.patch_sets.outside_images import (
 )
 from distortions.patch_sets.resumable import Part, start
 from distortions.patch_sets.sampling import Place, check_numbers, draw_place, evenly, item_seed
-from distortions.registry import Patch
 from distortions.workers import Workers, settle_opencv
 
 _UNIT = 256  # items of one reference that are made at a time

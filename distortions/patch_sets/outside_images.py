@@ -16,8 +16,8 @@ from PIL import Image
 from bapps_builder.errors import ImageError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.images.photographs import MAX_PIXELS, PHOTO_SUFFIXES, decode_photo
+from distortions.distortion import Patch
 from distortions.photos import file_digest
-from distortions.registry import Patch
 
 Luma = NDArray[np.float32]  # (H, W)
 

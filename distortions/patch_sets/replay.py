@@ -13,10 +13,10 @@ from bapps_builder.patch_sets.manifest import Item, Made
 from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, pixel_digest
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, without_margin
+from distortions.distortion import MARGIN, Patch
 from distortions.patch_sets.sampling import Treatment
 from distortions.photos import Photo
 from distortions.recipes import parse
-from distortions.registry import MARGIN, Patch
 from distortions.workers import settle_opencv
 
 _ROWS = re.compile(r"(\d+)(?:-(\d+))?")

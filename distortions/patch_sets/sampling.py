@@ -15,8 +15,8 @@ from bapps_builder.layout import Task
 from bapps_builder.patch_sets.manifest import MAX_ITEMS, Split
 from distortions.cnn.variants import is_variant
 from distortions.crops import contrast, cut, scaled_size, without_margin
+from distortions.distortion import MARGIN, Patch
 from distortions.recipes import Recipe, apply_all, draw, traditional
-from distortions.registry import MARGIN, Patch
 
 if TYPE_CHECKING:
     from distortions.cnn.zoo import Zoo

@@ -6,7 +6,7 @@ Names and family are of Zhang et al., CVPR 2018, Table 2; the strengths are this
 import cv2
 import numpy as np
 
-from distortions.registry import REFLECTED, Parameter, Patch, Ramp, distortion
+from distortions.distortion import REFLECTED, Parameter, Patch, Ramp, distortion
 
 
 @distortion(

@@ -6,7 +6,7 @@ Name and family are of Zhang et al., CVPR 2018, Table 2; the strengths are this 
 import numpy as np
 
 from bapps_builder.images.image_files import through_jpeg
-from distortions.registry import Parameter, Patch, Ramp, distortion
+from distortions.distortion import Parameter, Patch, Ramp, distortion
 
 # From this quality up chroma is kept whole (4:4:4), as common encoders do; below, it is halved (4:2:0).
 _WHOLE_CHROMA = 90

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distortions.registry import Parameter, Patch, Ramp, distortion
+from distortions.distortion import Parameter, Patch, Ramp, distortion
 
 Field = NDArray[np.float32]  # (H, W, 3)
 

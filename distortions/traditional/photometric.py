@@ -9,7 +9,7 @@ import math
 import cv2
 import numpy as np
 
-from distortions.registry import Parameter, Patch, Ramp, distortion
+from distortions.distortion import Parameter, Patch, Ramp, distortion
 
 _NO_BORDER = "none: no pixel needs another"
 # Weights of luma in R'G'B', ITU-R BT.601.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from distortions.registry import REFLECTED, Parameter, Patch, Ramp, distortion
+from distortions.distortion import REFLECTED, Parameter, Patch, Ramp, distortion
 from distortions.traditional.displacement import Floats, displacement
 
 _MOVE_X = Parameter(-1000, 1000, "pixels", "to the right")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from distortions.crops import contrast, cut, scaled_size, smallest_photo_side, without_margin
-from distortions.registry import MARGIN
+from distortions.distortion import MARGIN
 
 PHOTO = skimage.data.astronaut()[60:230, 100:350]  # 170 high, 250 wide
 

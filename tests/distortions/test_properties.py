@@ -1,4 +1,4 @@
-"""What holds for all 20 distortions and all 308 compositions."""
+"""What holds for every distortion and all 308 compositions of the paper's."""
 
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from bapps_builder.images.image_files import read_image
+from distortions.distortion import MARGIN, Patch
 from distortions.recipes import draw, traditional
-from distortions.registry import MARGIN, Patch, distortions, find
+from distortions.registry import distortions, find
 from metrics.metric import Metric
 from metrics.registry import load
 

@@ -18,12 +18,12 @@ from distortions.cnn.results import write_generator
 from distortions.cnn.training import Learner, Training
 from distortions.cnn.variants import find_variant
 from distortions.cnn.zoo import FORMAT, Zoo, open_zoo
+from distortions.distortion import Patch
 from distortions.patch_sets.contact_sheet import network_sheet
 from distortions.patch_sets.generate import generate
 from distortions.patch_sets.replay import replay
 from distortions.patch_sets.sampling import Family, Settings
 from distortions.recipes import Recipe, apply_all, parse
-from distortions.registry import Patch
 from distortions.workers import Workers
 
 # Of each normalization, corruption and upsampling one: untrained networks distort, too.

@@ -7,7 +7,7 @@ from scipy.stats import kstest
 
 from distortions.cnn.corruptions import FACTORS, SIGMAS, corrupt
 from distortions.cnn.variants import CORRUPTIONS, Corruption
-from distortions.registry import Patch
+from distortions.distortion import Patch
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 

@@ -16,8 +16,8 @@ from distortions.cnn.runs import Place, train
 from distortions.cnn.training import Training, quality_of
 from distortions.cnn.variants import CORRUPTIONS, UPSAMPLINGS, variants
 from distortions.cnn.zoo import STARTER, Entry, Zoo, open_zoo, read_entry
+from distortions.distortion import Patch
 from distortions.photos import list_photos
-from distortions.registry import Patch
 from metrics.registry import load
 
 ENTRIES = list(open_zoo().entries.values())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from distortions.registry import Patch, find
+from distortions.distortion import Patch
+from distortions.registry import find
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from distortions.registry import Patch, find
+from distortions.distortion import Patch
+from distortions.registry import find
 
 WHOLE, HALVED = 0, 2  # Pillow's names for 4:4:4 and 4:2:0
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from distortions.registry import Patch, find
+from distortions.distortion import Patch
+from distortions.registry import find
 
 
 @pytest.fixture(scope="module")

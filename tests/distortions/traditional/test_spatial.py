@@ -8,7 +8,8 @@ import pytest
 from scipy import ndimage
 from skimage.transform import ProjectiveTransform, warp
 
-from distortions.registry import MARGIN, Patch, distortions, find
+from distortions.distortion import MARGIN, Patch
+from distortions.registry import distortions, find
 from distortions.traditional.displacement import displacement
 
 SPATIAL = [name for name, found in distortions().items() if found.family == "spatial"]

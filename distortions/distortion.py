@@ -1,0 +1,290 @@
+"""What a distortion is, and how a function becomes one: `@distortion(...)` above it.
+
+A distortion of this project is named after its function (`gaussian_blur` is `gaussian-blur`), its family after its
+file (`distortions/traditional/blur.py` is "blur"). One from outside is named as `distortions.registry` finds it.
+"""
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bapps_builder.errors import DistortionError
+from distortions.source import Source, source_of
+
+Patch = NDArray[np.uint8]  # (H, W, 3), RGB
+Values = Mapping[str, float]
+
+# Where the distortions of this project are defined: one family a file.
+OURS = "distortions.traditional"
+# Pixels of real image that `generate` keeps around a patch while it is distorted, and cuts off at the end.
+# A multiple of 16, so that the 8x8 blocks and 16x16 chroma blocks of JPEG start at the patch's own corner.
+MARGIN = 16
+# What most distortions do where they would need pixels beyond the border: OpenCV's BORDER_REFLECT_101.
+REFLECTED = "mirrored at the edge pixel"
+# Digits of a drawn value. Enough to be continuous, few enough to read; a recipe holds exactly these.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number of a distortion.
+
+    Attributes
+    ----------
+    low, high : float
+        Accepted range, both ends included. Severity draws from a part of it.
+    unit : str
+        Such as "pixels" or "levels"; "" for a plain number.
+    meaning : str
+        One line for listings.
+    whole : bool
+        Whether only whole numbers are accepted.
+    """
+
+    low: float
+    high: float
+    unit: str
+    meaning: str
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"a parameter needs two finite bounds, low < high; got {self.low!r} and {self.high!r}")
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """How strength grows with severity: strength = top * severity ** power.
+
+    The numbers come from `benchmarks/severity.py`, which puts all distortions on one scale: a mean LPIPS
+    (AlexNet) to the original of about .07 at severity .5 and .2 at 1.
+
+    Attributes
+    ----------
+    top : float
+        Strength at severity 1, in the unit of the parameter that it becomes.
+    power : float
+    """
+
+    top: float
+    power: float
+
+    def __call__(self, severity: float) -> float:
+        """Strength at a severity in [0, 1]."""
+        return self.top * severity**self.power
+
+    def __str__(self) -> str:
+        return f"{self.top:g} s^{self.power:g}" if self.power != 1 else f"{self.top:g} s"
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """A way to damage a patch.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        The last part of the module's name.
+    function : callable
+        (patch, rng, **values) to a patch of the same shape; never writes into its input. Chance comes from
+        rng alone: fields of noise and of displacement, but no strength, which is among the values.
+    parameters : mapping of name to Parameter
+    ramp : Ramp
+        Severity to strength.
+    draw : callable
+        (strength, rng) to values. It takes the same random directions from rng at every strength and only
+        scales them, so that one rng state gives one distortion at growing strength.
+    border : str
+        What it does where it needs pixels beyond the border of its input, in a few words.
+    source : Source or None
+        Of one from outside, whose function is checked as it runs; None for one of this project.
+    """
+
+    name: str
+    family: str
+    function: Callable[..., Patch]
+    parameters: Mapping[str, Parameter]
+    ramp: Ramp
+    draw: Callable[[float, np.random.Generator], Values]
+    border: str
+    source: Source | None = None
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+    def apply(self, patch: Patch, rng: np.random.Generator, values: Values) -> Patch:
+        """Distort one patch.
+
+        Parameters
+        ----------
+        patch : uint8 array of shape (H, W, 3)
+            Any size from 1x1 up; the strengths are tuned for content at the scale of 64x64 patches.
+        rng : numpy Generator
+        values : mapping
+            One number for each parameter.
+
+        Raises
+        ------
+        DistortionError
+            If the patch is no such array, the values are not those of the parameters, or a function from outside
+            fails or returns anything but a patch.
+        """
+        if not isinstance(patch, np.ndarray) or patch.dtype != np.uint8 or patch.ndim != 3 or patch.shape[2] != 3:
+            shape, kind = getattr(patch, "shape", None), getattr(patch, "dtype", type(patch).__name__)
+            raise DistortionError(f"{self.name}: patch must be (H, W, 3) uint8 RGB, got shape {shape} and type {kind}")
+        if not patch.size:
+            raise DistortionError(f"{self.name}: patch must not be empty, got shape {patch.shape}")
+        checked = self.checked(values)
+        if self.source:
+            return self._apply_from_outside(patch, rng, checked)
+        try:
+            return self.function(np.ascontiguousarray(patch), rng, **checked)
+        except cv2.error as error:  # such as a side over 32,767 pixels in a warp
+            raise DistortionError(
+                f"{self.name}: OpenCV refuses an image of shape {patch.shape}: {error.err}"
+            ) from error
+
+    def _apply_from_outside(self, patch: Patch, rng: np.random.Generator, values: Values) -> Patch:
+        """Give the function a copy to write into if it likes, and take a copy of what it may keep."""
+        with self._guarded(), warnings.catch_warnings():
+            # NaN and infinity become arbitrary levels, which would look like any others.
+            warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
+            made = self.function(patch.copy(), rng, **values)
+        if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape != patch.shape:
+            raise DistortionError(
+                f"{self.name} returned {_described(made)}; a distortion returns a uint8 array of its patch's shape, "
+                f"here {patch.shape}: round, clip to 0..255 and convert at its end"
+            )
+        return np.array(made)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn whatever code from outside raises into one line."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            if not self.source:
+                raise
+            raise DistortionError(
+                f"{self.name} raised {type(error).__name__}: {error} (set BAPPS_TRACEBACK=1 to see where)"
+            ) from error
+
+    def checked(self, values: Values) -> dict[str, float]:
+        """Give the values in the order of the parameters, each in range, or raise DistortionError."""
+        for name in values:
+            if name not in self.parameters:
+                raise DistortionError(
+                    f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters) or 'none'}"
+                )
+        found = {}
+        for name, parameter in self.parameters.items():
+            if name not in values:
+                raise DistortionError(f"{self.name} wants {', '.join(self.parameters)}, but {name} is missing")
+            value = values[name]
+            if not math.isfinite(value) or not parameter.low <= value <= parameter.high:
+                unit = f" {parameter.unit}" if parameter.unit else ""
+                raise DistortionError(
+                    f"{self.name}: {name} must be in [{parameter.low:g}, {parameter.high:g}]{unit}, got {value!r}"
+                )
+            if parameter.whole and value != int(value):
+                raise DistortionError(f"{self.name}: {name} must be a whole number, got {value!r}")
+            found[name] = int(value) if parameter.whole else float(value)
+        return found
+
+    def at(self, severity: float, rng: np.random.Generator) -> dict[str, float]:
+        """Draw values of a severity in [0, 1], rounded to the digits that a recipe prints."""
+        if not 0 <= severity <= 1:
+            raise DistortionError(f"severity must be in [0, 1], got {severity!r}")
+        with self._guarded():
+            drawn = self.draw(self.ramp(severity), rng)
+            # Adding 0 turns -0.0, as it comes from a direction times nothing, into 0.0.
+            values = {name: float(f"{value:.{_DIGITS}g}") + 0.0 for name, value in drawn.items()}
+        return self.checked(values)
+
+
+def _described(made: object) -> str:
+    """What a function returned, as an error message tells it."""
+    if not isinstance(made, np.ndarray):
+        return f"{made!r:.60}, a {type(made).__name__}"
+    found = f"{made.dtype} of shape {made.shape}"
+    if made.size and made.dtype.kind in "iuf":
+        found += f" with values from {made.min():g} to {made.max():g}"  # nan if any is
+    return found
+
+
+# What every function under @distortion was declared as, by its identity; the entry keeps it alive.
+_DECLARED: dict[int, Distortion] = {}
+
+
+def distortion(
+    *,
+    ramp: Ramp,
+    draw: Callable[[float, np.random.Generator], Values],
+    border: str,
+    **parameters: Parameter,
+) -> Callable[[Callable[..., Patch]], Callable[..., Patch]]:
+    """Declare the decorated function to be a distortion; see `Distortion` for what the arguments mean.
+
+    Examples
+    --------
+    In a file of one's own, `my_module.py`, it is found as `my_module:posterise`:
+
+    >>> @distortion(
+    ...     ramp=Ramp(48, 1),
+    ...     draw=lambda strength, rng: {"levels": strength},
+    ...     border="none: no pixel needs another",
+    ...     levels=Parameter(0, 128, "levels", "width of a step"),
+    ... )
+    ... def posterise(patch, rng, *, levels):
+    ...     step = max(levels, 1)
+    ...     return np.clip(np.rint(patch / step) * step, 0, 255).astype(np.uint8)
+
+    Raises
+    ------
+    ValueError
+        If the function's keywords are not the parameters, or an argument is not of its type.
+    """
+
+    def declare(function: Callable[..., Patch]) -> Callable[..., Patch]:
+        name, module = function.__name__.replace("_", "-"), function.__module__
+        if not isinstance(ramp, Ramp) or not all(isinstance(each, Parameter) for each in parameters.values()):
+            raise ValueError(f"{name}: ramp must be a Ramp(top, power), and each parameter a Parameter(low, high, ...)")
+        if list(inspect.signature(function).parameters)[2:] != list(parameters):
+            raise ValueError(f"{name} must take (patch, rng, *, {', '.join(parameters)})")
+        source = None if module.startswith(f"{OURS}.") else source_of(module)
+        family = module.rsplit(".", 1)[-1]
+        _DECLARED[id(function)] = Distortion(name, family, function, parameters, ramp, draw, border, source)
+        return function
+
+    return declare
+
+
+def declared(found: object) -> Distortion | None:
+    """What an object was declared as, or None if it is no distortion."""
+    made = _DECLARED.get(id(found))
+    return made if made and made.function is found else None
+
+
+def declared_here() -> dict[str, Distortion]:
+    """The distortions of this project, as far as their files were imported, by name in order of definition.
+
+    Raises
+    ------
+    ValueError
+        If two have one name.
+    """
+    found: dict[str, Distortion] = {}
+    for made in _DECLARED.values():
+        if made.source is None and found.setdefault(made.name, made) is not made:
+            raise ValueError(f"two distortions have the name {made.name!r}; rename the one in {made.family}.py")
+    return found
