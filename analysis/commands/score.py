@@ -21,7 +21,7 @@ from metrics.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from bapps_builder.datasets.reader import LoadMode
+    from bapps_builder.datasets.load_mode import LoadMode
     from metrics.metric import Precision
 
 DATA_VARIABLE = "BAPPS_DATA"
@@ -61,11 +61,11 @@ Examples:
 )
 @click.option(
     "--load",
-    type=click.Choice(["official", "exact", "native"]),
-    default="official",
+    type=click.Choice(["auto", "official", "exact", "native"]),
+    default="auto",
     show_default=True,
-    help="official: shrink files to 64x64 as all published scores did. exact: undo BAPPS's enlargement. "
-    "native: files as they are.",
+    help="auto: official for sets whose files are BAPPS's enlarged patches, native for all others. official: shrink "
+    "files to 64x64 as all published scores did. exact: undo BAPPS's enlargement. native: files as they are.",
 )
 @click.option(
     "--distances",
@@ -117,7 +117,7 @@ def score(
     if files and not names:
         for option, given in (
             ("--data", data and not asked.anything),
-            ("--load", load != "official"),
+            ("--load", load != "auto"),
             ("--device", device != "cpu"),
         ):
             if given:
@@ -147,6 +147,9 @@ def score(
         evidence=asked,
         progress=progress,
     )
+    for key, choice in report.loads.items():
+        if choice.warning:
+            note(f"warning: {key}: {choice.warning}")
     form = score_tables.as_json if as_json else score_tables.as_csv if as_csv else score_tables.as_text
     click.echo(form(report, sections_of(report)))
     if save_distances:

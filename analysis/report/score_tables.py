@@ -56,7 +56,8 @@ def as_csv(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
     writer.writerow((*header, "low", "high", "drawn") if intervals else header)
     for s in report.scores:
         state = "unverified" if s.metric in unverified else ""
-        row = (s.task, s.metric, s.measure, s.set, repr(s.value), s.items, report.load, state)
+        load = report.loads[key].mode if (key := f"{s.task}/{s.set}") in report.loads else report.load
+        row = (s.task, s.metric, s.measure, s.set, repr(s.value), s.items, load, state)
         found = intervals.get(_key(s))
         ends = (repr(found.low), repr(found.high), found.method) if found else ("", "", "")
         writer.writerow((*row, *ends) if intervals else row)
@@ -72,7 +73,7 @@ def as_text(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
         _table(task, [score for score in report.scores if score.task == task], _unverified(report)) for task in TASKS
     ]
     parts += [f"{sections_as_text([section])}\n" for section in sections]
-    lines = [f"data: {report.data}" + (f"; load mode: {report.load}" if report.load else "")]
+    lines = [f"data: {report.data}" + (f"; load mode: {_loads(report)}" if report.loads else "")]
     for metric in report.metrics:
         weights = ", ".join(f"{w.name} {w.sha256[:8]}{'' if w.verified else ' UNVERIFIED'}" for w in metric.weights)
         lines.append(f"{metric.name}: {metric.description}" + (f" [{weights}]" if weights else ""))
@@ -80,11 +81,20 @@ def as_text(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
     return "\n".join([*filter(None, parts), *lines])
 
 
+def _loads(report: ScoreReport) -> str:
+    """The load mode, and why it was chosen; of each set, where these differ."""
+    words = {key: choice.in_words for key, choice in report.loads.items()}
+    if len(set(words.values())) > 1:
+        return "; ".join(f"{key} {said}" for key, said in words.items())
+    return next(iter(words.values()))
+
+
 def _circumstances(report: ScoreReport) -> dict[str, Any]:
     """How the scores came about as plain values, with versions and the hash of each weight file."""
     return {
         "data": report.data,
         "load": report.load,
+        "loads": {key: asdict(choice) for key, choice in report.loads.items()},
         "versions": {name: version(name) for name in DISTRIBUTIONS},
         "metrics": [
             {

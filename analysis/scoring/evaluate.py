@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from analysis.scoring.distances import SetDistances
-from bapps_builder.datasets.reader import Batch, ItemSet, LoadMode, mapped_ahead
+from bapps_builder.datasets.load_mode import LoadMode
+from bapps_builder.datasets.reader import Batch, ItemSet, mapped_ahead
 from bapps_builder.errors import MetricError
 from metrics.metric import Metric, NotADistance, joint_distances
 
@@ -20,7 +21,7 @@ def evaluate(
     metrics: Sequence[Metric],
     items: ItemSet,
     *,
-    load: LoadMode = "official",
+    load: LoadMode = "auto",
     batch_size: int = 100,
     threads: int = 2,
     advance: Callable[[int], None] = lambda _: None,
@@ -35,8 +36,8 @@ def evaluate(
     ----------
     metrics : sequence of M metrics
     items : ItemSet
-    load : "official", "exact" or "native"
-        See bapps_builder.datasets.reader.
+    load : "auto", "official", "exact" or "native"
+        See bapps_builder.datasets.load_mode.
     batch_size : int
         Items at a time, of all threads together.
     threads : int

@@ -18,7 +18,8 @@ from analysis.scoring.scores import Score, scores
 from analysis.statistics.compare import Comparison
 from analysis.statistics.intervals import Estimate
 from bapps_builder.answers.answer_table import read_answers
-from bapps_builder.datasets.reader import ItemSet, LoadMode
+from bapps_builder.datasets.load_mode import LoadChoice, LoadMode
+from bapps_builder.datasets.reader import ItemSet
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.cores import cores
 from bapps_builder.layout import TASKS, SetFolder, Task, find_sets
@@ -35,8 +36,8 @@ class ScoreReport:
     ----------
     data : str
         The dataset, and files of distances.
-    load : str
-        Load mode of the images; "" if none were read.
+    loads : mapping of a set's key `task/split/name` to LoadChoice
+        How the images of each set were read; empty if none were.
     metrics : tuple of Metric
         Those that were run; distances from files name theirs.
     results : tuple of SetDistances
@@ -51,7 +52,7 @@ class ScoreReport:
     """
 
     data: str
-    load: str
+    loads: Mapping[str, LoadChoice]
     metrics: tuple[Metric, ...]
     results: tuple[SetDistances, ...]
     judged: tuple[JudgedSet, ...]
@@ -64,6 +65,12 @@ class ScoreReport:
     def __post_init__(self) -> None:
         values = {Key(row.task, row.metric, row.measure, row.set): row.value for row in self.scores}
         object.__setattr__(self, "values", values)
+
+    @property
+    def load(self) -> str:
+        """The load mode of the images, "mixed" if sets were read in several, "" if none were read."""
+        modes = sorted({choice.mode for choice in self.loads.values()})
+        return "mixed" if len(modes) > 1 else "".join(modes)
 
 
 @contextmanager
@@ -79,7 +86,7 @@ def score(
     files: Sequence[Path] = (),
     sets: Sequence[str] = (),
     tasks: Sequence[Task] = TASKS,
-    load: LoadMode = "official",
+    load: LoadMode = "auto",
     batch_size: int = 100,
     evidence: Evidence | None = None,
     progress: Progress = silence,
@@ -96,8 +103,8 @@ def score(
     sets : sequence of "split/name"
         The sets to score. Empty: every validation set.
     tasks : sequence of "2afc", "jnd"
-    load : "official", "exact" or "native"
-        See bapps_builder.datasets.reader.
+    load : "auto", "official", "exact" or "native"
+        See bapps_builder.datasets.load_mode.
     batch_size : int
         Items at a time.
     evidence : Evidence, optional
@@ -117,7 +124,8 @@ def score(
         raise DatasetError("metrics need the images of a dataset: give the folder that holds 2afc/ or jnd/")
     from_files = [found for file in files for found in read_distances(file) if found.task in tasks]
     folders = find_sets(data, tasks, sets) if data is not None else []
-    results = _distances(metrics, folders, load, batch_size, progress) if metrics else []
+    opened = [ItemSet(folder) for folder in folders] if metrics else []  # all are checked before the first is read
+    results = _distances(metrics, opened, load, batch_size, progress)
     results += [found for found in from_files if not sets or found.label in sets]
     sources = ", ".join(map(str, [*([data] if metrics else []), *files]))
     if not results:
@@ -126,7 +134,7 @@ def score(
     joined = _judged(results, folders, asked)
     return ScoreReport(
         data=sources,
-        load=load if metrics else "",
+        loads={items.folder.key: items.load_choice(load) for items in opened},
         metrics=tuple(metrics),
         results=tuple(results),
         judged=tuple(joined),
@@ -143,13 +151,15 @@ def settings_of(asked: Evidence) -> Settings:
 
 
 def _distances(
-    metrics: Sequence[Metric], folders: Sequence[SetFolder], load: LoadMode, batch_size: int, progress: Progress
+    metrics: Sequence[Metric], opened: Sequence[ItemSet], load: LoadMode, batch_size: int, progress: Progress
 ) -> list[SetDistances]:
+    if not opened:
+        return []
     # Imported late: it loads torch, which tables of distances do without.
     from analysis.scoring.evaluate import evaluate
 
     results = []
-    for items in [ItemSet(folder) for folder in folders]:  # all are opened, and so checked, before the first is read
+    for items in opened:
         with progress(len(items), f"{items.task} {items.folder.label}") as advance:
             results.append(evaluate(metrics, items, load=load, batch_size=batch_size, threads=cores(), advance=advance))
     return results

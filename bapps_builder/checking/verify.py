@@ -179,9 +179,12 @@ def _of_inspection(folder: SetFolder, ids: Sequence[str], items: Inspection, *, 
     )
     expected = (PATCH_SIDE,) if built else (PATCH_SIDE, FILE_SIDE, SMALLER_FILE_SIDE)
     other = sorted({int(side) for side in height[~odd]} - set(expected))
-    found += finding(
-        "size", folder.key, [f"{side}x{side}" for side in other], "a size the release does not have", fails=False
+    said = (
+        f"not BAPPS's patches of {PATCH_SIDE}x{PATCH_SIDE}; scored and trained on as they are"
+        if built
+        else "a size the release does not have"
     )
+    found += finding("size", folder.key, [f"{side}x{side}" for side in other], said, fails=False)
     small = np.asarray(ids)[items.sides[:, 0] == SMALLER_FILE_SIDE]
     found += finding(
         "size",

@@ -2,15 +2,7 @@
 
 Files are paired by stem, never by position; a missing, extra or unreadable one ends the reading with
 its name. Decoding runs in threads ahead of whoever takes the batches, and only a few batches are in
-memory at a time.
-
-A BAPPS file is not a patch: it is a patch of 64x64 (a few: 63x63) enlarged to 256x256 (252x252). The
-load mode says what becomes of it:
-
-official    Pillow's BILINEAR resize to 64x64 and nothing else. All published scores are on these
-            slightly blurred patches. A 64x64 file stays as it is.
-exact       The enlargement undone, accepted only if enlarging again gives the file bit for bit.
-native      The file as it is.
+memory at a time. What becomes of a file, whole or shrunk, is said by the load mode (load_mode.py).
 """
 
 import io
@@ -23,21 +15,21 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bapps_builder.datasets.load_mode import LoadChoice, LoadMode, choose_load, load_image
 from bapps_builder.errors import DatasetError, ImageError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
-from bapps_builder.images.enlargement import shrink, undo_enlargement
-from bapps_builder.images.image_files import SUFFIXES, read_image
+from bapps_builder.images.image_files import SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
 
-LoadMode = Literal["official", "exact", "native"]
-LOAD_MODES: tuple[LoadMode, ...] = ("official", "exact", "native")
 # Of one image each item, in a batch: fifty official files as they are.
 _PIXELS_AT_A_TIME = 50 * 256 * 256
+# Items of a set, spread over it, whose files decide how all are read.
+_LOOKED_AT = 14
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -83,6 +75,7 @@ class ItemSet:
         files = {role: _only_files(folder.path / role, {".npy"} if role == roles[-1] else SUFFIXES) for role in roles}
         _check_paired(folder.path, files)
         self.ids: tuple[str, ...] = tuple(sorted(files[roles[0]]))
+        self._choices: dict[LoadMode, LoadChoice] = {}
         # Almost every file is a .png, so only the others are remembered.
         self._other_suffixes = {
             (role, stem): suffix
@@ -105,7 +98,16 @@ class ItemSet:
         usual = self.folder.file(role, item_id)
         return usual if suffix is None else usual.with_name(item_id + suffix)
 
-    def batches(self, *, load: LoadMode = "official", batch_size: int = 50, threads: int = 2) -> Iterator[Batch]:
+    def load_choice(self, load: LoadMode) -> LoadChoice:
+        """How files are read in a mode; for auto and official, some of them are looked at first, once."""
+        if load not in self._choices:
+            every = max(1, len(self) // _LOOKED_AT)
+            sample = [self.ids[0], *self.ids[every // 2 :: every][:_LOOKED_AT], self.ids[-1]]
+            roles = IMAGE_FOLDERS[self.task]
+            self._choices[load] = choose_load(load, [self.path(r, i) for i in dict.fromkeys(sample) for r in roles])
+        return self._choices[load]
+
+    def batches(self, *, load: LoadMode = "auto", batch_size: int = 50, threads: int = 2) -> Iterator[Batch]:
         """Yield all items in the order of their ids, at most `batch_size` at a time.
 
         A batch also ends where the image size changes, so that its images stack. `threads` decode ahead.
@@ -138,7 +140,8 @@ class ItemSet:
 
     def _read(self, item_id: str, load: LoadMode) -> _Item:
         paths = [self.path(role, item_id) for role in IMAGE_FOLDERS[self.task]]
-        images = tuple(_load(path, load) for path in paths)
+        choice = self.load_choice(load)
+        images = tuple(load_image(path, choice) for path in paths)
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(
                 f"{path.parent.name} {image.shape[1]}x{image.shape[0]}"
@@ -175,19 +178,6 @@ def parse_label(data: bytes, *, name: str) -> NDArray[np.generic]:
     if not 0 <= value <= 1:
         raise DatasetError(f"{name}: must hold a fraction in [0, 1], got {value:g}")
     return array
-
-
-def _load(path: Path, load: LoadMode) -> NDArray[np.uint8]:
-    image = read_image(path)
-    if load == "native":
-        return image
-    if load == "exact":
-        return undo_enlargement(image, name=str(path))
-    if image.shape[0] != image.shape[1]:
-        raise ImageError(
-            f"{path}: is {image.shape[1]}x{image.shape[0]}; the load mode official takes square patches, use native"
-        )
-    return shrink(image)
 
 
 def _parse_npy(data: bytes) -> NDArray[np.generic]:

@@ -57,20 +57,23 @@ def patch_of(image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 
 def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Resize a square image to a patch with Pillow's BILINEAR filter, bit for bit, faster where it is enlarged.
+    """Resize a square image to a patch with Pillow's BILINEAR filter, bit for bit, faster where it is enlarged."""
+    if len(image) == PATCH_SIDE:
+        return image
+    patch = patch_of(image)
+    return resize_bilinear(image, width=PATCH_SIDE, height=PATCH_SIDE) if patch is None else blurred(patch)
+
+
+def blurred(patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What `shrink` makes of the enlargement of a patch (n, n, 3).
 
     The filter sums whole numbers. Where several of its pixels show the same one of a smaller patch, their
     weights can be added first, so the patch is all it needs to see.
     """
-    if len(image) == PATCH_SIDE:
-        return image
-    patch = patch_of(image)
-    if patch is None:
-        return resize_bilinear(image, width=PATCH_SIDE, height=PATCH_SIDE)
     from bapps_builder.images.enlargement_loops import filter_patch  # late, as above
 
     result = np.empty((PATCH_SIDE, PATCH_SIDE, 3), np.uint8)
-    filter_patch(patch, *_filter(len(image)), _FILTER_BITS, result)
+    filter_patch(patch, *_filter(ENLARGEMENT * len(patch)), _FILTER_BITS, result)
     return result
 
 

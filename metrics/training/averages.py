@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bapps_builder.datasets.reader import LoadMode, mapped_ahead
+from bapps_builder.datasets.load_mode import LoadMode
+from bapps_builder.datasets.reader import mapped_ahead
 from bapps_builder.files.atomic import replaced_whole
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Precision
@@ -90,7 +91,8 @@ def averages_of(
     channels = sum(module.spec.channels)
     work: list[_Part] = []
     for items, start, digest in zip(judgments.sets, judgments.starts, judgments.digests, strict=False):
-        depends_on = f"{digest} {trunk} {module.version == '0.0'} {load} {precision} {SCALE} {PART}"
+        mode = items.load_choice(load).mode  # auto, and the mode it chooses, give the same rows
+        depends_on = f"{digest} {trunk} {module.version == '0.0'} {mode} {precision} {SCALE} {PART}"
         folder = cache / f"{module.spec.net}-{hashlib.sha256(depends_on.encode()).hexdigest()[:32]}"
         folder.mkdir(parents=True, exist_ok=True)
         for number, first in enumerate(range(0, len(items), PART)):

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from bapps_builder.datasets.reader import Batch, LoadMode
+from bapps_builder.datasets.load_mode import LoadMode
+from bapps_builder.datasets.reader import Batch
 from metrics.deep.lpips import LPIPS
 from metrics.metric import Precision
 from metrics.training.averages import Averages

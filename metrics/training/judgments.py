@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bapps_builder.datasets.reader import Batch, ItemSet, LoadMode, mapped_ahead, read_label
+from bapps_builder.datasets.load_mode import LoadMode
+from bapps_builder.datasets.reader import Batch, ItemSet, mapped_ahead, read_label
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import LABEL_FOLDER, TASKS, SetFolder, find_sets
 from metrics.training.recipe import TrainingError

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from bapps_builder.datasets.reader import LoadMode
+from bapps_builder.datasets.load_mode import LoadMode
 from bapps_builder.errors import BappsError
 from metrics.metric import Precision
 
@@ -64,7 +64,13 @@ class Recipe:
     ratio_offset: float = field(
         default=0.1, metadata=_about("Added to the divisor of the ratios that the ranking net sees.", least=0)
     )
-    load: LoadMode = field(default="official", metadata=_about("How files become patches, as in bapps-score."))
+    load: LoadMode = field(
+        default="auto",
+        metadata=_about(
+            "What becomes of image files. auto: official for BAPPS's enlarged patches, native for all others. "
+            "official: shrunk to 64x64. exact: BAPPS's enlargement undone. native: files as they are."
+        ),
+    )
     exact: bool = field(default=False, metadata=_about("lin goes through the images in every epoch, instead of once."))
     precision: Precision = field(default="fp32", metadata=_about("Of the convolutions."))
     device: str = field(default="cpu", metadata=_about("Torch device, such as cuda."))

@@ -46,6 +46,8 @@ class About:
     recipe : Recipe
     data : dict of set label to SHA-256 of its content
     items : dict of set label to number of items
+    loads : dict of set label to load mode
+        What the recipe's came to.
     trunk : str
         SHA-256 of the trunk's weights at the start.
     processes : int
@@ -56,6 +58,7 @@ class About:
     recipe: Recipe
     data: Mapping[str, str]
     items: Mapping[str, int]
+    loads: Mapping[str, str]
     trunk: str
     processes: int
     torch: str = torch.__version__
@@ -88,7 +91,7 @@ class Run:
             return
         old = self.about()
         changed = differences(old.recipe, about.recipe)
-        for name in ("data", "items", "trunk", "processes", "torch"):
+        for name in ("data", "items", "loads", "trunk", "processes", "torch"):
             before, now = getattr(old, name), getattr(about, name)
             if before != now:
                 changed.append(f"{name}: {_brief(before)}, {_brief(now)}")

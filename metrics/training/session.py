@@ -81,6 +81,9 @@ def _train(
             for labels in (recipe.sets, recipe.val)
         )
     check_informative(judgments)
+    for items in (*judgments.sets, *validation.sets):
+        choice = items.load_choice(recipe.load)
+        say(f"{items.folder.label}: read in the mode {choice.in_words}")
     module, ranking = starting_module(recipe, settings.weights).to(device), starting_ranking(recipe).to(device)
     with_trunk = needs_own_trunk(recipe, module)
     run = Run(settings.out)
@@ -132,12 +135,15 @@ def _train(
 
 
 def _about(recipe: Recipe, judgments: Judgments, validation: Judgments, module: LPIPS, processes: Processes) -> About:
-    digests, counts = {}, {}
+    digests, counts, loads = {}, {}, {}
     for some in (judgments, validation):
         for items, digest in zip(some.sets, some.digests, strict=True):
             digests[items.folder.label], counts[items.folder.label] = digest, len(items)
+            loads[items.folder.label] = items.load_choice(recipe.load).mode
     trunk = {name: value.detach().cpu().numpy() for name, value in module.net.state_dict().items()}
-    return About(recipe, data=digests, items=counts, trunk=tensors_digest(trunk), processes=processes.count)
+    return About(
+        recipe, data=digests, items=counts, loads=loads, trunk=tensors_digest(trunk), processes=processes.count
+    )
 
 
 def _distances(

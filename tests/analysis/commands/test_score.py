@@ -126,7 +126,7 @@ def test_text_csv_and_json_agree(data: Path) -> None:
     assert line[1:3] == [f"{100 * value:.2f}" for value in wanted[:2]]
     assert line[-1] == f"{100 * wanted[2]:.2f}"
     assert "l2: mean squared difference, RGB in [-1, 1]" in text
-    assert f"data: {data}; load mode: official" in text
+    assert f"data: {data}; load mode: native, since " in text
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,25 @@ def test_the_data_come_from_the_option_the_variable_or_the_current_folder(
     assert scores_of("--metric", "l2") == wanted
     monkeypatch.setenv("BAPPS_DATA", str(tmp_path / "absent"))
     assert scores_of("--metric", "l2", "--data", data) == wanted
+
+
+def test_images_people_bring_are_scored_as_they_are_unless_asked_otherwise(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "jnd" / "val" / "x"
+    for role in ("p0", "p1", "same"):
+        (folder / role).mkdir(parents=True)
+    a, b = (np.random.default_rng(r).integers(0, 256, (256, 256, 3), dtype=np.uint8) for r in (0, 1))
+    (folder / "p0" / "0.png").write_bytes(encode_png(a))
+    (folder / "p1" / "0.png").write_bytes(encode_png(b))
+    np.save(folder / "same" / "0.npy", np.float32(1))
+    result = run("--metric", "l2", "--data", "data", "--save-distances", "auto.csv")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (
+        "load mode: native, since its files are no enlarged patches of BAPPS, such as 0.png, 256x256" in result.stdout
+    )
+    assert pd.read_csv(tmp_path / "auto.csv")["distance"][0] == pytest.approx(l2(a, b), rel=1e-12)
+    asked = run("--metric", "l2", "--data", "data", "--load", "official")
+    assert asked.exit_code == 0
+    assert "warning: jnd/val/x: 2 of 2 files looked at are no enlarged patches of BAPPS" in asked.stderr
 
 
 def test_the_load_modes_see_other_pixels(tmp_path: Path) -> None:

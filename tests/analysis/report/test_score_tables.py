@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -14,6 +14,7 @@ from analysis.report.score_tables import as_csv, as_json, as_text
 from analysis.scoring.evidence import Evidence
 from analysis.scoring.score import ScoreReport
 from analysis.scoring.scores import Score
+from bapps_builder.datasets.load_mode import LoadChoice
 from metrics.metric import Metric
 from metrics.weights.store import Weights
 
@@ -28,12 +29,18 @@ def metric(name: str, *weights: Weights) -> Metric:
 METRICS = (metric("l2"), metric("lpips-vgg", VERIFIED, UNVERIFIED))
 
 
-def report(scores: Sequence[Score], data: str = "x", load: str = "", metrics: tuple[Metric, ...] = ()) -> ScoreReport:
-    return ScoreReport(data, load, metrics, (), (), tuple(scores), {}, {}, Evidence())
+def report(
+    scores: Sequence[Score],
+    data: str = "x",
+    loads: Mapping[str, LoadChoice] | None = None,
+    metrics: tuple[Metric, ...] = (),
+) -> ScoreReport:
+    return ScoreReport(data, loads or {}, metrics, (), (), tuple(scores), {}, {}, Evidence())
 
 
 def about(scores: Sequence[Score]) -> ScoreReport:
-    return report(scores, "folder/set", "official", METRICS)
+    keys = ("2afc/val/color", "2afc/val/traditional", "jnd/val/cnn")
+    return report(scores, "folder/set", dict.fromkeys(keys, LoadChoice("official")), METRICS)
 
 
 SCORES = [
@@ -133,6 +140,23 @@ def test_csv_has_a_row_a_score_with_every_digit() -> None:
         assert int(row["items"]) == score.items
         assert row["load"] == "official"
         assert row["weights"] == ("unverified" if score.metric == "lpips-vgg" else "")
+
+
+def test_sets_read_in_several_modes_are_told_apart() -> None:
+    loads = {
+        "2afc/val/color": LoadChoice("official", "its files are enlarged"),
+        "2afc/val/traditional": LoadChoice("native", "its files are no enlargements"),
+    }
+    found = report([*SCORES[:2], SCORES[8]], loads=loads)
+    assert found.load == "mixed"
+    wanted = (
+        "load mode: 2afc/val/color official, since its files are enlarged; "
+        "2afc/val/traditional native, since its files are no enlargements"
+    )
+    assert wanted in as_text(found)
+    rows = csv.DictReader(io.StringIO(as_csv(found)))
+    assert [row["load"] for row in rows] == ["official", "native", "mixed"]
+    assert json.loads(as_json(found))["loads"]["2afc/val/traditional"]["why"] == "its files are no enlargements"
 
 
 def test_json_is_strict_and_complete() -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from analysis.scoring.evaluate import evaluate
-from bapps_builder.datasets.reader import Batch, ItemSet, LoadMode
+from bapps_builder.datasets.load_mode import LoadMode
+from bapps_builder.datasets.reader import Batch, ItemSet
 from bapps_builder.errors import MetricError
 from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import SetFolder

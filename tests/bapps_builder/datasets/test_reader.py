@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import bapps_builder.datasets.reader
-from bapps_builder.datasets.reader import ItemSet, LoadMode, read_label
+import bapps_builder.datasets.load_mode
+from bapps_builder.datasets.load_mode import LoadMode
+from bapps_builder.datasets.reader import ItemSet, read_label
 from bapps_builder.errors import DatasetError, ImageError
 from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.layout import SetFolder, Task
@@ -135,7 +136,7 @@ def test_few_items_are_decoded_ahead_and_all_threads_end(tmp_path: Path, monkeyp
         read.append(path)
         return read_image(path)
 
-    monkeypatch.setattr(bapps_builder.datasets.reader, "read_image", counted)
+    monkeypatch.setattr(bapps_builder.datasets.load_mode, "read_image", counted)
     items = ItemSet(write_set(tmp_path, "jnd", ids=[f"{k:06d}" for k in range(60)], label=lambda _: 0.5))
     assert read == []
     stream = items.batches(load="native", batch_size=3, threads=2)
@@ -424,12 +425,15 @@ def test_official_is_pillow_for_an_enlargement_with_one_pixel_changed(tmp_path: 
     np.testing.assert_array_equal(batch.images[0][0], np.asarray(wanted))
 
 
-def test_official_is_the_default_and_leaves_a_patch_alone(tmp_path: Path) -> None:
+def test_official_leaves_a_patch_alone_and_shrinks_all_else(tmp_path: Path) -> None:
     folder = write_set(tmp_path, "jnd", ids=["0"], image=lambda _, role: noise(role, 64))
-    (batch,) = ItemSet(folder).batches()
+    (batch,) = ItemSet(folder).batches(load="official")
     np.testing.assert_array_equal(batch.images[1][0], noise(1, 64))
-    (batch,) = ItemSet(write_set(tmp_path / "big", ids=["0"], image=lambda _, role: noise(role, 100))).batches()
+    items = ItemSet(write_set(tmp_path / "big", ids=["0"], image=lambda _, role: noise(role, 100)))
+    (batch,) = items.batches(load="official")
     assert batch.images[0].shape == (1, 64, 64, 3)
+    (batch,) = items.batches()
+    assert batch.images[0].shape == (1, 100, 100, 3)
 
 
 def test_exact_names_a_file_that_was_not_made_as_bapps_files_were(tmp_path: Path, enlarge: Enlarge) -> None:

@@ -53,7 +53,7 @@ def test_the_command_offers_every_setting(mode: str) -> None:
         ({"dropout": 1.0}, "--dropout must be at least 0 and below 1, got 1"),
         ({"batch_size": 0}, "--batch-size must be at least 1, got 0"),
         ({"batch_size": 2.5}, "--batch-size must be a whole number"),
-        ({"load": "blurred"}, "--load must be one of official, exact, native, got 'blurred'"),
+        ({"load": "blurred"}, "--load must be one of auto, official, exact, native, got 'blurred'"),
         ({"epochs": 0, "decay_epochs": 0}, "both 0"),
         ({"mode": "tune", "exact": True}, "--exact is for lin"),
         ({"mode": "scratch", "trunk": "kmeans"}, "scratch starts from a Gaussian trunk"),
