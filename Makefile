@@ -5,7 +5,7 @@ BIN := .venv/bin
 BROWSER := tests/collection_app/browser
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
-.PHONY: help demo test test-slow check docs fix bench lock
+.PHONY: help demo test test-slow test-long check docs fix bench lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -27,7 +27,10 @@ test: .venv ## Run the tests, but for the slow ones
 	$(BIN)/pytest -m 'not slow' $(BROWSER)
 
 test-slow: .venv ## Run the slow tests
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m 'slow and not long'
+
+test-long: .venv ## Run the simulations of many minutes, and print their tables
+	$(BIN)/pytest -m long -s
 
 check: .venv ## Check format, lint, types and documentation; change nothing
 	$(BIN)/ruff format --check

@@ -1,9 +1,9 @@
-"""How fast intervals are, against the loop a researcher would write, and a consistency report of 500,000 answers.
+"""How fast intervals and comparisons are, against loops a researcher would write, and a report of 500,000 answers.
 
-    python benchmarks/intervals.py            all of it, about two minutes on two cores
-    python benchmarks/intervals.py --quick    fewer rounds, the loop on fewer draws
+    python benchmarks/intervals.py            all of it, about four minutes on two cores
+    python benchmarks/intervals.py --quick    fewer rounds, the loops on fewer draws
 
-Loop and ours take turns in one process, and the ratio is the median over rounds, because machines are noisy.
+A loop and ours take turns in one process, and the ratio is the median over rounds, because machines are noisy.
 Peak memory is that of a process of its own.
 """
 
@@ -15,18 +15,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.statistics.intervals import Sample, bootstrap_means
+from analysis.statistics.exchange import compared_means
+from analysis.statistics.intervals import Resampling, Sample, bootstrap_means
 
 # The six validation sets of BAPPS together, and what the project asks of itself.
 ITEMS, METRICS, DRAWS = 36_344, 10, 10_000
-FLOOR_RATIO, FLOOR_SECONDS, FLOOR_MIB, FLOOR_REPORT = 8, 3, 500, 30
+FLOOR_RATIO, FLOOR_SECONDS, FLOOR_MIB, FLOOR_REPORT = 12, 3, 500, 30
 ANSWERS = 500_000
+SAMPLE = Sample(np.zeros(ITEMS, np.intp), np.arange(ITEMS), "items")
 
 
 def payoffs() -> NDArray[np.float64]:
@@ -45,9 +48,24 @@ def loop(values: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
     return found
 
 
+def loop_of_flips(values: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
+    """Sign flips of the differences of every two metrics, pair by pair."""
+    rng = np.random.default_rng(0)
+    pairs = list(combinations(values, 2))
+    found = np.empty((draws, len(pairs)))
+    for draw in range(draws):
+        signs = rng.choice((-1.0, 1.0), values.shape[1])
+        for pair, (first, second) in enumerate(pairs):
+            found[draw, pair] = signs @ (first - second) / values.shape[1]
+    return found
+
+
 def ours(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    sample = Sample(np.zeros(ITEMS, np.intp), np.arange(ITEMS), "items")
-    return bootstrap_means(values, sample, draws=DRAWS, rng=np.random.default_rng(0))
+    return bootstrap_means(values, SAMPLE, draws=DRAWS, rng=np.random.default_rng(0))
+
+
+def our_flips(values: NDArray[np.float64]) -> list[float]:
+    return [found.p for found in compared_means(values, SAMPLE, Resampling(DRAWS))]
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -58,13 +76,24 @@ def seconds(action: Callable[[], object]) -> float:
 
 def intervals(rounds: int, draws_of_loop: int) -> None:
     values = payoffs()
-    print(f"{DRAWS} draws, {METRICS} metrics, {ITEMS} items; the loop is timed on {draws_of_loop} draws")
     slow, fast = loop(values, draws_of_loop), ours(values)
     print(f"standard errors: loop {slow.std(0).mean():.6f}, ours {fast.std(0).mean():.6f}")
-    times = [
-        (seconds(lambda: loop(values, draws_of_loop)) * DRAWS / draws_of_loop, seconds(lambda: ours(values)))
-        for _ in range(rounds)
-    ]
+    compare("intervals", lambda: loop(values, draws_of_loop), lambda: ours(values), rounds, draws_of_loop)
+
+
+def comparisons(rounds: int, draws_of_loop: int) -> None:
+    values = payoffs()
+    differences = np.array([np.mean(first - second) for first, second in combinations(values, 2)])
+    slow = np.mean(np.abs(loop_of_flips(values, draws_of_loop)) >= np.abs(differences), axis=0)
+    print(f"mean p: loop {slow.mean():.3f}, ours {np.mean(our_flips(values)):.3f}")
+    compare(
+        "comparisons", lambda: loop_of_flips(values, draws_of_loop), lambda: our_flips(values), rounds, draws_of_loop
+    )
+
+
+def compare(what: str, slow: Callable[[], object], fast: Callable[[], object], rounds: int, draws_of_loop: int) -> None:
+    print(f"{what}: {DRAWS} draws, {METRICS} metrics, {ITEMS} items; the loop is timed on {draws_of_loop} draws")
+    times = [(seconds(slow) * DRAWS / draws_of_loop, seconds(fast)) for _ in range(rounds)]
     ratio = statistics.median(a / b for a, b in times)
     base, mine = (statistics.median(column) for column in zip(*times, strict=True))
     print(f"loop {base:.2f} s, ours {mine:.2f} s (floor {FLOOR_SECONDS} s), ratio {ratio:.1f} (floor {FLOOR_RATIO})")
@@ -116,6 +145,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     intervals(rounds=1 if quick else 5, draws_of_loop=500 if quick else 2000)
+    comparisons(rounds=1 if quick else 5, draws_of_loop=100 if quick else 200)
     memory()
     with tempfile.TemporaryDirectory() as folder:
         consistency(Path(folder))

@@ -68,13 +68,25 @@ def comparison_sections(
     )
     head = (Column("task"), Column("set"), Column("metrics"), Column("difference", "points"))
     tail = (Column("interval", "points range"), Column("p", "p"), Column("p Holm", "p"), Column("drawn"))
-    note = "p: two-sided, on the same items; Holm's correction is over all pairs of a set or mean"
-    sections = [Section("Metrics compared", (*head, *tail), rows, (note, f"seed {settings.seed}"))]
+    notes = _notes_on_comparisons([one.difference.method for pairs in found.values() for one in pairs], settings)
+    sections = [Section("Metrics compared", (*head, *tail), rows, notes)]
     for task in TASKS:
         mine = {column: pairs for (of, column), pairs in found.items() if of == task}
         if mine:
             sections.append(_letter_section(task, mine, values))
     return sections
+
+
+def _notes_on_comparisons(methods: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    notes = ["p: two-sided, on the same items; Holm's correction is over all pairs of a set or mean"]
+    if any("flip" in method or "exchange" in method for method in methods):
+        notes.append(
+            "flips and exchanges: p is the share of ways to exchange the two metrics in some photos or items that "
+            f"part them as far; the interval leaves out 0 exactly if p is at most {1 - settings.level:.3g}"
+        )
+    if any("not tested" in method for method in methods):
+        notes.append("not tested: the variance over items and people cannot be had where fewer than six differ")
+    return (*notes, f"seed {settings.seed}")
 
 
 def _named(key: Key) -> str:

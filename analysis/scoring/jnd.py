@@ -80,6 +80,40 @@ def resampled_average_precision(
     return (hits * envelope).sum(1) / np.where(found > 0, found, np.nan)
 
 
+def ranks(distance: ArrayLike) -> NDArray[np.intp]:
+    """The place of each pair when the nearest come first; pairs at equal distance keep their order."""
+    order = np.argsort(np.asarray(distance), kind="stable")
+    places = np.empty(len(order), np.intp)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def difference_of_exchanged(first: ArrayLike, second: ArrayLike, same: ArrayLike, exchanged: ArrayLike) -> Floats:
+    """Average precision of a metric less that of another, each with the other's ranks for some pairs.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (N,)
+        Distances of the two metrics, of which only the ranks count.
+    same : array of shape (N,)
+    exchanged : truths of shape (B, N)
+        The pairs whose ranks the metrics exchange.
+
+    Returns
+    -------
+    array of shape (B,)
+        Without an exchange it is the difference of `average_precision`; exchanging the other pairs turns its sign.
+    """
+    same, exchanged = np.asarray(same, np.float64), np.asarray(exchanged, bool)
+    # Every rank has two seats, one for the pair that each metric puts there; each metric's ranking takes half.
+    pairs = np.stack([np.argsort(np.asarray(one), kind="stable") for one in (first, second)], axis=1)  # (N, 2)
+    seats = exchanged[:, pairs]  # (B, N, 2)
+    seats[..., 0] = ~seats[..., 0]
+    seats = seats.reshape(len(seats), -1)
+    places, labels = np.arange(seats.shape[1]), same[pairs].ravel()
+    return resampled_average_precision(places, labels, seats) - resampled_average_precision(places, labels, ~seats)
+
+
 def has_ties(distance: ArrayLike) -> bool:
     """Whether two pairs have exactly the same distance."""
     distance = np.asarray(distance)

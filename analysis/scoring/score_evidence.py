@@ -3,7 +3,7 @@
 Everything here is about sets that are joined with what is known of items and people (`judged`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from analysis.scoring.item_facts import sample_of
 from analysis.scoring.judged_sets import JudgedSet
 from analysis.scoring.scores import set_order
 from analysis.statistics import compare
+from analysis.statistics.exchange import compared_means, compared_statistic
 from analysis.statistics.intervals import (
     Estimate,
     Resampling,
@@ -31,6 +32,8 @@ Drawn = Literal["items", "people"]
 
 # Each takes a sort and sums over all pairs; percentiles need no more.
 DRAWS_OF_PRECISION = 2000
+# Fewer differing items cannot show a difference at .05, not even if all speak for one metric.
+FEWEST_DIFFERING = 6
 
 
 class Key(NamedTuple):
@@ -55,7 +58,7 @@ def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Esti
     for task, column, sets in columns(judged):
         names = shared_metrics(sets)
         for measure in ("2afc",) if task == "2afc" else ("ap", "ap-of-ties"):
-            estimates = _estimates(sets, names, measure, settings, lambda rows: rows)
+            estimates = _estimates(sets, names, measure, settings)
             found |= {
                 Key(task, name, measure, column): _within(one) for name, one in zip(names, estimates, strict=True)
             }
@@ -79,9 +82,7 @@ def comparisons(judged: Sequence[JudgedSet], settings: Settings) -> dict[tuple[T
     for task, column, sets in columns(judged):
         names = shared_metrics(sets)
         if len(names) > 1:
-            measure = "2afc" if task == "2afc" else "ap"
-            estimates = _estimates(sets, names, measure, settings, compare.differences)
-            found[task, column] = compare.compared(names, estimates)
+            found[task, column] = compare.compared(names, _differences(task, sets, names, settings))
     return found
 
 
@@ -103,25 +104,79 @@ def shared_metrics(sets: Sequence[JudgedSet]) -> tuple[str, ...]:
     return tuple(name for name in sets[0].metrics if all(name in one.metrics for one in sets))
 
 
-def _estimates(
-    sets: Sequence[JudgedSet],
-    names: Sequence[str],
-    measure: str,
-    settings: Settings,
-    transform: Callable[[Floats], Floats],
-) -> list[Estimate]:
-    """Estimates of the rows that `transform` makes of the rows of metrics."""
+def _estimates(sets: Sequence[JudgedSet], names: Sequence[str], measure: str, settings: Settings) -> list[Estimate]:
+    """Estimates of the scores of some metrics on some sets."""
     if not names:
         return []
-    sample = sample_of(pd.concat([one.items for one in sets], ignore_index=True))
+    sample = _sample(sets)
     if measure != "2afc":
         fewer = replace(settings, draws=min(settings.draws, DRAWS_OF_PRECISION))
-        return of_statistic(lambda weights: transform(_precisions(sets, names, measure, weights)).T, sample, fewer)
-    if settings.drawn == "people" and all(one.answers is not None for one in sets):
-        rows = np.concatenate([one.payoffs_of_answers()[rows_of(one, names)] for one in sets], axis=1)
-        return means_over_items_and_people(transform(rows), *_answer_codes(sets, sample), level=settings.level)
-    rows = np.concatenate([one.payoffs()[rows_of(one, names)] for one in sets], axis=1)
-    return means_over_items(transform(rows), sample, settings)
+        return of_statistic(lambda weights: _precisions(sets, names, measure, weights).T, sample, fewer)
+    if _of_people(sets, settings):
+        return means_over_items_and_people(
+            _rows_of_answers(sets, names), *_answer_codes(sets, sample), level=settings.level
+        )
+    return means_over_items(_rows_of_items(sets, names), sample, settings)
+
+
+def _differences(task: Task, sets: Sequence[JudgedSet], names: Sequence[str], settings: Settings) -> list[Estimate]:
+    """Estimates of the differences of every two metrics, in the order of `compare.pairs`."""
+    sample = _sample(sets)
+    if task == "jnd":
+        fewer = replace(settings, draws=min(settings.draws, DRAWS_OF_PRECISION))
+        return [_difference_of_precision(sets, pair, sample, fewer) for pair in compare.pairs(names)]
+    if _of_people(sets, settings):
+        rows = compare.differences(_rows_of_answers(sets, names))
+        of_answers, items, people = _answer_codes(sets, sample)
+        found = means_over_items_and_people(rows, of_answers, items, people, level=settings.level)
+        return [_if_enough_differ(one, row, of_answers) for one, row in zip(found, rows, strict=True)]
+    found = compared_means(_rows_of_items(sets, names), sample, settings)
+    # Scores lie in [0, 1]: a bound of few photos may be further out than differences can be.
+    return [replace(one, low=max(one.low, -1.0), high=min(one.high, 1.0)) for one in found]
+
+
+def _if_enough_differ(one: Estimate, row: Floats, sample: Sample) -> Estimate:
+    """An estimate over items and people without its interval and p where too few items differ for any."""
+    differing = len(np.unique(sample.clusters[row != 0]))
+    if differing >= FEWEST_DIFFERING:
+        return one
+    unit, nan = sample.unit.partition(",")[0], float("nan")
+    what = f"{unit.removesuffix('s')} differs" if differing == 1 else f"{unit} differ"
+    return replace(one, low=nan, high=nan, p=nan, method=f"not tested: only {differing} {what}")
+
+
+def _difference_of_precision(
+    sets: Sequence[JudgedSet], pair: tuple[str, str], sample: Sample, settings: Settings
+) -> Estimate:
+    """The difference of the average precision of two metrics, the mean over sets."""
+    rows = [[one.distances[row, 0] for row in rows_of(one, pair)] for one in sets]
+    ends = np.cumsum([len(one.items) for one in sets])
+
+    def statistic(exchanged: NDArray[np.bool_]) -> Floats:
+        of_sets = [
+            jnd.difference_of_exchanged(first, second, one.p, exchanged[:, end - len(one.items) : end])
+            for (first, second), one, end in zip(rows, sets, ends, strict=True)
+        ]
+        return np.mean(of_sets, axis=0)
+
+    differing = np.concatenate([jnd.ranks(first) != jnd.ranks(second) for first, second in rows])
+    return compared_statistic(statistic, differing, sample, settings)
+
+
+def _sample(sets: Sequence[JudgedSet]) -> Sample:
+    return sample_of(pd.concat([one.items for one in sets], ignore_index=True))
+
+
+def _of_people(sets: Sequence[JudgedSet], settings: Settings) -> bool:
+    return settings.drawn == "people" and all(one.answers is not None for one in sets)
+
+
+def _rows_of_items(sets: Sequence[JudgedSet], names: Sequence[str]) -> Floats:
+    return np.concatenate([one.payoffs()[rows_of(one, names)] for one in sets], axis=1)
+
+
+def _rows_of_answers(sets: Sequence[JudgedSet], names: Sequence[str]) -> Floats:
+    return np.concatenate([one.payoffs_of_answers()[rows_of(one, names)] for one in sets], axis=1)
 
 
 def rows_of(one: JudgedSet, names: Sequence[str]) -> list[int]:

@@ -114,7 +114,10 @@ def means_over_items(values: ArrayLike, sample: Sample, how: Resampling) -> list
     Parameters
     ----------
     values : array of shape (M, N)
-        A row may be a difference of two metrics: its p-value is that of no difference.
+
+    Notes
+    -----
+    For differences of metrics see `exchange`: a test of no difference needs no draws of photos.
     """
     values = np.atleast_2d(np.asarray(values, np.float64))
     means = values @ sample.weights
@@ -128,11 +131,9 @@ def means_over_items(values: ArrayLike, sample: Sample, how: Resampling) -> list
 
 
 def from_draws(value: float, draws: Floats, *, level: float, method: str) -> Estimate:
-    """Percentile interval of bootstrap draws, and the p-value at which that interval would touch 0."""
+    """Percentile interval of bootstrap draws, without a p: few differing items make one from draws too small."""
     low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
-    beyond = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    p = min(1.0, 2 * (beyond + 1) / (len(draws) + 1))
-    return Estimate(float(value), float(low), float(high), p, method)
+    return Estimate(float(value), float(low), float(high), float("nan"), method)
 
 
 def bootstrap_means(values: ArrayLike, sample: Sample, *, draws: int, rng: np.random.Generator) -> Floats:

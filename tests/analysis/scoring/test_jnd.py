@@ -111,3 +111,26 @@ def test_a_resample_counts_pairs_by_weight(seed: int, ties_averaged: bool) -> No
 
 def test_a_resample_without_anything_the_same_is_undefined() -> None:
     assert np.isnan(jnd.resampled_average_precision([1, 2], [0, 1], [[1, 0]])).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_metrics_that_exchange_ranks_against_a_loop(seed: int) -> None:
+    """Each ranking is built anew, pair by pair; of two pairs at one rank the first metric's comes first."""
+    rng = np.random.default_rng(seed)
+    first, second, same = rng.integers(0, 12, 40) / 7, rng.random(40), rng.integers(0, 4, 40) / 3
+    exchanged = rng.random((5, 40)) < 0.5
+    exchanged[0] = False
+    found = jnd.difference_of_exchanged(first, second, same, exchanged)
+    assert found[0] == pytest.approx(jnd.average_precision(first, same) - jnd.average_precision(second, same))
+    seats = [[sorted(range(40), key=lambda k: one[k]).index(pair) for pair in range(40)] for one in (first, second)]
+    for value, swap in zip(found, exchanged, strict=True):
+        rankings = [
+            [seats[metric][pair] + metric / 2 for pair, metric in enumerate(whose)] for whose in (1 * swap, 1 - swap)
+        ]
+        one, other = (slow_average_precision(ranking, list(same)) for ranking in rankings)
+        assert value == pytest.approx(one - other, abs=1e-12)
+    np.testing.assert_allclose(jnd.difference_of_exchanged(first, second, same, ~exchanged), -found, atol=1e-12)
+
+
+def test_ranks_of_ties_keep_their_order() -> None:
+    assert jnd.ranks([0.3, 0.1, 0.3, 0.2]).tolist() == [2, 0, 3, 1]

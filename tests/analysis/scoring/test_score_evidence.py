@@ -162,3 +162,81 @@ def test_people_are_said_without_the_bias_of_few_votes_if_votes_are_known() -> N
     assert found["human, two people"] == pytest.approx(((k * (k - 1) + (5 - k) * (4 - k)) / 20).mean())
     assert found["human, others' majority"] < found["human, best metric"] < found["human max(p,1-p)"]
     assert "human, two people" not in {s.metric for s in scores([result])}
+
+
+def twins(swapped: int, count: int = 330, *, people: int = 0) -> list[JudgedSet]:
+    """Two metrics that pick differently on the first few items only, where four of five people are with the first."""
+    rng = np.random.default_rng(0)
+    judge = rng.integers(0, 6, count).astype(np.float32) / np.float32(5)
+    judge[:swapped] = 0.8
+    chosen = np.where(judge > 0.5, 1.0, 2.0)
+    other = np.where(np.arange(count) < swapped, 3 - chosen, chosen)
+    distances = np.stack([[1.5 * np.ones(count), one] for one in (chosen, other)])
+    result = SetDistances(
+        "2afc", "val/cnn", ("a", "b"), tuple(map(str, range(count))), distances, judge.astype(np.float64)
+    )
+    if not people:
+        return judged_sets([result])
+    k = np.rint(5 * judge).astype(int)
+    answers = pd.DataFrame(
+        {
+            "set": "val/cnn",
+            "item": np.repeat(result.ids, 5),
+            "participant": [f"w{(5 * i + j) % people}" for i in range(count) for j in range(5)],
+            "choice": ["p1" if j < k[i] else "p0" for i in range(count) for j in range(5)],
+        }
+    )
+    return judged_sets([result], answers=check_answers(answers, name="t"))
+
+
+@pytest.mark.parametrize(("swapped", "p"), [(1, 1.0), (2, 0.5), (3, 0.25), (6, 0.03125)])
+def test_metrics_that_disagree_on_few_items_are_compared_by_the_sign_test(swapped: int, p: float) -> None:
+    """One item of 330 had p < .001, since sums in float32 put draws that are 0 on one side of it."""
+    [pair] = comparisons(twins(swapped), Settings())["2afc", "val/cnn"]
+    assert (pair.difference.p, pair.p_holm) == (p, p)
+    assert (pair.difference.low > 0) == (p <= 0.05)
+    section, tied = evidence_tables.comparison_sections(
+        {("2afc", "val/cnn"): [pair]}, intervals(twins(swapped), Settings()), Settings()
+    )
+    assert [str(row[-1]).split()[-1] for row in tied.rows] == (["a", "a"] if p > 0.05 else ["a", "b"])
+    assert str(section.rows[0][-1]).endswith(
+        "items differ, photos unknown" if swapped > 1 else "items differs, photos unknown"
+    )
+
+
+@pytest.mark.parametrize("swapped", [0, 1, 5, 6])
+def test_few_items_that_differ_are_not_tested_over_people(swapped: int) -> None:
+    [pair] = comparisons(twins(swapped, people=40), Settings(drawn="people"))["2afc", "val/cnn"]
+    found = pair.difference
+    assert found.value == pytest.approx(0.6 * swapped / 330)
+    if swapped < 6:
+        assert np.isnan([found.low, found.high, found.p, pair.p_holm]).all()
+        assert found.method == f"not tested: only {swapped} {'item differs' if swapped == 1 else 'items differ'}"
+    else:
+        assert found.low < found.value < found.high
+        assert 0 < found.p < 1
+
+
+def test_a_bound_of_a_difference_is_no_further_out_than_a_difference_can_be() -> None:
+    [pair] = comparisons(twins(3, count=4), Settings())["2afc", "val/cnn"]
+    assert (pair.difference.low, pair.difference.high, pair.difference.p) == (-1, 1, 0.25)
+
+
+def test_rankings_are_compared_by_exchanging_ranks() -> None:
+    rng = np.random.default_rng(0)
+    same, distance = rng.integers(0, 4, 200) / 3, rng.random(200)
+    swapped = distance.copy()
+    swapped[[0, 1]] = distance[[1, 0]]  # two pairs differ
+    worse = np.r_[-same[:80], rng.random(120)] + 0.1 * rng.random(200)
+    rows = np.stack([[distance], [swapped], [2 * distance], [worse]])
+    result = SetDistances("jnd", "val/cnn", ("a", "b", "as a", "other"), tuple(map(str, range(200))), rows, same)
+    found = {
+        (one.first, one.second): one.difference
+        for one in comparisons(judged_sets([result]), Settings())["jnd", "val/cnn"]
+    }
+    assert found["a", "b"].p in (0.5, 1.0)
+    assert found["a", "b"].method == "every exchange, 2 of 200 items differ, photos unknown"
+    assert (found["a", "as a"].value, found["a", "as a"].p) == (0, 1)
+    assert found["a", "other"].p < 0.05
+    assert found["a", "other"].high < 0
+    assert found["a", "other"].method.startswith("2000 exchanges, ")

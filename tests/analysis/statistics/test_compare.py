@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.statistics.compare import Comparison, compared, differences, holm, letters, pairs
-from analysis.statistics.intervals import Estimate, Resampling, Sample, means_over_items
+from analysis.statistics.exchange import compared_means
+from analysis.statistics.intervals import Estimate, Resampling, Sample
 
 
 def comparison(first: str, second: str, p: float) -> Comparison:
@@ -68,7 +69,7 @@ def test_a_planted_difference_is_found_and_a_twin_is_not() -> None:
     payoff = rng.random(3000)
     rows = np.stack([payoff, payoff + 0.001 * rng.normal(size=3000), payoff - 0.05 + 0.2 * rng.normal(size=3000)])
     sample = Sample(np.zeros(3000, int), np.arange(3000), "items")
-    found = compared("abc", means_over_items(differences(rows), sample, Resampling(2000)))
+    found = compared("abc", compared_means(rows, sample, Resampling(2000)))
     assert [one.p_holm < 0.05 for one in found] == [False, True, True]
     assert found[1].difference.low <= 0.05 <= found[1].difference.high
     assert found[0].difference.high - found[0].difference.low < 0.001
@@ -78,7 +79,7 @@ def test_a_planted_difference_is_found_and_a_twin_is_not() -> None:
 def test_the_p_value_of_no_difference_is_uniform() -> None:
     sample = Sample(np.zeros(200, int), np.arange(200), "items")
     p = [
-        means_over_items(np.random.default_rng(seed).normal(size=200), sample, Resampling(1000, seed))[0].p
+        compared_means(np.random.default_rng(seed).normal(size=(2, 200)), sample, Resampling(1000, seed))[0].p
         for seed in range(400)
     ]
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.035)
