@@ -177,7 +177,7 @@ def nginx(repository: Path, folder: Path) -> Iterator[urllib3.HTTPSConnectionPoo
         process.wait()
 
 
-@pytest.mark.skipif(not (shutil.which("nginx") and shutil.which("openssl")), reason="wants nginx and openssl")
+@pytest.mark.needs("nginx", "openssl")
 def test_the_proxy_sample_in_front_of_gunicorn(repository: Path, tmp_path: Path, small_set: PatchSet) -> None:
     database = f"sqlite:///{tmp_path}/study.db"
     installed(tmp_path, database, small_set).dispose()
