@@ -28,7 +28,7 @@ from bapps_builder.patch_sets.manifest import Item, item_id, item_table
 from bapps_builder.patch_sets.patch_set import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
 from distortions.distortion import Patch
-from distortions.patch_sets.generate import TOGETHER, PhotoUnit, draw_item, generate
+from distortions.patch_sets.generate import TOGETHER, PhotoUnit, drawn_items, generate
 from distortions.patch_sets.sampling import Family, Settings, apply_treatments
 from distortions.photos import list_photos
 from distortions.registry import distortions
@@ -135,7 +135,8 @@ def stages(folder: Path, photos: Path, *, count: int) -> None:
 def one_group(folder: Path, unit: PhotoUnit, photo: Patch, clock: Clock) -> None:
     """What `generate` does with some items of a photo."""
     with clock("draw, crop"):
-        drawn = [draw_item(unit, photo, index=index, settings=settings(1)) for index in unit.indices]
+        drawings = [drawn_items(unit, photo, index=index, settings=settings(1)) for index in unit.indices]
+        drawn = [next(drawing, None) for drawing in drawings]
     with clock("distort"):
         todo = [(treatment, one.crop) for one in drawn if one for treatment in one.treatments]
         made = iter(apply_treatments(*zip(*todo, strict=True), zoo=None))

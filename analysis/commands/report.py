@@ -112,7 +112,7 @@ def _joined(
     """Distances, the sets with all that is known about them, the answers if there are any, and the files read."""
 
     from analysis.scoring.distances import check_same_items, read_distances
-    from analysis.scoring.item_facts import answers_of_sets, facts_of_set, read_facts
+    from analysis.scoring.item_facts import answers_of_sets, facts_of_set, identity_of_set, read_facts
     from analysis.scoring.judged_sets import judged_sets
     from bapps_builder.answers.answer_table import read_answers
     from bapps_builder.layout import ANSWERS, ITEMS, TASKS, find_sets
@@ -123,6 +123,7 @@ def _joined(
     folders = [] if data is None else [one for one in find_sets(data, TASKS) if (one.task, one.label) in labels]
     facts = [read_facts(items)] if items else []
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
+    facts += [identity_of_set(one) for one in folders if one.task == "jnd" and not (one.path / ITEMS).is_file()]
     said = read_answers(answers) if answers else None
     if said is None:
         said = answers_of_sets(folders)
@@ -208,7 +209,7 @@ def _people(sets: "Sequence[JudgedSet]", said: "pd.DataFrame | None", how: "Resa
     import pandas as pd
 
     from analysis.people.consistency_settings import Settings
-    from analysis.people.judgments import Judgments
+    from analysis.people.judgments import judged
     from analysis.people.sections_of_people import consistency
     from bapps_builder.layout import TASKS
 
@@ -218,11 +219,11 @@ def _people(sets: "Sequence[JudgedSet]", said: "pd.DataFrame | None", how: "Resa
         counted = [one.items for one in sets if one.task == task and "n" in one.items]
         if counted:
             mine = None if said is None else said[said["task"] == task]
-            items = pd.concat(counted, ignore_index=True).drop(columns="p").assign(identical=False)
+            items = pd.concat(counted, ignore_index=True).drop(columns="p")
             if mine is not None and "set" not in mine:
                 mine = mine.merge(items[["item", "set"]].drop_duplicates("item"), on="item", how="left")
                 mine["set"] = mine["set"].fillna("not scored")
-            sections += consistency(Judgments(task, items, mine), settings)
+            sections += consistency(judged(task, items, mine), settings)
     return sections
 
 

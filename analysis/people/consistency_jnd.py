@@ -48,8 +48,10 @@ def _pairs(judgments: Judgments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return items["k"].to_numpy(), items["n"].to_numpy(), items["identical"].to_numpy()
     shown = _judged_pairs(judgments.answers)
     table = votes(shown)
-    identical = shown.loc[shown["expected"] == "same", "item"].unique()
-    return table["k"].to_numpy(), table["n"].to_numpy(), table["item"].isin(identical).to_numpy()
+    keys = [key for key in ("set", "item") if key in table]
+    identical = pd.MultiIndex.from_frame(shown.loc[shown["expected"] == "same", keys])
+    same = pd.MultiIndex.from_frame(table[keys]).isin(identical)
+    return table["k"].to_numpy(), table["n"].to_numpy(), same
 
 
 def _shown(answers: pd.DataFrame) -> pd.DataFrame:

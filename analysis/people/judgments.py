@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.scoring.identical_pairs import HASHES, identical_by_hash, identical_in_files
 from analysis.scoring.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, of_task, read_table
 from bapps_builder.answers.answer_table import read_answers, votes
 from bapps_builder.answers.vote_arithmetic import votes_of_fractions
@@ -31,10 +32,11 @@ class Judgments:
     ----------
     task : "2afc" or "jnd"
     items : DataFrame
-        One row an item: set, item, k (votes for p1 or same), n, identical (JND: shown to be the same), and
-        those of `FACTS` that are known.
+        One row an item: set, item, k (votes for p1 or same), n, identical (JND: of the same pixels, whatever was
+        meant by its recipe, or said to be by a pattern), and those of `FACTS` that are known.
     answers : DataFrame or None
-        A checked table of answers, those to sentinels and unused ones included; None without people.
+        A checked table of answers, those to sentinels and unused ones included; None without people. Those to
+        identical pairs are expected to be "same".
     """
 
     task: Task
@@ -91,7 +93,39 @@ def read_judgments(path: Path, reading: Reading | None = None) -> list[Judgments
         found = _of_answers(read_answers(path, renamed=reading.renamed, words=reading.words), str(path), reading)
     else:
         found = [_of_counts(path, reading)]
-    return [_with_facts(judgments, reading) for judgments in found]
+    return [
+        judged(one.task, one.items, one.answers) for one in (_with_facts(judgments, reading) for judgments in found)
+    ]
+
+
+def judged(task: Task, items: pd.DataFrame, answers: pd.DataFrame | None) -> Judgments:
+    """Put items and answers together, so that both tell which pairs of a JND task are identical.
+
+    Parameters
+    ----------
+    task : "2afc" or "jnd"
+    items : DataFrame
+        See `Judgments`; the column `identical` may be absent, or not given in some rows.
+    answers : DataFrame or None
+        Answers to identical test items may already be expected to be "same".
+    """
+    known = items["identical"].eq(True) if "identical" in items and task == "jnd" else pd.Series(False, items.index)
+    if task == "jnd" and answers is not None:
+        keys = [key for key in ("set", "item") if key in answers]
+        test = (answers["role"] == "test").to_numpy()
+        expected = (
+            answers["expected"].to_numpy(object, copy=True) if "expected" in answers else np.full(len(test), "", object)
+        )
+        said = test & (expected == "same")
+        known |= _index(items[keys]).isin(_index(answers.loc[said, keys]))
+        expected[test & _index(answers[keys]).isin(_index(items.loc[known, keys]))] = "same"
+        if known.any():
+            answers = answers.assign(expected=expected)
+    return Judgments(task, items.assign(identical=known.to_numpy(bool)), answers)
+
+
+def _index(table: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(table)
 
 
 def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
@@ -113,9 +147,12 @@ def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
                 counts = counts.merge(
                     facts.drop(columns=["task", "k", "n"], errors="ignore"), on=["set", "item"], how="left"
                 )
+            if task == "jnd" and "identical" not in counts:
+                counts["identical"] = identical_in_files(folder, counts["item"].tolist())
             items.append(counts)
-        table = pd.concat(items, ignore_index=True).assign(identical=False)
-        found.append(Judgments(task, table, answers_of_sets(folders) if everywhere else None))
+        table = pd.concat(items, ignore_index=True)
+        same = table.get("identical", pd.Series(False, table.index)).eq(True) | _identical(table["item"], reading)
+        found.append(Judgments(task, table.assign(identical=same), answers_of_sets(folders) if everywhere else None))
     if not found:
         raise DatasetError(f"{root}: no sets in it; wanted folders like {root / '2afc' / 'val' / 'SET'}")
     return found
@@ -148,8 +185,6 @@ def _of_answers(table: pd.DataFrame, name: str, reading: Reading) -> list[Judgme
         mine = table[table["task"] == task]
         if not len(mine) or reading.task not in (None, task):
             continue
-        if task == "jnd" and reading.identical:
-            mine = _with_identical(mine, reading.identical)
         test = mine[(mine["role"] == "test") & mine["use"]]
         if not len(test):
             raise DatasetError(f"{name}: no answer to a test item of the task {task} counts")
@@ -158,13 +193,6 @@ def _of_answers(table: pd.DataFrame, name: str, reading: Reading) -> list[Judgme
     if not found:
         raise DatasetError(f"{name}: no answers of the task {reading.task}")
     return found
-
-
-def _with_identical(table: pd.DataFrame, pattern: str) -> pd.DataFrame:
-    """Note "same" as the expected choice of identical pairs among the test items."""
-    expected = table["expected"] if "expected" in table else pd.Series("", table.index)
-    named = {item: fnmatchcase(item, pattern) for item in table["item"].unique()}
-    return table.assign(expected=expected.where(~table["item"].map(named), "same"))
 
 
 def _of_json(path: Path, reading: Reading) -> Judgments:
@@ -221,7 +249,10 @@ def _of_counts(path: Path, reading: Reading) -> Judgments:
     if (twice := items.duplicated(["set", "item"])).any():
         raise DatasetError(f"{path}: two rows for item {items['item'][twice].iloc[0]}")
     facts = table[[fact for fact in FACTS if fact in table]].loc[items.index]
-    items = pd.concat([items, facts], axis=1).assign(identical=_identical(items["item"], reading))
+    same = _identical(items["item"], reading)
+    if set(HASHES) <= set(table):
+        same = same | identical_by_hash(table.loc[items.index])
+    items = pd.concat([items, facts], axis=1).assign(identical=same)
     return Judgments(task, items.reset_index(drop=True), None)
 
 
@@ -249,7 +280,10 @@ def _with_facts(judgments: Judgments, reading: Reading) -> Judgments:
     facts = of_task(reading.facts, judgments.task).drop(columns=["k", "n"], errors="ignore")
     keys = [key for key in ("set", "item") if key in facts]
     known = judgments.items.drop(columns=[fact for fact in FACTS if fact in judgments.items and fact in facts])
-    return replace(judgments, items=known.merge(facts, on=keys, how="left"))
+    items = known.merge(facts, on=keys, how="left", suffixes=("", "_by_facts"))
+    if "identical_by_facts" in items:
+        items["identical"] |= items.pop("identical_by_facts").eq(True)
+    return replace(judgments, items=items)
 
 
 def _whole(values: pd.Series, name: str, path: Path) -> np.ndarray:

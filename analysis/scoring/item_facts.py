@@ -8,24 +8,31 @@ import pandas as pd
 import pyarrow as pa
 from pandas.api.types import is_numeric_dtype
 
+from analysis.scoring.identical_pairs import HASHES, identical_by_hash, identical_in_files
 from analysis.statistics.intervals import Sample
 from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.errors import DatasetError
-from bapps_builder.layout import ANSWERS, ITEMS, OTHER_ANSWERS, SetFolder, Task
+from bapps_builder.layout import ANSWERS, ITEMS, LABEL_FOLDER, OTHER_ANSWERS, SetFolder, Task
 
 # What may be known about an item: its photo, and how each patch was made.
 FACTS = ("photo", *(f"{side}_{fact}" for side in ("p0", "p1") for fact in ("recipe", "family", "severity")))
 
 
 def read_facts(path: Path) -> pd.DataFrame:
-    """Read a table about items: id, optionally task, set and split, and any of `FACTS`; no other columns are kept."""
+    """Read a table about items: id, optionally task, set and split, and any of `FACTS`; no other columns are kept.
+
+    Where it has the hashes of both patches, the column `identical` says whether they are of the same pixels.
+    """
     table = read_table(path)
     if "id" not in table:
         raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; wanted id and {', '.join(FACTS)}")
     if {"set", "split"} <= set(table):
         table["set"] = table["split"].str.cat(table["set"], sep="/")
     kept = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]
+    same = identical_by_hash(table) if set(HASHES) <= set(table) else None
     table = table[kept].rename(columns={"id": "item"}).astype({"item": str})
+    if same is not None:
+        table["identical"] = same
     keys = [key for key in ("task", "set", "item") if key in table]
     if (twice := table.duplicated(keys)).any():
         raise DatasetError(f"{path}: two rows for item {table['item'][twice].iloc[0]}")
@@ -41,6 +48,14 @@ def facts_of_set(folder: SetFolder) -> pd.DataFrame | None:
     """What the dataset says about the items of one of its sets, or None."""
     path = folder.path / ITEMS
     return read_facts(path).assign(task=folder.task, set=folder.label) if path.is_file() else None
+
+
+def identity_of_set(folder: SetFolder) -> pd.DataFrame:
+    """Which pairs of a JND set without a table of items are identical, from their files, as a table of facts."""
+    files = folder.path / LABEL_FOLDER[folder.task]
+    items = sorted(path.stem for path in files.glob("*.npy"))
+    same = identical_in_files(folder, items)
+    return pd.DataFrame({"item": items, "identical": same}).assign(task=folder.task, set=folder.label)
 
 
 def answers_of_set(folder: SetFolder) -> pd.DataFrame | None:

@@ -57,7 +57,9 @@ COLUMNS = (
     Column("trial", "number", "Position in the session, from 0"),
     Column("attempt", "number", "1, or 2 where a bad exposure was repeated"),
     Column("choice", "text", "What the person chose, sides decoded", required=True, values=_CHOICE_WORDS),
-    Column("expected", "text", "The right choice of a sentinel or training item", values=_CHOICE_WORDS),
+    Column(
+        "expected", "text", "The right choice of a sentinel, a training item or an identical pair", values=_CHOICE_WORDS
+    ),
     Column("side", "text", "2AFC: the side on which p1 was shown", values=("left", "right")),
     Column("reaction_ms", "number", "From the question to the answer, in milliseconds"),
     Column("first_ms", "number", "JND: measured exposure of the first patch"),

@@ -137,6 +137,7 @@ def _answers(connection: Connection, study: Study, study_id: int) -> Iterator[li
         found = connection.execute(
             select(Answer, Session.public_id, Session.simulated, Participant.pseudonym)
             .add_columns(Item.set_name, Item.name, Item.role, Item.expected, Assignment.slot, Assignment.side)
+            .add_columns(((Item.p0 == Item.p1) & Item.ref.is_(None)).label("identical"))
             .select_from(Session)
             .join(Participant)
             .join(Assignment, Assignment.session_id == Session.id)
@@ -160,7 +161,7 @@ def _values(row: Row, study: Study) -> Values:
         "trial": row.slot,
         "attempt": row.attempt,
         "choice": row.choice,
-        "expected": row.expected,
+        "expected": row.expected or ("same" if row.identical else ""),
         "side": row.side if study.task == "2afc" else "",
         **{name: getattr(row, name) for name in _MEASURED},
         "scale": row.scale,

@@ -5,9 +5,10 @@ with any interruptions, gives the same files.
 """
 
 import importlib.metadata
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from distortions.patch_sets.sampling import (
     evenly,
     item_seed,
     recipe_names,
+    with_other_strengths,
 )
 from distortions.photos import (
     MAX_SKIPPED_SHARE,
@@ -60,6 +62,9 @@ TOGETHER = 64
 _TOGETHER_IN_NETWORKS = 256
 # Photos that are tried for an item, if the first are damaged or too flat.
 _ATTEMPTS = 20
+# Where two patches of an item come out pixel for pixel the same, strengths are drawn anew this often, then the place,
+# with as many strengths, this often, then the item goes to another photo.
+_STRENGTHS, _PLACES = 10, 10
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,12 @@ class PhotoWork:
         zoo = open_zoo(self.zoo) if self.zoo else None
         together = _TOGETHER_IN_NETWORKS if zoo else TOGETHER
         made: list[Item] = []
+        redrawn: Counter[str] = Counter()
         for at in range(0, len(unit.indices), together):
             some = unit.indices[at : at + together]
-            drawn = filter(None, (draw_item(unit, pixels, index=k, settings=self.settings, zoo=zoo) for k in some))
-            made += write_items(self.folder, unit, list(drawn), settings=self.settings, zoo=zoo)
-        return Part(made)
+            drawings = [drawn_items(unit, pixels, index=index, settings=self.settings, zoo=zoo) for index in some]
+            made += make_items(self.folder, unit, drawings, settings=self.settings, zoo=zoo, redrawn=redrawn)
+        return Part(made, redrawn=redrawn)
 
 
 def generate(
@@ -161,13 +167,14 @@ def generate(
     for skipped in collection.skipped:
         skip(skipped)
     work = PhotoWork(folder, settings, max_pixels, trained.folder if trained else None)
-    damaged = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
+    damaged, redrawn = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
     skipped = sorted([*collection.skipped, *damaged], key=lambda entry: entry.photo)
     making.finish(
         items=settings.items,
         findings={
             "folders": [str(path) for path in photos],
             "skipped": [asdict(entry) for entry in skipped],
+            "redrawn": redrawn,
             **({"zoo": str(trained.folder)} if trained and zoo else {}),
         },
     )
@@ -207,15 +214,20 @@ def _make_all(
     max_skipped_share: float,
     advance: Callable[[int], None],
     skip: Callable[[Skipped], None],
-) -> list[Skipped]:
-    """Make every item; those whose photo proved useless from another one. Gives the damaged photos."""
+) -> tuple[list[Skipped], dict[str, int]]:
+    """Make every item; those whose photo proved useless from another one.
+
+    Gives the damaged photos, and of how many items the strength, the place or the photo was drawn again.
+    """
     photos, waiting = list(collection.photos), np.arange(work.settings.items)
     damaged: dict[Photo, Skipped] = {}
+    redrawn: Counter[str] = Counter(strength=0, place=0, photo=0)
     for attempt in range(_ATTEMPTS):
         missing: list[int] = []
         with making.run(units(photos, waiting, work.settings.seed, attempt), work, workers) as outcomes:
             for outcome in outcomes:
                 missing += outcome.missing
+                redrawn.update(outcome.redrawn)
                 advance(len(outcome.unit.indices) - len(outcome.missing))
                 photo = outcome.unit.photo
                 if outcome.skipped and photo not in damaged:
@@ -225,12 +237,16 @@ def _make_all(
                         [*collection.skipped, *damaged.values()], total=len(collection), max_share=max_skipped_share
                     )
         if not missing:
-            return list(damaged.values())
+            return list(damaged.values()), dict(redrawn)
         photos = [photo for photo in photos if photo not in damaged]
         waiting = np.sort(missing)
+    least = work.settings.min_contrast
     raise PatchSetError(
-        f"{len(waiting)} items found no patch with a contrast of {work.settings.min_contrast:g} in {_ATTEMPTS} photos; "
+        f"{len(waiting)} items found no patch with a contrast of {least:g} in {_ATTEMPTS} photos; "
         "lower --min-contrast, and choose a new folder"
+        if least
+        else f"{len(waiting)} items found no patch that its distortions change in {_ATTEMPTS} photos; the photos are "
+        "flat: leave them out, and choose a new folder"
     )
 
 
@@ -253,7 +269,10 @@ def units(photos: Sequence[Photo], indices: Iterable[int], seed: int, attempt: i
 
 @dataclass(frozen=True)
 class Drawn:
-    """What chance decided for one item, and the crop with its margin that it decided for."""
+    """What chance decided for one item, and the crop with its margin that it decided for.
+
+    `redrawn` says what was drawn again in this photo: "strength", "place" or, the first time, nothing.
+    """
 
     index: int
     seed: int
@@ -261,10 +280,16 @@ class Drawn:
     crop: Patch
     border: Border
     treatments: tuple[Treatment, ...]
+    redrawn: str = ""
 
 
-def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings, zoo: Zoo | None = None) -> Drawn | None:
-    """Draw one item; None if the photo has no place for it.
+def drawn_items(
+    unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings, zoo: Zoo | None = None
+) -> Iterator[Drawn]:
+    """Draw one item, and what to take in its place if two of its patches come out the same.
+
+    First the strengths of its distortions are drawn again, then its place, both some times. It ends where the
+    photo has no place for it.
 
     Parameters
     ----------
@@ -279,29 +304,71 @@ def draw_item(unit: PhotoUnit, photo: Patch, *, index: int, settings: Settings, 
     """
     seed = item_seed(settings.seed, index, unit.attempt)
     rng = np.random.default_rng(seed)
-    place = draw_place_with_contrast(photo, rng, settings)
-    if place is None:
-        return None
-    crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
-    return Drawn(index, seed, place, crop, border, draw_treatments(settings, rng, zoo=zoo))
+    treatments: tuple[Treatment, ...] = ()
+    for place_number in range(1 + _PLACES):
+        place = draw_place_with_contrast(photo, rng, settings)
+        if place is None:
+            return
+        crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
+        for strength_number in range(1 + _STRENGTHS):
+            if treatments:
+                treatments = with_other_strengths(treatments, rng, settings)
+            else:
+                treatments = draw_treatments(settings, rng, zoo=zoo)
+            redrawn = "place" if place_number else "strength" if strength_number else ""
+            yield Drawn(index, seed, place, crop, border, treatments, redrawn)
 
 
-def write_items(
-    folder: Path, unit: PhotoUnit, drawn: Sequence[Drawn], *, settings: Settings, zoo: Zoo | None = None
+def make_items(
+    folder: Path,
+    unit: PhotoUnit,
+    drawings: Sequence[Iterator[Drawn]],
+    *,
+    settings: Settings,
+    zoo: Zoo | None = None,
+    redrawn: Counter[str] | None = None,
 ) -> list[Item]:
-    """Distort drawn items, write their patches to a folder, and give their rows."""
-    todo = [(one.crop, treatment) for one in drawn for treatment in one.treatments]
-    made = iter(apply_treatments([t for _, t in todo], [crop for crop, _ in todo], zoo=zoo))
-    return [_write_item(folder, unit, one, [next(made) for _ in one.treatments], settings) for one in drawn]
+    """Distort items, write their patches to a folder, and give their rows.
+
+    An item of which two patches are pixel for pixel the same is drawn again, as long as its drawing goes on, and
+    left out if it ends: what is drawn to look different must be different. `redrawn` counts the items whose
+    strength or place was drawn again, and those that need another photo.
+    """
+    redrawn = Counter() if redrawn is None else redrawn
+    made: dict[int, Item] = {}
+    waiting = dict(enumerate(drawings))
+    identical: set[int] = set()
+    while waiting:
+        drawn = {number: one for number, drawing in waiting.items() if (one := next(drawing, None))}
+        redrawn["photo"] += len(identical - drawn.keys())
+        todo = [(one.crop, treatment) for one in drawn.values() for treatment in one.treatments]
+        distorted = iter(apply_treatments([t for _, t in todo], [crop for crop, _ in todo], zoo=zoo))
+        identical = set()
+        for number, one in drawn.items():
+            patches = [without_margin(one.crop), *(next(distorted) for _ in one.treatments)]
+            if all_differ(patches):
+                made[number] = _write_item(folder, unit, one, patches, settings)
+                redrawn.update([one.redrawn] if one.redrawn else [])
+            else:
+                identical.add(number)
+        waiting = {number: drawings[number] for number in sorted(identical)}
+    return [made[number] for number in sorted(made)]
+
+
+def all_differ(patches: Sequence[Patch]) -> bool:
+    """Whether no two patches of one shape have the same pixels."""
+    return not any(np.array_equal(a, b) for a, b in combinations(patches, 2))
 
 
 def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[Patch], settings: Settings) -> Item:
+    """Write the patches of an item, its original first."""
     name, is_jnd = item_id(drawn.index), settings.task == "jnd"
+    roles = IMAGE_FOLDERS[settings.task]
+    original, *digests = (write_patch(folder, role, name, patch) for role, patch in zip(roles, patches, strict=True))
     distorted = [
-        Made(str(t.recipe), t.seed, t.severity, write_patch(folder, role, name, patch), t.recipe.family)
-        for role, t, patch in zip(("p0", "p1")[-len(patches) :], drawn.treatments, patches, strict=True)
+        Made(str(t.recipe), t.seed, t.severity, digest, t.recipe.family)
+        for t, digest in zip(drawn.treatments, digests, strict=True)
     ]
-    original = write_patch(folder, IMAGE_FOLDERS[settings.task][0], name, without_margin(drawn.crop))
     return Item(
         id=name,
         task=settings.task,

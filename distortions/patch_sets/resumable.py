@@ -7,9 +7,9 @@ the manifest is put together from these files in the order of ids, and they are 
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -28,7 +28,7 @@ from distortions.workers import Workers
 _FOLDER, _STATE, _PART = ".unfinished", "description.json", "part-"
 # Rows of the manifest that are in memory at a time, some 500 bytes each.
 _BLOCK = 100_000
-_SKIPPED = b"skipped"  # key in the metadata of a part
+_SKIPPED, _REDRAWN = b"skipped", b"redrawn"  # keys in the metadata of a part
 
 
 class Unit(Protocol):
@@ -45,19 +45,24 @@ U = TypeVar("U", bound=Unit)
 
 @dataclass(frozen=True)
 class Part:
-    """What a unit came to: its items in order, or why there are none. Fewer than asked for is allowed."""
+    """What a unit came to: its items in order, or why there are none. Fewer than asked for is allowed.
+
+    `redrawn` counts the items of which something was drawn again, by what it was.
+    """
 
     items: Sequence[Item]
     skipped: str = ""
+    redrawn: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[U]):
-    """A unit that is done: the indices for which no item could be made, and why its photo was skipped, if so."""
+    """A unit that is done: the indices for which no item could be made, and what else its `Part` said."""
 
     unit: U
     missing: tuple[int, ...]
     skipped: str
+    redrawn: Mapping[str, int]
 
 
 class UnfinishedSet:
@@ -162,7 +167,9 @@ def _carry_out(unit: U, *, work: Callable[[U], Part], folder: Path) -> "Outcome[
     path = _part(folder, unit)
     try:
         part = work(unit)
-        table = item_table(part.items).replace_schema_metadata({_SKIPPED: part.skipped.encode()})
+        table = item_table(part.items).replace_schema_metadata(
+            {_SKIPPED: part.skipped.encode(), _REDRAWN: json.dumps(dict(part.redrawn)).encode()}
+        )
         with replaced_whole(path) as temporary:
             pq.write_table(table, temporary)
         return _outcome(unit, folder)
@@ -190,4 +197,5 @@ def _outcome(unit: U, folder: Path) -> Outcome[U]:
     missing = (
         tuple(index for index in unit.indices if item_id(index) not in done) if len(done) < len(unit.indices) else ()
     )
-    return Outcome(unit, missing, table.schema.metadata[_SKIPPED].decode())
+    said = table.schema.metadata
+    return Outcome(unit, missing, said[_SKIPPED].decode(), json.loads(said[_REDRAWN]))

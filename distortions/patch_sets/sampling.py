@@ -145,13 +145,21 @@ def draw_place_with_contrast(photo: Patch, rng: np.random.Generator, settings: S
 
 def draw_treatments(settings: Settings, rng: np.random.Generator, *, zoo: "Zoo | None" = None) -> tuple[Treatment, ...]:
     """Draw two different recipes for 2AFC, p0 then p1, or one for JND."""
+    return tuple(_treatment(names, rng, settings) for names in _draw_names(settings, rng, recipe_names(settings, zoo)))
+
+
+def with_other_strengths(
+    treatments: Sequence[Treatment], rng: np.random.Generator, settings: Settings
+) -> tuple[Treatment, ...]:
+    """Draw the severities, values and seeds of treatments again; the names of their steps stay."""
+    return tuple(_treatment(tuple(step.name for step in one.recipe.steps), rng, settings) for one in treatments)
+
+
+def _treatment(names: tuple[str, ...], rng: np.random.Generator, settings: Settings) -> Treatment:
     law = SEVERITY_LAWS[settings.severity_law]
-    treatments = []
-    for names in _draw_names(settings, rng, recipe_names(settings, zoo)):
-        severity = tuple(round(law(rng.random()), _SEVERITY_DIGITS) for name in names if not is_variant(name))
-        recipe = draw(names, severity, rng)
-        treatments.append(Treatment(recipe, severity, int(rng.integers(1 << 63))))
-    return tuple(treatments)
+    severity = tuple(round(law(rng.random()), _SEVERITY_DIGITS) for name in names if not is_variant(name))
+    recipe = draw(names, severity, rng)
+    return Treatment(recipe, severity, int(rng.integers(1 << 63)))
 
 
 def recipe_names(settings: Settings, zoo: "Zoo | None" = None) -> Known:

@@ -6,13 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from analysis.people.consistency_jnd import jnd
+from analysis.people.consistency_settings import Settings
 from analysis.people.judgments import Reading, read_judgments
 from analysis.scoring.distances import SetDistances
 from analysis.scoring.item_facts import facts_of_set, read_facts, sample_of
 from analysis.scoring.judged_sets import judged_sets
 from bapps_builder.errors import DatasetError
+from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import TASKS, SetFolder, Task
+from bapps_builder.patch_sets.manifest import item_id
+from bapps_builder.patch_sets.patch_set import pixel_digest
 
 
 def items_of(path: Path, reading: Reading | None = None) -> list[tuple[str, str, int, int]]:
@@ -135,3 +141,75 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("photo\na\n")
     with pytest.raises(DatasetError, match="wanted id and photo"):
         read_facts(tmp_path / "f.csv")
+
+
+def write_pairs(root: Path, *, table: bool) -> SetFolder:
+    """A JND set of four pairs, the second of equal pixels though its recipe blurs; nine of ten said "same" to it."""
+    folder = SetFolder(root, "jnd", "val", "traditional")
+    for role in folder.roles:
+        (folder.path / role).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for number, same in enumerate((3, 9, 4, 2)):
+        item = item_id(number)
+        first = rng.integers(0, 256, (64, 64, 3), np.uint8)
+        second = first.copy() if number == 1 else np.bitwise_xor(first, 1)
+        # Another encoder, so that equal pixels are not equal bytes.
+        folder.file("p0", item).write_bytes(encode_png(first))
+        Image.fromarray(second).save(folder.file("p1", item))
+        np.save(folder.file("same", item), np.array([same / 10], np.float32))
+        hashes = {"p0_sha256": pixel_digest(first), "p1_sha256": pixel_digest(second)}
+        rows.append({"id": item, "set": "traditional", "split": "val", "k": same, "n": 10, **hashes})
+    if table:
+        pd.DataFrame(rows).to_parquet(folder.path / "items.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("kept", ["files", "hashes", "answers"])
+def test_identical_pixels_are_identical_whatever_was_meant(tmp_path: Path, kept: str) -> None:
+    """H is over the three pairs that differ, F over the one that does not: 21 of 30 and 1 of 10 said "different"."""
+    folder = write_pairs(tmp_path, table=kept != "files")
+    if kept == "answers":
+        said = [
+            (item_id(k), f"w{p}", "same" if p < n else "different")
+            for k, n in enumerate((3, 9, 4, 2))
+            for p in range(10)
+        ]
+        pd.DataFrame(said, columns=["item", "participant", "choice"]).to_parquet(folder.path / "answers.parquet")
+    [found] = read_judgments(tmp_path, Reading(votes=10))
+    assert found.items["identical"].tolist() == [False, True, False, False]
+    sections = {section.title: section for section in jnd(found, Settings(draws=100))}
+    [pooled, *people] = sections["Same or different as signal detection (JND)"].rows
+    assert pooled[1:5] == (30, 10, pytest.approx(21.5 / 31), pytest.approx(1.5 / 11))
+    if kept == "answers":  # the first person said "different" of no pair, the last of all
+        assert [(row[1], row[2]) for row in people] == [(3, 1)] * 10
+        assert people[9][3:5] == (pytest.approx(3.5 / 4), pytest.approx(1.5 / 2))
+
+
+def test_hashes_of_any_table_tell_identical_pairs(tmp_path: Path) -> None:
+    """A manifest as the table about items, for answers that a study exported, or counts with their own hashes."""
+    folder = write_pairs(tmp_path / "data", table=True)
+    manifest = folder.path / "items.parquet"
+    facts = read_facts(manifest)
+    (tmp_path / "x.csv").write_text(
+        "set,item,participant,choice\nval/traditional,000001,1,same\nval/traditional,000002,1,same\n"
+    )
+    [found] = read_judgments(tmp_path / "x.csv", Reading(facts=facts))
+    assert found.items["identical"].tolist() == [True, False]
+    assert found.answers is not None
+    assert found.answers["expected"].tolist() == ["same", ""]
+    [counted] = read_judgments(manifest, Reading(task="jnd"))
+    assert counted.items["identical"].tolist() == [False, True, False, False]
+
+
+def test_only_the_set_that_is_meant_has_the_identical_pair(tmp_path: Path) -> None:
+    """Ids of two sets are the same: a pair of one set says nothing about that of the other."""
+    rows = [
+        (s, "a", f"w{p}", "different", "same" if s == "val/x" else "") for s in ("val/x", "val/y") for p in range(4)
+    ]
+    table = pd.DataFrame(rows, columns=["set", "item", "participant", "choice", "expected"])
+    table.to_csv(tmp_path / "x.csv", index=False)
+    [found] = read_judgments(tmp_path / "x.csv")
+    assert found.items["identical"].tolist() == [True, False]
+    [pooled, *_] = jnd(found, Settings(draws=100))[1].rows
+    assert pooled[1:3] == (4, 4)

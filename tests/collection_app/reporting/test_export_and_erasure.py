@@ -58,6 +58,21 @@ def test_every_format_holds_the_same_answers(played: Engine, tmp_path: Path, nam
         assert [row["column"] for row in csv.DictReader(file)] == SCHEMA.names
 
 
+def test_identical_test_pairs_are_expected_to_be_called_the_same(
+    database_url: str, jnd_set: PatchSet, tmp_path: Path
+) -> None:
+    study = preset("paper-jnd", items_per_session=6, training={"same": 1, "different": 1})
+    engine = open_database(database_url)
+    rehearse(study, [jnd_set], engine, folder=tmp_path / "images", mix={"careful": 1}, seed=1, people=2, batch=50)
+    write(engine, lambda c: c.execute(update(Item).where(Item.name == "000000").values(p1=Item.p0)))
+    read(engine, lambda c: export(c, study, 1, path=tmp_path / "answers.parquet"))
+    engine.dispose()
+    table = read_answers(tmp_path / "answers.parquet")
+    test = table[table["role"] == "test"]
+    assert (test["expected"] == "same").tolist() == (test["item"] == "000000").tolist()
+    assert (test["item"] == "000000").any()
+
+
 def test_a_table_of_another_kind_is_refused(played: Engine, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"ends in \.parquet, \.csv, \.csv\.gz"):
         read(played, lambda c: export(c, STUDY, 1, path=tmp_path / "answers.xlsx"))

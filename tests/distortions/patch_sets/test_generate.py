@@ -19,12 +19,14 @@ from PIL import Image
 
 from bapps_builder.errors import BappsError, ImageError, PatchSetError
 from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.layout import Task
 from bapps_builder.patch_sets.manifest import item_id
-from bapps_builder.patch_sets.patch_set import patch_path, read_patch_set
+from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, read_patch_set
 from distortions.crops import contrast
 from distortions.patch_sets import generate as generate_module
 from distortions.patch_sets.generate import generate, units
-from distortions.patch_sets.sampling import Settings
+from distortions.patch_sets.replay import replay
+from distortions.patch_sets.sampling import TASK_LAWS, Settings
 from distortions.photos import Photo, Skipped
 from distortions.workers import Workers
 
@@ -108,7 +110,8 @@ def test_the_description_says_everything(photos: Path, tmp_path: Path) -> None:
         "photos": 5,
     }
     assert wanted.items() <= content["settings"].items()
-    assert content["findings"] == {"folders": [str(photos)], "skipped": []}
+    findings = {"folders": [str(photos)], "skipped": [], "redrawn": {"strength": 0, "place": 0, "photo": 0}}
+    assert content["findings"] == findings
 
 
 def test_rescale_and_contrast_are_kept(photos: Path, tmp_path: Path) -> None:
@@ -311,6 +314,74 @@ def test_flat_photos_hand_their_items_on(photos: Path, tmp_path: Path) -> None:
     assert found.description.findings["skipped"] == []
     with pytest.raises(PatchSetError, match="found no patch with a contrast of 127 in 20 photos; lower --min-contrast"):
         generate(dataclasses.replace(settings, min_contrast=127, items=3), photos=[folder], folder=tmp_path / "none")
+
+
+# --- patches that come out the same -------------------------------------------------------------------
+
+
+def identical_pairs(found: PatchSet) -> int:
+    """How many items have two patches of the same pixels."""
+    return sum(len({item.digest(role) for role in found.roles}) < len(found.roles) for item in found)
+
+
+def test_what_a_distortion_does_not_change_is_drawn_again(photos: Path, tmp_path: Path, digest: Digest) -> None:
+    """A photo of which the lower part is a flat sky: there, whatever moves or blurs pixels changes nothing."""
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    half = read_image(photos / "a.png").copy()
+    half[len(half) // 4 :] = 50
+    (folder / "half.png").write_bytes(encode_png(half))
+    settings = dataclasses.replace(SETTINGS, task="jnd", severity_law="threshold", items=600)
+    generate(settings, photos=[folder], folder=tmp_path / "set")
+    found = read_patch_set(tmp_path / "set")
+    assert identical_pairs(found) == 0
+    redrawn = found.description.findings["redrawn"]
+    assert redrawn["strength"] > 0
+    assert redrawn["place"] > 0
+    assert all(entry.same for entry in replay(found, range(600), folder=tmp_path / "again"))
+    generate(settings, photos=[folder], folder=tmp_path / "workers", workers=Workers(2))
+    assert digest(tmp_path / "workers") == digest(tmp_path / "set")
+
+
+def test_the_count_of_what_was_drawn_again_outlives_an_interruption(
+    photos: Path, tmp_path: Path, small_units: None
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "flat.png").write_bytes(encode_png(np.full((200, 200, 3), 50, np.uint8)))
+    settings = dataclasses.replace(SETTINGS, task="jnd")
+    generate(settings, photos=[folder], folder=tmp_path / "whole")
+    whole = read_patch_set(tmp_path / "whole")
+    assert whole.description.findings["redrawn"]["photo"] > 0
+    assert "flat.png" not in {item.photo for item in whole if item.p1.family == "spatial"}
+    left = iter(range(8))
+
+    def advance(steps: int) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(settings, photos=[folder], folder=tmp_path / "cut", advance=advance)
+    generate(settings, photos=[folder], folder=tmp_path / "cut")
+    assert read_patch_set(tmp_path / "cut").description.findings == whole.description.findings
+
+
+def test_flat_photos_alone_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate_module, "_ATTEMPTS", 1)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "flat.png").write_bytes(encode_png(np.full((200, 200, 3), 50, np.uint8)))
+    settings = dataclasses.replace(SETTINGS, task="jnd", items=12)
+    with pytest.raises(PatchSetError, match=r"\d items found no patch that its distortions change in 1 photos; the"):
+        generate(settings, photos=[folder], folder=tmp_path / "set")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["jnd", "2afc"])
+def test_no_pair_of_ten_thousand_is_identical(shared_data: Path, tmp_path: Path, task: Task) -> None:
+    settings = dataclasses.replace(SETTINGS, task=task, severity_law=TASK_LAWS[task], items=10_000)
+    generate(settings, photos=[shared_data / "kodak"], folder=tmp_path / "set", workers=Workers(2))
+    assert identical_pairs(read_patch_set(tmp_path / "set")) == 0
 
 
 def test_photos_smaller_than_a_patch_after_rescaling_are_refused(photos: Path, tmp_path: Path) -> None:
