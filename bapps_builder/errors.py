@@ -45,3 +45,7 @@ class DistortionError(BappsError):
 
 class PatchSetError(BappsError):
     """A patch set that is missing, incomplete, or was made with other settings."""
+
+
+class Notice(UserWarning):
+    """What must be known about input that could be worked with, one line; commands print it, others see a warning."""

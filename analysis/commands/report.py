@@ -111,16 +111,21 @@ def _joined(
 ) -> "tuple[list[SetDistances], list[JudgedSet], pd.DataFrame | None, list[Path]]":
     """Distances, the sets with all that is known about them, the answers if there are any, and the files read."""
 
-    from analysis.scoring.distances import check_same_items, read_distances
-    from analysis.scoring.item_facts import answers_of_sets, facts_of_set, identity_of_set, read_facts
+    from analysis.scoring.distances import read_distances
+    from analysis.scoring.item_facts import (
+        answers_of_sets,
+        facts_of_set,
+        folders_about,
+        identity_of_set,
+        read_facts,
+    )
     from analysis.scoring.judged_sets import judged_sets
     from bapps_builder.answers.answer_table import read_answers
     from bapps_builder.layout import ANSWERS, ITEMS, TASKS, find_sets
 
     results = [found for file in files for found in read_distances(file)]
-    check_same_items(results)
     labels = {(result.task, result.label) for result in results}
-    folders = [] if data is None else [one for one in find_sets(data, TASKS) if (one.task, one.label) in labels]
+    folders = [] if data is None else folders_about(labels, find_sets(data, TASKS))
     facts = [read_facts(items)] if items else []
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
     facts += [identity_of_set(one) for one in folders if one.task == "jnd" and not (one.path / ITEMS).is_file()]
@@ -211,6 +216,7 @@ def _people(sets: "Sequence[JudgedSet]", said: "pd.DataFrame | None", how: "Resa
     from analysis.people.consistency_settings import Settings
     from analysis.people.judgments import judged
     from analysis.people.sections_of_people import consistency
+    from bapps_builder.answers.item_ids import respelled
     from bapps_builder.layout import TASKS
 
     settings = Settings(draws=how.draws, seed=how.seed, level=how.level)
@@ -218,8 +224,8 @@ def _people(sets: "Sequence[JudgedSet]", said: "pd.DataFrame | None", how: "Resa
     for task in TASKS:
         counted = [one.items for one in sets if one.task == task and "n" in one.items]
         if counted:
-            mine = None if said is None else said[said["task"] == task]
             items = pd.concat(counted, ignore_index=True).drop(columns="p")
+            mine = None if said is None else respelled(("items", items), ("answers", said[said["task"] == task]))[1]
             if mine is not None and "set" not in mine:
                 mine = mine.merge(items[["item", "set"]].drop_duplicates("item"), on="item", how="left")
                 mine["set"] = mine["set"].fillna("not scored")

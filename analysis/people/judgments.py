@@ -18,6 +18,7 @@ import pandas as pd
 from analysis.scoring.identical_pairs import HASHES, identical_by_hash, identical_in_files
 from analysis.scoring.item_facts import FACTS, answers_of_set, answers_of_sets, facts_of_set, of_task, read_table
 from bapps_builder.answers.answer_table import read_answers, votes
+from bapps_builder.answers.item_ids import check_found, respelled
 from bapps_builder.answers.vote_arithmetic import votes_of_fractions
 from bapps_builder.datasets.reader import read_label
 from bapps_builder.errors import DatasetError
@@ -144,6 +145,8 @@ def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
             else:
                 counts = _of_labels(folder, reading)
             if facts is not None:
+                facts, counts = respelled(("items.parquet", facts), ("what people said", counts))
+                check_found(counts, facts, of=f"what people said in {folder.path}", name="its items.parquet")
                 counts = counts.merge(
                     facts.drop(columns=["task", "k", "n"], errors="ignore"), on=["set", "item"], how="left"
                 )
@@ -278,12 +281,16 @@ def _with_facts(judgments: Judgments, reading: Reading) -> Judgments:
     if reading.facts is None:
         return judgments
     facts = of_task(reading.facts, judgments.task).drop(columns=["k", "n"], errors="ignore")
+    said = judgments.answers
+    tables = [("what people said", judgments.items), ("the table of items", facts)]
+    items, facts, *answers = respelled(*tables, *([] if said is None else [("the answers", said)]))
+    check_found(items, facts, of="what people said", name="the table of items")
     keys = [key for key in ("set", "item") if key in facts]
-    known = judgments.items.drop(columns=[fact for fact in FACTS if fact in judgments.items and fact in facts])
+    known = items.drop(columns=[fact for fact in FACTS if fact in items and fact in facts])
     items = known.merge(facts, on=keys, how="left", suffixes=("", "_by_facts"))
     if "identical_by_facts" in items:
         items["identical"] |= items.pop("identical_by_facts").eq(True)
-    return replace(judgments, items=items)
+    return replace(judgments, items=items, answers=answers[0] if answers else None)
 
 
 def _whole(values: pd.Series, name: str, path: Path) -> np.ndarray:

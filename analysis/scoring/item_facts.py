@@ -1,6 +1,6 @@
 """What is known of items besides their votes: photos, recipes, and the answers a dataset holds to them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,22 @@ def read_facts(path: Path) -> pd.DataFrame:
 def of_task(facts: pd.DataFrame, task: Task) -> pd.DataFrame:
     """The rows about one task, if the table tells: both may have a set of one name, with items of the same ids."""
     return facts[facts["task"] == task].drop(columns="task") if "task" in facts else facts
+
+
+def folders_about(labels: Collection[tuple[Task, str]], folders: Sequence[SetFolder]) -> list[SetFolder]:
+    """The folders of a dataset that hold sets of these tasks and names; none at all is an error, if it has folders."""
+    found = [one for one in folders if (one.task, one.label) in labels]
+    if folders and not found:
+        ours, theirs = (", ".join(sorted({label for _, label in pairs})) for pairs in (labels, map(_key, folders)))
+        raise DatasetError(
+            f"{folders[0].root}: has the sets {theirs}, and the distances are of {ours}; a column set of the distances "
+            "says which set they are of"
+        )
+    return found
+
+
+def _key(folder: SetFolder) -> tuple[Task, str]:
+    return folder.task, folder.label
 
 
 def facts_of_set(folder: SetFolder) -> pd.DataFrame | None:

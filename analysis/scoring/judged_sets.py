@@ -1,20 +1,24 @@
 """Sets as they are judged: the distances of all metrics joined with what is known about items and people."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.scoring.distances import SetDistances
+from analysis.scoring.distances import SetDistances, check_same_items
 from analysis.scoring.item_facts import of_task
 from bapps_builder.answers.answer_table import counted
+from bapps_builder.answers.item_ids import check_found, respelled
 from bapps_builder.answers.vote_arithmetic import twoafc_payoff, votes_of_fractions
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import Task
 
 Floats = NDArray[np.float64]
+
+# What messages call the tables that meet here.
+_FACTS, _ANSWERS = "the table of items", "the answers"
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def judged_sets(
     Parameters
     ----------
     results : sequence of SetDistances
-        Checked with `check_same_items`.
+        Those of a set must be about the same items and people; see `check_same_items`.
     facts : tables with item, and task and set where there are several
         Earlier ones win.
     answers : DataFrame or None
@@ -93,13 +97,68 @@ def judged_sets(
     Raises
     ------
     DatasetError
-        If fractions are none of so many votes, or answers do not add up to the fractions.
+        If results contradict each other, a table knows none of the items, fractions are none of so many votes, or
+        answers do not add up to the fractions. Ids that lost their zeros are padded; see `item_ids`.
     """
+    given = list(facts)
+    spelled = {task: _in_one_spelling(task, results, given, answers) for task in {one.task: None for one in results}}
+    check_same_items(one for alike in spelled.values() for one in alike.results)
+    _check_known(list(spelled.values()), len(given))
     groups: dict[tuple[Task, str], list[SetDistances]] = {}
-    for result in results:
-        groups.setdefault((result.task, result.label), []).append(result)
-    tables = list(facts)
-    return [_joined(group, tables, answers, votes) for group in groups.values()]
+    for task, label in dict.fromkeys((one.task, one.label) for one in results):
+        groups[task, label] = [one for one in spelled[task].results if one.label == label]
+    return [_joined(group, spelled[task].facts, spelled[task].answers, votes) for (task, _), group in groups.items()]
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Everything known about the items of one task, with ids spelled alike."""
+
+    results: list[SetDistances]
+    facts: list[pd.DataFrame]
+    answers: pd.DataFrame | None
+
+    @property
+    def items(self) -> pd.DataFrame:
+        parts = [pd.DataFrame({"set": one.label, "item": list(one.ids)}) for one in self.results]
+        return pd.concat(parts, ignore_index=True).drop_duplicates()
+
+
+def _in_one_spelling(
+    task: Task, results: Sequence[SetDistances], facts: list[pd.DataFrame], answers: pd.DataFrame | None
+) -> _Alike:
+    mine = [one for one in results if one.task == task]
+    tables = [
+        (
+            f"distances of {', '.join(one.metrics)} on {one.label}",
+            pd.DataFrame({"set": one.label, "item": list(one.ids)}),
+        )
+        for one in mine
+    ]
+    tables += [(_FACTS, of_task(table, task)) for table in facts]
+    if answers is not None:
+        tables.append((_ANSWERS, counted(answers[answers["task"] == task])))
+    found = respelled(*tables)
+    renamed = [replace(one, ids=tuple(table["item"])) for one, table in zip(mine, found, strict=False)]
+    rest = found[len(mine) :]
+    return _Alike(renamed, rest[: len(facts)], rest[-1] if answers is not None else None)
+
+
+def _check_known(of_tasks: Sequence[_Alike], facts: int) -> None:
+    """Refuse tables that know none of the items, of whatever task they are."""
+    tables = [(f"{_FACTS} {k + 1}" if facts > 1 else _FACTS, [one.facts[k] for one in of_tasks]) for k in range(facts)]
+    tables.append((_ANSWERS, [one.answers for one in of_tasks if one.answers is not None]))
+    for name, mine in tables:
+        errors, met = [], False
+        for one, table in zip(of_tasks, mine, strict=False):
+            if len(table):
+                try:
+                    check_found(one.items, table, of="the distances", name=name)
+                    met = True
+                except DatasetError as error:
+                    errors.append(error)
+        if errors and not met:
+            raise errors[0]
 
 
 def _joined(
@@ -113,7 +172,7 @@ def _joined(
         distances.append(result.distances[:, :, order])
     items = pd.DataFrame({"set": first.label, "item": list(first.ids), "p": first.labels})
     for table in facts:
-        items = _with_columns(items, of_task(table, first.task))
+        items = _with_columns(items, table)
     items = _with_votes(items, votes, first.label)
     return JudgedSet(
         task=first.task,
@@ -147,9 +206,7 @@ def _with_votes(items: pd.DataFrame, votes: int | None, label: str) -> pd.DataFr
 
 
 def _answers_to(items: pd.DataFrame, answers: pd.DataFrame, result: SetDistances) -> pd.DataFrame | None:
-    mine = counted(answers[answers["task"] == result.task])
-    if "set" in mine:
-        mine = mine[mine["set"] == result.label]
+    mine = answers[answers["set"] == result.label] if "set" in answers else answers
     row = mine["item"].map({item: k for k, item in enumerate(items["item"])})
     if not len(mine) or row.isna().all():
         return None

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.scoring import score_evidence
-from analysis.scoring.distances import SetDistances, check_same_items, read_distances
+from analysis.scoring.distances import SetDistances, read_distances
 from analysis.scoring.evidence import Evidence
-from analysis.scoring.item_facts import answers_of_sets, facts_of_set, read_facts
+from analysis.scoring.item_facts import answers_of_sets, facts_of_set, folders_about, read_facts
 from analysis.scoring.judged_sets import JudgedSet, counts_of, judged_sets
 from analysis.scoring.score_evidence import Key, Settings
 from analysis.scoring.scores import Score, scores
@@ -130,7 +130,6 @@ def score(
     sources = ", ".join(map(str, [*([data] if metrics else []), *files]))
     if not results:
         raise DatasetError(f"{sources}: nothing for the task {'both' if len(tasks) > 1 else tasks[0]}")
-    check_same_items(results)
     joined = _judged(results, folders, asked)
     return ScoreReport(
         data=sources,
@@ -167,6 +166,7 @@ def _distances(
 
 def _judged(results: Sequence[SetDistances], folders: Sequence[SetFolder], asked: Evidence) -> list[JudgedSet]:
     """Join distances with what files beside the sets, or files that were named, say about items and people."""
+    folders = folders_about({(one.task, one.label) for one in results}, folders)
     facts = [read_facts(asked.items)] if asked.items else []
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
     answers = read_answers(asked.answers) if asked.answers else None

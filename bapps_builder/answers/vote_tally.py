@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bapps_builder.answers.answer_table import COLUMNS
 from bapps_builder.answers.exclusions import FlowStep, Rule, conduct, exclusions
+from bapps_builder.answers.item_ids import respelled
 from bapps_builder.errors import DatasetError
 
 BY_RULE = "rule "  # how the reason of an exclusion begins that was decided here, not by the study
@@ -46,6 +47,7 @@ def match(answers: pd.DataFrame, items: pd.DataFrame, *, name: str) -> pd.DataFr
             f"the first {items['source_id'][same].iloc[0]!r}; build one set at a time, or add a column set"
         )
     wanted = answers.loc[test, ["task", "set", "item"] if by_set else ["task", "item"]]
+    items, wanted = _alike(items, wanted, name)
     at = np.full(len(answers), -1)
     at[test] = _rows(items[["task", *names]], wanted)
     if (unknown := test & (at < 0)).any():
@@ -56,10 +58,18 @@ def match(answers: pd.DataFrame, items: pd.DataFrame, *, name: str) -> pd.DataFr
         where = f" of the set {answers['set'].iloc[row]!r}" if by_set else ""
         raise DatasetError(
             f"{name}: {int(unknown.sum())} of {len(answers)} answers are to items that are not among the "
-            f"{len(items)} given, the first in row {row + 1}: {answers['item'].iloc[row]!r}{where}; are these the "
-            "answers of another study, or is a patch set missing?"
+            f"{len(items)} given, the first in row {row + 1}: {answers['item'].iloc[row]!r}{where}, where items are "
+            f"like {items['source_id'].iloc[0]!r}; are these the answers of another study, or is a patch set missing?"
         )
     return answers.assign(at=at)
+
+
+def _alike(items: pd.DataFrame, wanted: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Spell the ids of items and of answers alike, should some have lost their zeros."""
+    names = {"source_id": "item"} | ({"source_set": "set"} if "set" in wanted else {})
+    ours = items.rename(columns=names)[["task", *names.values()]]
+    spelled, wanted = respelled((f"items of {name}", ours), (name, wanted))
+    return items.assign(source_id=spelled["item"]), wanted
 
 
 def _refuse_task(answers: pd.DataFrame, wrong: NDArray[np.bool_], name: str) -> None:
@@ -91,7 +101,8 @@ def match_kept(answers: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     if not aside.any() or "set" not in answers:
         return answers
     at = answers["at"].to_numpy(copy=True)
-    at[aside] = _rows(items[["task", "source_set", "source_id"]], answers.loc[aside, ["task", "set", "item"]])
+    items, wanted = _alike(items, answers.loc[aside, ["task", "set", "item"]], "answers of earlier rounds")
+    at[aside] = _rows(items[["task", "source_set", "source_id"]], wanted)
     return answers.assign(at=at)
 
 

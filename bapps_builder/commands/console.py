@@ -6,16 +6,17 @@ Exit status 0: done. 1: a check failed (or the user interrupted). 2: input that 
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bapps_builder.errors import BappsError
+from bapps_builder.errors import BappsError, Notice
 
 PACKAGES = ("analysis", "bapps_builder", "collection_app", "distortions", "metrics")
 TRACEBACK_VARIABLE = "BAPPS_TRACEBACK"
@@ -44,7 +45,8 @@ class Command(click.Command):
             # modules it holds can take the place of an installed one.
             if (here := str(Path.cwd())) not in sys.path:
                 sys.path.append(here)
-            return super().invoke(ctx)
+            with _notices_printed():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except (BappsError, OSError) as error:
@@ -82,6 +84,30 @@ def _said(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+@contextmanager
+def _notices_printed() -> Iterator[None]:
+    """Print what functions warn of as `Notice` like other notes; other warnings stay what they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        show = warnings.showwarning
+
+        def shown(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, Notice):
+                note(str(message))
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = shown
+        yield
 
 
 def check_packages() -> None:

@@ -4,6 +4,7 @@ A reference and the outputs of all algorithms are files of one name but for the 
 originals/boat.png and mine/boat.jpg.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bapps_builder.answers.item_ids import padding_said, spellings
 from bapps_builder.errors import ImageError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.images.photographs import MAX_PIXELS, PHOTO_SUFFIXES, decode_photo
@@ -83,12 +85,15 @@ def pair_files(reference: Path, outputs: Mapping[str, Path]) -> list[Images]:
     """
     references = _by_name(reference)
     found = {algorithm: _by_name(folder) for algorithm, folder in outputs.items()}
+    changed = spellings([references, *found.values()])
+    references = _padded(references, changed, str(reference))
+    found = {algorithm: _padded(files, changed, str(outputs[algorithm])) for algorithm, files in found.items()}
     for algorithm, files in found.items():
         alone = unpaired({"reference": references, "output": files})
         if missing := alone["output"]:
             raise ImageError(
                 f"{outputs[algorithm]}: no output of {algorithm} for {missing[0]} ({len(missing)} of {len(references)} "
-                "missing); each reference needs a file of its name"
+                f"missing); its files are named like {next(iter(files))}, and each reference needs a file of its name"
             )
         if extra := alone["reference"]:
             raise ImageError(
@@ -220,6 +225,13 @@ def _by_name(folder: Path) -> dict[str, Path]:
     if not found.suffixes:
         raise ImageError(f"{folder}: no images in it")
     return found.paths()
+
+
+def _padded(files: Mapping[str, Path], spelled: Mapping[str, str], name: str) -> dict[str, Path]:
+    """Name files as other folders name theirs, which may have kept zeros that these lost."""
+    if changed := {stem: spelled[stem] for stem in files if stem in spelled}:
+        warnings.warn(padding_said(name, changed, len(changed)), stacklevel=2)
+    return {spelled.get(stem, stem): path for stem, path in files.items()}
 
 
 def _size(image: Patch) -> str:

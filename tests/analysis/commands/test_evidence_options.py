@@ -85,3 +85,32 @@ def test_what_is_not_known_is_one_line(distances: Path) -> None:
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.count("\n") == 1
         assert part in result.stderr
+
+
+def test_distances_that_lost_their_zeros_keep_their_interval(distances: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(distances, dtype={"id": str})
+    items = pd.DataFrame({"id": table["id"].unique(), "photo": np.arange(200) // 10})
+    items.to_csv(tmp_path / "items.csv", index=False)
+    table.assign(id=table["id"].astype(int)).to_csv(tmp_path / "lost.csv", index=False)
+    wanted = run("--distances", distances, "--items", tmp_path / "items.csv", "--ci", "items")
+    found = run("--distances", tmp_path / "lost.csv", "--items", tmp_path / "items.csv", "--ci", "items")
+    assert "t over 20 photos" in wanted.stdout
+    assert found.stdout == wanted.stdout.replace(str(distances), str(tmp_path / "lost.csv"))
+    assert wanted.stderr == ""
+    assert found.stderr.splitlines()[0] == (
+        "distances of good on val/cnn: 200 ids had lost their zeros and were padded, as '0' to '000000'"
+    )
+
+
+def test_a_table_about_other_items_is_one_line(distances: Path, tmp_path: Path) -> None:
+    pd.DataFrame({"id": ["x", "y"], "photo": "p"}).to_csv(tmp_path / "items.csv", index=False)
+    result = run("--distances", distances, "--items", tmp_path / "items.csv", "--ci", "items")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert (
+        "none of the 200 ids of the distances is in it; it has ids like 'x', and the distances are like '000000'"
+        in (result.stderr)
+    )
+    (tmp_path / "data/2afc/val/other").mkdir(parents=True)
+    result = run("--distances", distances, "--data", tmp_path / "data", "--ci", "items")
+    assert result.exit_code == 2
+    assert "has the sets val/other, and the distances are of val/cnn" in result.stderr

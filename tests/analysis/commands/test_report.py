@@ -170,3 +170,18 @@ def test_a_bad_target_is_said_before_the_work(data: Path) -> None:
     result = run("--distances", data / "none.csv", "--out", data / "r.html")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert not (data / "r.html").exists()
+
+
+def test_distances_that_lost_their_zeros_keep_pictures_photos_and_people(data: Path) -> None:
+    table = pd.read_csv(data / "2afc.csv", dtype={"id": str})
+    table = table[table["metric"].isin(["ssim", "l2"])]
+    pages = []
+    for ids in (table["id"], table["id"].astype(int)):
+        table.assign(id=ids).to_csv(data / "mine.csv", index=False)
+        arguments = ("--distances", data / "mine.csv", "--data", data / "data", "--draws", 100)
+        result = run(*arguments, "--out", data / "report.html")
+        assert result.exit_code == 0, result.output
+        pages.append(re.sub(r"[0-9a-f]{64}", "", (data / "report.html").read_text()))
+    assert "60 ids had lost their zeros and were padded, as '0' to '000000'" in result.stderr
+    assert "data:image/png" in pages[0]
+    assert pages[0] == pages[1]

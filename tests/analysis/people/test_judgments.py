@@ -14,7 +14,7 @@ from analysis.people.judgments import Reading, read_judgments
 from analysis.scoring.distances import SetDistances
 from analysis.scoring.item_facts import facts_of_set, read_facts, sample_of
 from analysis.scoring.judged_sets import judged_sets
-from bapps_builder.errors import DatasetError
+from bapps_builder.errors import DatasetError, Notice
 from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import TASKS, SetFolder, Task
 from bapps_builder.patch_sets.manifest import item_id
@@ -213,3 +213,14 @@ def test_only_the_set_that_is_meant_has_the_identical_pair(tmp_path: Path) -> No
     assert found.items["identical"].tolist() == [True, False]
     [pooled, *_] = jnd(found, Settings(draws=100))[1].rows
     assert pooled[1:3] == (4, 4)
+
+
+def test_facts_that_lost_their_zeros_are_joined_and_others_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id,k,n\n000001,2,5\n000002,5,5\n")
+    (tmp_path / "facts.csv").write_text("id,photo\n2,second.jpg\n1,first.jpg\n")
+    with pytest.warns(Notice, match="the table of items: 2 ids had lost their zeros and were padded"):
+        [found] = read_judgments(tmp_path / "x.csv", Reading(task="2afc", facts=read_facts(tmp_path / "facts.csv")))
+    assert found.items["photo"].tolist() == ["first.jpg", "second.jpg"]
+    (tmp_path / "facts.csv").write_text("id,photo\nx,second.jpg\n")
+    with pytest.raises(DatasetError, match="none of the 2 ids of what people said is in it; it has ids like 'x'"):
+        read_judgments(tmp_path / "x.csv", Reading(task="2afc", facts=read_facts(tmp_path / "facts.csv")))

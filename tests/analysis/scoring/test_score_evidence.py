@@ -1,5 +1,6 @@
 """Evidence about scores: joins, intervals, comparisons, breakdowns and sections, on planted data."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from analysis.scoring.judged_sets import JudgedSet, judged_sets
 from analysis.scoring.score_evidence import Key, Settings, comparisons, intervals
 from analysis.scoring.scores import scores
 from bapps_builder.answers.answer_table import check_answers
-from bapps_builder.errors import DatasetError
+from bapps_builder.errors import DatasetError, Notice
 
 PEOPLE, VOTES = 30, 5
 
@@ -240,3 +241,54 @@ def test_rankings_are_compared_by_exchanging_ranks() -> None:
     assert found["a", "other"].p < 0.05
     assert found["a", "other"].high < 0
     assert found["a", "other"].method.startswith("2000 exchanges, ")
+
+
+def without_zeros(ids: "pd.Series[str]") -> "pd.Series[str]":
+    """What pandas, Excel and MATLAB make of ids."""
+    return ids.astype(int).astype(str)
+
+
+@pytest.mark.parametrize("lost", ["distances", "facts", "answers", "all but the answers"])
+def test_tables_that_lost_their_zeros_give_the_same_interval(lost: str) -> None:
+    result, facts, answers = planted("val/cnn")
+    whole = intervals(judged_sets([result], facts=[facts], answers=answers), Settings(drawn="people"))
+    if lost in ("distances", "all but the answers"):
+        result = replace(result, ids=tuple(map(str, map(int, result.ids))))
+    if lost in ("facts", "all but the answers"):
+        facts["item"] = without_zeros(facts["item"])
+    if lost == "answers":
+        answers["item"] = without_zeros(answers["item"])
+    with pytest.warns(Notice, match="120 ids had lost their zeros and were padded, as '0' to '000000'"):
+        [found] = judged_sets([result], facts=[facts], answers=answers)
+    assert found.items["item"].tolist()[:2] == ["000000", "000001"]
+    assert intervals([found], Settings(drawn="people")) == whole
+    assert next(iter(whole.values())).method == "two-way t over photos and 30 people"
+
+
+def test_two_metrics_one_of_which_lost_its_zeros_are_joined() -> None:
+    result, facts, _ = planted("val/cnn")
+    other = replace(result, metrics=("x", "y"), ids=tuple(map(str, map(int, result.ids))))
+    with pytest.warns(Notice, match="distances of x, y on val/cnn: 120 ids"):
+        [found] = judged_sets([other, result], facts=[facts])
+    np.testing.assert_array_equal(found.distances[:2], found.distances[2:])
+
+
+def test_a_table_that_knows_none_of_the_items_is_refused_and_a_part_is_said() -> None:
+    result, facts, answers = planted("val/cnn")
+    foreign = {"facts": [facts.assign(item="x" + facts["item"])]}
+    with pytest.raises(DatasetError, match=r"the table of items: none of the 120 ids .* 'x000000', .* '000000'"):
+        judged_sets([result], **foreign)
+    with pytest.raises(DatasetError, match="the answers: none of the 120 ids of the distances is in it"):
+        judged_sets([result], answers=answers.assign(item="x" + answers["item"]).drop(columns="set"))
+    with pytest.raises(DatasetError, match="the table of items: is about val/other, and the distances are of val/cnn"):
+        judged_sets([result], facts=[facts.assign(set="val/other")])
+    with pytest.warns(Notice, match="20 of the 120 ids of the distances are not in it, the first '000100'"):
+        judged_sets([result], facts=[facts[:100]])
+
+
+def test_a_table_may_be_about_one_of_two_tasks() -> None:
+    result, facts, _ = planted("val/cnn")
+    other = SetDistances("jnd", "val/pairs", ("good",), ("a", "b"), np.zeros((1, 1, 2)), np.array([0.0, 1.0]))
+    twoafc, jnd = judged_sets([result, other], facts=[facts.drop(columns="set")])
+    assert "photo" in twoafc.items
+    assert jnd.items["photo"].isna().all()

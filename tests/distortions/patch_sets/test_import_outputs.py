@@ -15,7 +15,7 @@ import skimage.data
 from PIL import Image
 from scipy.ndimage import shift as scipy_shift
 
-from bapps_builder.errors import BappsError, ImageError, PatchSetError
+from bapps_builder.errors import BappsError, ImageError, Notice, PatchSetError
 from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions.patch_sets.import_outputs import ImportSettings, import_outputs
@@ -211,3 +211,14 @@ def test_a_damaged_output_writes_nothing(photos: Path, folders: dict[str, Path],
                 workers=Workers(workers),
             )
     assert not (tmp_path / "set").exists()
+
+
+def test_outputs_find_references_whose_zeros_they_lost(tmp_path: Path) -> None:
+    kept = ("000000", "000001", "000120")
+    for folder, names in (("originals", kept), ("a", kept), ("b", ("0", "1", "120"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.png").touch()
+    with pytest.warns(Notice, match="b: 3 ids had lost their zeros and were padded, as '"):
+        found = pair_files(tmp_path / "originals", {name: tmp_path / name for name in "ab"})
+    assert [images.outputs["b"].stem for images in found] == ["0", "1", "120"]
