@@ -54,9 +54,7 @@ class _Portion:
     known: Sequence[bool]
 
 
-def write_files(
-    folder: SetFolder, items: Iterable[pa.Table], writing: Writing, *, there: int = 0
-) -> Iterator[pa.Table]:
+def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, *, kept: int = 0) -> Iterator[pa.Table]:
     """Write images and labels of a set into new folders; yield the items with the digests of what was written.
 
     Parameters
@@ -66,7 +64,7 @@ def write_files(
         The columns of `set_tables.ITEMS_SCHEMA`, with the digests that the source recorded or null, and ref, p0
         and p1: where the images come from.
     writing : Writing
-    there : int
+    kept : int
         How many, at the beginning, come from the dataset itself and are not checked again.
 
     Raises
@@ -84,7 +82,7 @@ def write_files(
         start = 0
         for table in regrouped(items, _PORTION):
             at_work.append(table)
-            yield _portion(table, roles, known=there - start)
+            yield _portion(table, roles, known=kept - start)
             start += len(table)
 
     for digests in mapped(partial(_write_portion, folder, writing.copy), portions(), workers=writing.workers):

@@ -59,7 +59,7 @@ def write_tables(
     items : tables of ITEMS_SCHEMA
         Of N rows together.
     answers : DataFrame
-        All that the build has; its column `at` (see `tally`) is not written.
+        All that the build has; its column `at` (see `count_votes`) is not written.
     row : array, an element an answer
         The row of its item in this set, or -1 for answers to other items.
     k, n : arrays of shape (N,)

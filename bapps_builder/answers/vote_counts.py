@@ -133,7 +133,7 @@ def merged(older: pd.DataFrame, newer: pd.DataFrame, *, name: str) -> pd.DataFra
 
 
 @dataclass(frozen=True)
-class Tally:
+class VoteCounts:
     """What N items got.
 
     Attributes
@@ -155,13 +155,13 @@ class Tally:
     post_hoc_flow: tuple[FlowStep, ...]
 
 
-def tally(answers: pd.DataFrame, *, items: int, rules: Sequence[Rule], post_hoc: bool) -> Tally:
+def count_votes(answers: pd.DataFrame, *, items: int, rules: Sequence[Rule], post_hoc: bool) -> VoteCounts:
     """Decide which answers count, and count the votes of each item.
 
     Parameters
     ----------
     answers : DataFrame with `at`
-        Decisions of an earlier tally are taken back first; what the study itself recorded stays.
+        Decisions of an earlier count are taken back first; what the study itself recorded stays.
     items : int
         N.
     rules : sequence of Rule
@@ -178,7 +178,7 @@ def tally(answers: pd.DataFrame, *, items: int, rules: Sequence[Rule], post_hoc:
     counting = decided.loc[(decided["at"] >= 0) & decided["use"], ["at", "choice"]]
     at = counting["at"].to_numpy()
     chosen = counting["choice"].isin(["p1", "same"]).to_numpy()
-    return Tally(
+    return VoteCounts(
         answers=decided,
         k=np.bincount(at[chosen], minlength=items),
         n=np.bincount(at, minlength=items),

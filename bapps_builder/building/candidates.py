@@ -19,25 +19,25 @@ from bapps_builder.datasets.splits import drawn_splits
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.row_batches import Portions, chosen
 from bapps_builder.layout import ANSWERS, IMAGE_FOLDERS, OTHER_ANSWERS, SetFolder
-from bapps_builder.patch_sets.manifest import MAX_ITEMS, item_id
+from bapps_builder.patch_sets.manifest import item_id
 
 
 @dataclass(frozen=True)
-class Pool:
-    """N items, those that are part of the dataset already first.
+class Candidates:
+    """N items, those that the dataset already has first.
 
     Attributes
     ----------
     names : table of NAMES_SCHEMA
     items : Portions
         See `Source.items`; the split of `names` is the one that holds.
-    there : int
-        How many are part of the dataset.
+    kept : int
+        How many the dataset already has.
     """
 
     names: pa.Table
     items: Portions
-    there: int = 0
+    kept: int = 0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,108 +68,96 @@ class Pool:
         return f"{self.names['source_set'][at].as_py()} {self.names['source_id'][int(at)].as_py()}"
 
 
-def pool_of(sources: Sequence[Source]) -> Pool:
+def candidates_of(sources: Sequence[Source]) -> Candidates:
     """All items of some sources; two of one name are an error."""
-    pool = Pool(_joined(source.names for source in sources), partial(_chained, sources))
-    _check_distinct(pool)
-    return pool
+    candidates = Candidates(_joined(source.names for source in sources), partial(_chained, sources))
+    _check_distinct(candidates)
+    return candidates
 
 
-def with_splits(pool: Pool, settings: Settings) -> Pool:
+def with_splits(candidates: Candidates, settings: Settings) -> Candidates:
     """Divide the photographs anew, if that was asked for."""
     if settings.split_by == "given":
-        return pool
-    keys = pool.texts(settings.split_by)
+        return candidates
+    keys = candidates.texts(settings.split_by)
     if (unknown := (keys == "").to_numpy()).any():
         raise DatasetError(
             f"{int(unknown.sum())} items do not say their {settings.split_by}, the first is "
-            f"{pool.name(int(unknown.argmax()))}; keep the split they have (--split given)"
+            f"{candidates.name(int(unknown.argmax()))}; keep the split they have (--split given)"
         )
     drawn = drawn_splits(list(keys), val_share=settings.val_share, seed=settings.seed)
     at = NAMES_SCHEMA.get_field_index("split")
     split = pa.array(drawn, pa.string()).dictionary_encode()
-    return replace(pool, names=pool.names.set_column(at, NAMES_SCHEMA.field(at), split))
+    return replace(candidates, names=candidates.names.set_column(at, NAMES_SCHEMA.field(at), split))
 
 
-def extended(pool: Pool, sources: Sequence[Source]) -> Pool:
-    """Add the items of sources that are not in the pool; those of a name that is there must be the same ones."""
+def extended(candidates: Candidates, sources: Sequence[Source]) -> Candidates:
+    """Add the items of sources that have a new name; those of a known name must be the same ones."""
     if not sources:
-        return pool
-    offered = pool_of(sources)
-    there = pd.MultiIndex.from_frame(pool.named).get_indexer(pd.MultiIndex.from_frame(offered.named))
-    for role, theirs, ours in zip(ROLES, _digests(offered), _digests(pool), strict=True):
-        other = (there >= 0) & pd.notna(theirs) & (theirs != ours[there])
+        return candidates
+    offered = candidates_of(sources)
+    known = pd.MultiIndex.from_frame(candidates.named).get_indexer(pd.MultiIndex.from_frame(offered.named))
+    for role, theirs, ours in zip(ROLES, _digests(offered), _digests(candidates), strict=True):
+        other = (known >= 0) & pd.notna(theirs) & (theirs != ours[known])
         if other.any():
             raise DatasetError(
                 f"{int(other.sum())} items are others than those of the same name in the dataset, the first "
                 f"{offered.name(int(other.argmax()))}: {role} has other pixels; give the new set another name"
             )
-    new = there < 0
+    new = known < 0
 
-    def items(inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    def items(wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
         of_offered = new.copy()
-        of_offered[new] = inside[len(pool) :]
-        return chain(pool.items(inside[: len(pool)]), offered.items(of_offered))
+        of_offered[new] = wanted[len(candidates) :]
+        return chain(candidates.items(wanted[: len(candidates)]), offered.items(of_offered))
 
-    return Pool(_joined([pool.names, offered.names.filter(pa.array(new))]), items, pool.there)
+    return Candidates(_joined([candidates.names, offered.names.filter(pa.array(new))]), items, candidates.kept)
 
 
-def _digests(pool: Pool) -> NDArray[np.object_]:
+def _digests(candidates: Candidates) -> NDArray[np.object_]:
     """The hashes of all items, (roles, N)."""
-    every = pool.items(np.ones(len(pool), bool))
+    every = candidates.items(np.ones(len(candidates), bool))
     parts = ([items[f"{role}_sha256"].to_pandas().to_numpy(object) for role in ROLES] for items in every)
     return np.concatenate([np.stack(part) for part in parts], axis=1)
 
 
-def members(keys: NDArray[np.object_], inside: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Tell for each set which items are its members, of those that are `inside`.
-
-    They are numbered in their order, so those that are part of the dataset keep their numbers.
-    """
-    found = {key: inside & (keys == key) for key in set(keys[inside])}
-    for key, of_set in found.items():
-        if (items := int(of_set.sum())) > MAX_ITEMS:
-            raise DatasetError(f"{key}: {items} items; a set holds at most {MAX_ITEMS}")
-    return found
-
-
-def opened(folders: Sequence[SetFolder]) -> tuple[Pool, pd.DataFrame]:
+def opened(folders: Sequence[SetFolder]) -> tuple[Candidates, pd.DataFrame]:
     """Read the items of a dataset built here, and all answers it holds.
 
-    The answers are named as their study named the items, and have the column `at` (see `tally`).
+    The answers are named as their study named the items, and have the column `at` (see `count_votes`).
 
     Raises
     ------
     DatasetError
         If a table is missing or not readable.
     """
-    pools, answers, start = [], [], 0
+    parts, answers, start = [], [], 0
     for folder in folders:
-        pool = _own(folder)
+        part = _own(folder)
         own = read_answers(folder.path / ANSWERS)
-        ids = pd.Index([item_id(row) for row in range(len(pool))])
+        ids = pd.Index([item_id(row) for row in range(len(part))])
         at = ids.get_indexer(pd.Index(own["item"]))
         if (at < 0).any():
             raise DatasetError(f"{folder.path}: answers to items it does not have; run `bapps-build verify`")
-        names, sets = (pool.texts(name).to_numpy() for name in ("source_id", "source_set"))
+        names, sets = (part.texts(name).to_numpy() for name in ("source_id", "source_set"))
         answers.append(own.assign(at=at + start, item=names[at], set=sets[at]))
-        pools.append(pool)
-        start += len(pool)
+        parts.append(part)
+        start += len(part)
     others = folders[0].root / OTHER_ANSWERS
     if others.exists():
         answers.append(read_answers(others).assign(at=-1))
-    joined = Pool(_joined(pool.names for pool in pools), partial(_chained, pools), start)
+    joined = Candidates(_joined(part.names for part in parts), partial(_chained, parts), start)
     return joined, pd.concat(answers, ignore_index=True)
 
 
-def _own(folder: SetFolder) -> Pool:
+def _own(folder: SetFolder) -> Candidates:
     names = names_of(items.select(SOURCE_SCHEMA.names) for items in item_portions(folder))
-    return Pool(names, partial(_own_items, folder), len(names))
+    return Candidates(names, partial(_own_items, folder), len(names))
 
 
-def _own_items(folder: SetFolder, inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _own_items(folder: SetFolder, wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
     start = 0
-    for items in chosen(item_portions(folder), inside):  # all of them, since none is ever left out again
+    for items in chosen(item_portions(folder), wanted):  # all of them, since none is ever left out again
         if items["id"].to_pylist() != (ids := [item_id(start + row) for row in range(len(items))]):
             raise DatasetError(f"{folder.path}: its items are not numbered without gaps; run `bapps-build verify`")
         files = {role: [str(folder.file(role, one)) for one in ids] for role in IMAGE_FOLDERS[folder.task]}
@@ -177,12 +165,12 @@ def _own_items(folder: SetFolder, inside: NDArray[np.bool_]) -> Iterator[pa.Tabl
         start += len(items)
 
 
-def _chained(parts: Sequence[Source | Pool], inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _chained(parts: Sequence[Source | Candidates], wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
     start = 0
     for part in parts:
         stop = start + len(part.names)
-        if inside[start:stop].any():  # else its files need not be read
-            yield from part.items(inside[start:stop])
+        if wanted[start:stop].any():  # else its files need not be read
+            yield from part.items(wanted[start:stop])
         start = stop
 
 
@@ -190,8 +178,8 @@ def _joined(names: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables(names).unify_dictionaries().combine_chunks()
 
 
-def _check_distinct(pool: Pool) -> None:
-    named = pool.named
+def _check_distinct(candidates: Candidates) -> None:
+    named = candidates.named
     if (twice := named.duplicated()).any():
         first = named[twice].iloc[0]
         raise DatasetError(
