@@ -1,11 +1,10 @@
 """PNG files without anything but pixels: no EXIF, no text, no colour profile, no time."""
 
-import struct
-
 import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.images.image_files import encode_png
+from bapps_builder.images.png_chunks import chunks_of
 from bapps_builder.images.png_encoding import SIGNATURE
 
 _KEPT = (b"IHDR", b"IDAT", b"IEND")
@@ -30,17 +29,11 @@ def bare_png(data: bytes, pixels: NDArray[np.uint8]) -> bytes:
     """
     if not data.startswith(SIGNATURE) or data[24:26] != b"\x08\x02":  # bits a channel, colour type
         return encode_png(pixels)
-    kept, at, found = [SIGNATURE], len(SIGNATURE), set()
-    while at < len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
-        found.add(kind)
-        if kind in _KEPT:
-            kept.append(data[at:end])
-        at = end
-        if kind == b"IEND":
-            break
-    if found.intersection(_CHANGE_PIXELS):
+    chunks = list(chunks_of(data))
+    kinds = {chunk.kind for chunk in chunks}
+    if kinds.intersection(_CHANGE_PIXELS):
         return encode_png(pixels)
     # What follows the end marker is no part of the picture either.
-    return data if found.issubset(_KEPT) and at == len(data) else b"".join(kept)
+    if kinds.issubset(_KEPT) and chunks[-1].end == len(data):
+        return data
+    return SIGNATURE + b"".join(data[chunk.start : chunk.end] for chunk in chunks if chunk.kind in _KEPT)

@@ -14,7 +14,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images.png_encoding import SIGNATURE
+from bapps_builder.images.png_chunks import chunks_of
 
 # A gigabyte a channel; what claims more is no patch, and is not given the memory.
 LARGEST = 2**30
@@ -61,19 +61,15 @@ def read_plain_png(data: bytes, *, name: str) -> NDArray[np.uint8] | None:
 
 def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
     """Kind and content of each chunk up to IEND, lengths and checksums checked."""
-    view, at = memoryview(data), len(SIGNATURE)
-    kind = b""
-    while kind != b"IEND":
-        if at + 12 > len(data):
-            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 8 + length
-        if end + 4 > len(data):
-            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} wants {end + 4})")
-        if isal_zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+    view, kind = memoryview(data), b""
+    for kind, start, end in chunks_of(data):
+        if end > len(data):
+            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} wants {end})")
+        if isal_zlib.crc32(view[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise ImageError(f"{name}: corrupt PNG (checksum of chunk {kind!r})")
-        yield kind, view[at + 8 : end]
-        at = end + 4
+        yield kind, view[start + 8 : end - 4]
+    if kind != b"IEND":
+        raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
 
 
 def _may_be_passed(kind: bytes) -> bool:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bapps_builder.answers.item_ids import check_found, respelled, spellings
-from bapps_builder.answers.vote_tally import match
+from bapps_builder.answers.vote_counts import match
 from bapps_builder.errors import DatasetError, Notice
 
 KEPT = ("000000", "000001", "000120")
