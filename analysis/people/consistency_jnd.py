@@ -7,7 +7,7 @@ from analysis.people import detection
 from analysis.people.consistency_settings import Settings, titled
 from analysis.people.judgments import Judgments
 from analysis.report.tables import Column, Section
-from analysis.statistics.intervals import wilson
+from analysis.statistics.shares import wilson
 from bapps_builder.answers.answer_table import votes
 
 

@@ -22,6 +22,7 @@ from analysis.scoring.breakdown import By
 from analysis.scoring.item_facts import sample_of
 from analysis.statistics import betabinomial
 from analysis.statistics.intervals import Estimate, means_over_items
+from analysis.statistics.shares import of_share
 from bapps_builder.answers.answer_table import votes
 from bapps_builder.answers.exclusions import exclude
 from bapps_builder.answers.vote_arithmetic import agreement_paper, agreement_unbiased, majority_left_out, majority_share
@@ -120,11 +121,8 @@ def _agreement_cells(items: pd.DataFrame, task: str, settings: Settings) -> tupl
     nan = float("nan")
     unbiased = Estimate(nan, nan, nan, nan, "")
     if paired.any():
-        unbiased = means_over_items(
-            agreement_unbiased(k[paired], n[paired]),
-            sample_of(items[paired]),
-            settings,
-        )[0]
+        pairs = agreement_unbiased(k[paired], n[paired])
+        unbiased = of_share(means_over_items(pairs, sample_of(items[paired]), settings)[0])
         notes.append(f"interval of the agreement of two people: {unbiased.method}")
     counted = n > 0
     paper = float(agreement_paper(k[counted] / n[counted]).mean()) if counted.any() else nan

@@ -46,7 +46,10 @@ def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Secti
     notes = [f"{100 * settings.level:g}% intervals; {settings.draws} draws, seed {settings.seed}"]
     methods = {one.method for one in found.values()}
     if any("t over" in method and "two-way" not in method for method in methods):
-        notes.append("fewer than 40 photos in a set: a t interval on photos, as the bootstrap would cover too little")
+        notes.append(
+            "fewer than 40 photos in a set, or so unequal in size that they count as fewer: a t interval on photos, "
+            "as the bootstrap would cover too little"
+        )
     if any("unknown" in method for method in methods):
         notes.append("photos unknown: items are taken as independent, and the interval is too narrow if they are not")
     if settings.drawn == "people":

@@ -25,6 +25,7 @@ from analysis.statistics.intervals import (
     means_over_items_and_people,
     of_statistic,
 )
+from analysis.statistics.shares import of_share, within
 from bapps_builder.layout import TASKS, Task
 
 Floats = NDArray[np.float64]
@@ -60,20 +61,9 @@ def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Esti
         for measure in ("2afc",) if task == "2afc" else ("ap", "ap-of-ties"):
             estimates = _estimates(sets, names, measure, settings)
             found |= {
-                Key(task, name, measure, column): _within(one) for name, one in zip(names, estimates, strict=True)
+                Key(task, name, measure, column): of_share(one) for name, one in zip(names, estimates, strict=True)
             }
     return found
-
-
-def _within(one: Estimate) -> Estimate:
-    """A score's interval cut to [0, 1], beyond which a t interval of few photos may reach.
-
-    Items that all pay the same show no spread, which is not the same as certainty: then there is none.
-    """
-    if one.low == one.high:
-        nan = float("nan")
-        return replace(one, low=nan, high=nan, method=f"no interval where all items pay the same: {one.method}")
-    return replace(one, low=float(np.clip(one.low, 0, 1)), high=float(np.clip(one.high, 0, 1)))
 
 
 def comparisons(judged: Sequence[JudgedSet], settings: Settings) -> dict[tuple[Task, str], list[compare.Comparison]]:
@@ -82,7 +72,9 @@ def comparisons(judged: Sequence[JudgedSet], settings: Settings) -> dict[tuple[T
     for task, column, sets in columns(judged):
         names = shared_metrics(sets)
         if len(names) > 1:
-            found[task, column] = compare.compared(names, _differences(task, sets, names, settings))
+            # Scores lie in [0, 1]: a bound may be further out than differences can be.
+            estimates = [within(one, -1, 1) for one in _differences(task, sets, names, settings)]
+            found[task, column] = compare.compared(names, estimates)
     return found
 
 
@@ -130,9 +122,7 @@ def _differences(task: Task, sets: Sequence[JudgedSet], names: Sequence[str], se
         of_answers, items, people = _answer_codes(sets, sample)
         found = means_over_items_and_people(rows, of_answers, items, people, level=settings.level)
         return [_if_enough_differ(one, row, of_answers) for one, row in zip(found, rows, strict=True)]
-    found = compared_means(_rows_of_items(sets, names), sample, settings)
-    # Scores lie in [0, 1]: a bound of few photos may be further out than differences can be.
-    return [replace(one, low=max(one.low, -1.0), high=min(one.high, 1.0)) for one in found]
+    return compared_means(_rows_of_items(sets, names), sample, settings)
 
 
 def _if_enough_differ(one: Estimate, row: Floats, sample: Sample) -> Estimate:

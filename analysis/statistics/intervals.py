@@ -2,7 +2,8 @@
 
 A statistic here is a mean over sets (mostly one) of means over the items of a set. Items of one photo
 are alike, so photos are what is drawn. Sources: Cameron, Gelbach and Miller, Robust Inference with
-Multiway Clustering, JBES 2011; Wilson, JASA 1927; the Poisson bootstrap is Hanley and MacGibbon, 2006.
+Multiway Clustering, JBES 2011; Bell and McCaffrey, Survey Methodology 2002, and Pustejovsky and Tipton,
+JBES 2018, for the t interval; the Poisson bootstrap is Hanley and MacGibbon, 2006.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, poisson, t
+from scipy.stats import poisson, t
 from threadpoolctl import threadpool_limits
 
 from bapps_builder.files.cores import cores
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 Unit = Literal["photos", "items", "items, photos unknown", "photos and people", "items and people"]
 
-# With fewer, a bootstrap over photos covers too little (.91 with 12, .82 with 4).
+# With fewer, or as many of unequal sizes, a bootstrap over photos covers too little (.91 with 12, .82 with 4).
 FEWEST_FOR_BOOTSTRAP = 40
 _WEIGHTS_AT_A_TIME = 600_000  # of two bytes each, so that they stay in the cache
 
@@ -77,10 +78,40 @@ class Sample:
     unit: Unit = "photos"
 
     @property
+    def shares(self) -> list[Floats]:
+        """The shares of its items that each cluster of a set holds, for each of the S sets."""
+        count = int(self.clusters.max()) + 1
+        cells, sizes = np.unique(self.sets * count + self.clusters, return_counts=True)
+        of_sets = [sizes[cells // count == code] for code in np.unique(self.sets)]
+        return [of_set / of_set.sum() for of_set in of_sets]
+
+    @property
     def smallest(self) -> int:
         """The number of clusters in the set that has fewest."""
-        pairs = np.unique(np.stack([self.sets, self.clusters]), axis=1)
-        return int(np.bincount(pairs[0]).min())
+        return min(map(len, self.shares))
+
+    @property
+    def alike(self) -> float:
+        """How many clusters of equal sizes would be as unsure as those of the set that has fewest so counted.
+
+        That is if the items of a cluster are all the same (Kish's effective number).
+        """
+        return min(float(1 / (share**2).sum()) for share in self.shares)
+
+    @property
+    def degrees(self) -> float:
+        """Satterthwaite's degrees of freedom of the CR2 variance of a set's mean, the fewest of all sets.
+
+        G - 1 where G clusters have equal sizes. With cluster g's share a of the items the variance is the sum of
+        a² / (1 - a) times the squared deviations of the clusters' means, and these its degrees if items are alike.
+        """
+
+        def of_set(a: Floats) -> float:
+            if len(a) == 1:
+                return 0.0
+            return max(1.0, float(1 / ((a**2 * (1 - 2 * a) / (1 - a) ** 2).sum() + (a**2 / (1 - a)).sum() ** 2)))
+
+        return min(map(of_set, self.shares))
 
     @property
     def weights(self) -> Floats:
@@ -96,20 +127,11 @@ class Sample:
         return values - means[:, self.sets]
 
 
-def wilson(successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Interval of a proportion; (0, 1) where there was no trial."""
-    k, n = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
-    z = norm.ppf(0.5 + level / 2)
-    safe = np.maximum(n, 1)
-    centre = (k + z**2 / 2) / (safe + z**2)
-    half = z / (safe + z**2) * np.sqrt(k * (safe - k) / safe + z**2 / 4)
-    return np.where(n > 0, centre - half, 0.0).clip(0, 1), np.where(n > 0, centre + half, 1.0).clip(0, 1)
-
-
 def means_over_items(values: ArrayLike, sample: Sample, how: Resampling) -> list[Estimate]:
     """Mean over items of each of M rows, with an interval over the photos that might have been drawn.
 
-    A percentile bootstrap over photos; with fewer than 40 of them in a set a t interval on photos instead.
+    A percentile bootstrap over photos; with fewer than 40 of them in a set, or as many whose sizes make them count
+    as fewer, a t interval on photos instead.
 
     Parameters
     ----------
@@ -121,7 +143,7 @@ def means_over_items(values: ArrayLike, sample: Sample, how: Resampling) -> list
     """
     values = np.atleast_2d(np.asarray(values, np.float64))
     means = values @ sample.weights
-    if sample.smallest < FEWEST_FOR_BOOTSTRAP:
+    if sample.alike < FEWEST_FOR_BOOTSTRAP:
         return _by_t(means, clustered_variance(values, sample), sample, how.level)
     drawn = bootstrap_means(values, sample, draws=how.draws, rng=how.rng())
     return [
@@ -181,13 +203,13 @@ def of_statistic(statistic: Callable[[Floats], Floats], sample: Sample, how: Res
 
     Notes
     -----
-    A percentile bootstrap over photos; with fewer than 40 in a set, a t interval whose variance is the
-    jackknife's, leaving out one photo at a time.
+    A percentile bootstrap over photos; with fewer than 40 in a set, or as many whose sizes make them count as
+    fewer, a t interval whose variance is the jackknife's, leaving out one photo at a time.
     """
     photos = int(sample.clusters.max()) + 1
     size = max(1, _WEIGHTS_AT_A_TIME // len(sample.clusters))
     values = statistic(np.ones((1, len(sample.clusters))))[0]
-    if sample.smallest >= FEWEST_FOR_BOOTSTRAP:
+    if sample.alike >= FEWEST_FOR_BOOTSTRAP:
         blocks = [min(size, how.draws - start) for start in range(0, how.draws, size)]
         found = [
             statistic(_poisson_weights(stream, number, photos)[:, sample.clusters].astype(np.float64))
@@ -209,9 +231,12 @@ def of_statistic(statistic: Callable[[Floats], Floats], sample: Sample, how: Res
 
 
 def clustered_variance(values: ArrayLike, sample: Sample) -> Floats:
-    """Variance of each of M means when clusters are what is drawn, shape (M,)."""
-    contributions = sample.residuals(values) * sample.weights
-    return _variance(contributions, sample.clusters)
+    """Variance of each of M means when clusters are what is drawn, shape (M,): CR2, unbiased if items are alike."""
+    cell = np.unique(sample.sets * (sample.clusters.max() + 1) + sample.clusters, return_inverse=True)[1]
+    share = np.bincount(cell)[cell] / np.bincount(sample.sets)[sample.sets]  # of its set that an item's photo holds
+    scale = sample.weights / np.sqrt(np.where(share < 1, 1 - share, np.nan))
+    sums = np.stack([np.bincount(sample.clusters, weights=row) for row in sample.residuals(values) * scale])
+    return (sums**2).sum(1)
 
 
 def means_over_items_and_people(
@@ -252,11 +277,15 @@ def means_over_items_and_people(
 
 def _by_t(means: Floats, variances: Floats, sample: Sample, level: float) -> list[Estimate]:
     unit, _, doubt = sample.unit.partition(",")
-    method = f"t over {sample.smallest} {unit}" + (f",{doubt}" if doubt else "")
-    return [_t(mean, var, sample.smallest - 1, level, method) for mean, var in zip(means, variances, strict=True)]
+    degrees = sample.degrees
+    method = f"t over {sample.smallest} {unit}"
+    if (rests_on := round(degrees + 1)) < sample.smallest:
+        method += f" of unequal sizes, resting on {rests_on}"
+    method += f",{doubt}" if doubt else ""
+    return [_t(mean, var, degrees, level, method) for mean, var in zip(means, variances, strict=True)]
 
 
-def _t(mean: float, variance: float, degrees: int, level: float, method: str) -> Estimate:
+def _t(mean: float, variance: float, degrees: float, level: float, method: str) -> Estimate:
     if degrees < 1:
         nan = float("nan")
         return Estimate(float(mean), nan, nan, nan, f"no interval: {method} has no degrees of freedom")

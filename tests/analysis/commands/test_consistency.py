@@ -49,6 +49,21 @@ def test_real_fractions(shared_data: Path, name: str, paper: float, unbiased: fl
     assert any("without people" in note for note in found["What cannot be known from this"]["notes"])
 
 
+def test_an_interval_of_a_share_ends_at_100_percent(tmp_path: Path) -> None:
+    pd.DataFrame({"id": range(12), "k": [4] + 11 * [5], "n": 5}).to_csv(tmp_path / "one-dissent.csv", index=False)
+    [row] = sections(tmp_path / "one-dissent.csv", "--task", "2afc", "--draws", 200)["Agreement of people"]["rows"]
+    assert row["two people"] == pytest.approx(1 - 0.4 / 12)
+    assert row["its interval"] == [pytest.approx(0.8933, abs=1e-4), 1]  # it ended at 1.04
+
+
+def test_no_answer_but_one_gives_no_interval_of_no_width(tmp_path: Path) -> None:
+    pd.DataFrame({"id": range(12), "k": 5, "n": 5}).to_csv(tmp_path / "of-one-mind.csv", index=False)
+    found = sections(tmp_path / "of-one-mind.csv", "--task", "2afc", "--draws", 200)["Agreement of people"]
+    assert found["rows"][0]["two people"] == 1
+    assert found["rows"][0]["its interval"] == [None, None]
+    assert any("no interval where all items are alike: t over 12 items" in note for note in found["notes"])
+
+
 def test_real_answers_of_people(shared_data: Path) -> None:
     found = sections(shared_data / "shape-votes" / "raw_data.csv", *SHAPES, "--draws", 200)
     rows = found["Agreement of people"]["rows"]
