@@ -5,7 +5,7 @@ BIN := .venv/bin
 BROWSER := tests/collection_app/browser
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
-.PHONY: help demo test test-slow test-long check docs fix bench lock
+.PHONY: help demo test test-slow test-long check docs fix bench lock release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -58,3 +58,6 @@ lock: ## Write constraints.txt anew from a fresh environment, newest versions bu
 	.venv-lock/bin/python -m pip freeze --exclude bapps --local | sed 's/+cpu$$//' > .venv-lock/freeze.txt
 	mv .venv-lock/freeze.txt constraints.txt
 	rm -rf .venv-lock
+
+release: .venv ## Make a release to the last step before publishing: make release VERSION=0.2.0
+	.ci/release $(VERSION)
