@@ -63,6 +63,7 @@ LEDGER = preset(
     items_per_session=20,
     sentinels={"rules": [{"check": "obvious", "count": 3, "at_least": 1}]},
     training={},
+    rules={"server_time": False},
     lease_minutes=0.1,
     contact="nobody",
     terms={
@@ -292,7 +293,7 @@ def expectations(connection: Connection, session_id: int) -> dict[int, str]:
 
 def whole_study(answers: int) -> None:
     """A study through arrival, allocation, answers and judgment, without HTTP, one session after another."""
-    study = preset("paper-2afc", training={})
+    study = preset("paper-2afc", training={}, rules={"server_time": False})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         engine = open_database(f"sqlite:///{folder}/study.sqlite")

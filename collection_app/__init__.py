@@ -92,6 +92,6 @@ def create_app(
         app.register_blueprint(part)
     app.after_request(guard)
     app.wsgi_app = QuickImages(
-        TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies)), engine, running.pictures
+        TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies)), engine, running.pictures, clock
     )
     return app

@@ -13,7 +13,7 @@ import os
 import secrets
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,22 @@ class PictureNames:
         raw = bytes.fromhex(name)
         session_id, slot, role = struct.unpack(_PLACE, self._hidden(raw[16:], raw[:16]))
         return Picture(session_id, slot, ROLES[role]) if role < len(ROLES) and session_id < 2**63 else None
+
+    def proof(self, name: str, now: int) -> str:
+        """Prove that the picture of a name was given out at a time: what an answer brings back."""
+        when = struct.pack(">Q", now)
+        return (when + self._given(name, when)).hex()
+
+    def given_at(self, name: str, proofs: Iterable[str]) -> int | None:
+        """When the picture of a name was given out, by the first proof that is one; None if none is."""
+        for proof in proofs:
+            raw = bytes.fromhex(proof)
+            if hmac.compare_digest(raw[8:], self._given(name, raw[:8])):
+                return int(struct.unpack(">Q", raw[:8])[0])
+        return None
+
+    def _given(self, name: str, when: bytes) -> bytes:
+        return hmac.digest(self._key, b"given" + when + name.encode(), "sha256")[:16]
 
     def _proof(self, place: bytes, public_id: str) -> bytes:
         return hmac.digest(self._key, b"proof" + place + public_id.encode(), "sha256")[:16]

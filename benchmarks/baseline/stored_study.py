@@ -12,7 +12,7 @@ from collection_app.studies.installation import freeze, install
 from collection_app.studies.presets import as_toml, preset
 
 STORED, OPEN_ITEMS, TRIALS = 500_000, 30_000, 100
-STUDY = preset("paper-2afc", training={})
+STUDY = preset("paper-2afc", training={}, rules={"server_time": False})
 _HOUR_MS = 3_600_000
 
 # One statement for both databases: numbers from 0 to :top.

@@ -38,7 +38,7 @@ from collection_app.web.served_study import running
 blueprint = Blueprint("admin", __name__, url_prefix=PATH)
 
 T = TypeVar("T")
-STATES = ("arrived", "started", "complete", "lapsed", "withdrawn", "turned away")
+STATES = ("arrived", "started", "complete", "lapsed", "withdrawn", "turned away", "incomplete")
 ROLES = ("test", "sentinel", "training")
 _KINDS = {"csv": "text/csv", "csv.gz": "application/gzip", "parquet": "application/vnd.apache.parquet"}
 _POLICY = (

@@ -34,7 +34,7 @@ from collection_app.sessions.erasure import empty_log
 from collection_app.sessions.erasure import erase as erase_person
 from collection_app.sessions.steps import Step
 from collection_app.settings import settings_from
-from collection_app.signing import Tokens, signing_key
+from collection_app.signing import PictureNames, Tokens, signing_key
 from collection_app.studies import installation
 from collection_app.studies.presets import PRESETS, as_toml, preset
 from collection_app.studies.sentinels import check_items
@@ -202,9 +202,12 @@ def backup(file: Path, out: Path, database: str | None) -> None:
 def receive(file: Path, receipt: Path, database: str | None) -> None:
     """Store the answers of a RECEIPT: what a person saved when their browser could not deliver them."""
     study, engine = read_study(file), _engine(file, database)
-    tokens = Tokens(signing_key(file.with_suffix(".key")))
+    key = signing_key(file.with_suffix(".key"))
     content = read_receipt(receipt)
-    found = write(engine, lambda c: receive_answers(c, study, content, tokens=tokens, now=wall_clock()))
+    tokens, pictures = Tokens(key), PictureNames(key)
+    found = write(
+        engine, lambda c: receive_answers(c, study, content, tokens=tokens, pictures=pictures, now=wall_clock())
+    )
     click.echo(f"{found.stored} answers stored, {found.known} were here already, {len(found.refused)} refused")
     for problem in found.refused:
         note(f"refused: {problem}")

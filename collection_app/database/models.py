@@ -151,7 +151,7 @@ class Identity(Base):
 
 
 class Session(Base):
-    """One sitting of one person; `state` is arrived, started, complete, lapsed, withdrawn or turned away."""
+    """One sitting of one person; `state` is arrived, started, lapsed, (in)complete, withdrawn or turned away."""
 
     __tablename__ = "session"
     __table_args__ = (
@@ -250,6 +250,8 @@ class Answer(Base):
     input: Mapped[str] = mapped_column(String(8))
     focus_lost: Mapped[bool]
     answered_at: Mapped[int]
+    # When the server had given out the last of the trial's pictures; nothing if the answer did not prove that it had.
+    fetched_at: Mapped[int | None]
     submitted_at: Mapped[int] = mapped_column(index=True)
 
 

@@ -15,9 +15,19 @@ from collection_app.database.connections import read, write
 from collection_app.database.models import Assignment, Session
 from collection_app.platforms.platform import ArrivalError, Ended, Redirect
 from collection_app.platforms.platform import Form as LeavingForm
-from collection_app.sessions.answering import Receipt, given_of, in_order_of_items, lock_session, record, touch
+from collection_app.sessions.answering import bad_run, given_of, in_order_of_items, lock_session, record, touch
 from collection_app.sessions.arrival import arrive
-from collection_app.sessions.steps import OPEN_STATES, TRIES, Refused, check, finish, start, tries, withdraw
+from collection_app.sessions.steps import (
+    OPEN_STATES,
+    TRIES,
+    Refused,
+    check,
+    end_unsuitable,
+    finish,
+    start,
+    tries,
+    withdraw,
+)
 from collection_app.sessions.trials import images_of, open_trials
 from collection_app.signing import Picture, PictureNames, digest
 from collection_app.studies.study import Study
@@ -148,20 +158,27 @@ def post_answers() -> ResponseReturnValue:
     run, public_id, sent = running(), _session_id(), _body(Answers)
     given = [given_of(answer.model_dump()) for answer in sent.answers]
 
-    def work(connection: Connection) -> list[Receipt]:
+    def work(connection: Connection) -> Receipts:
         session = lock_session(connection, public_id)
         if session is None:
             raise Refused("unknown", "this session is not known here")
         now = run.clock()
         order = in_order_of_items(connection, session=session, slots=[one.slot for one in given])
-        made = {i: record(connection, run.study, session=session, given=given[i], now=now) for i in order}
+        made = {
+            i: record(connection, run.study, session=session, given=given[i], now=now, pictures=run.pictures)
+            for i in order
+        }
         receipts = [made[i] for i in range(len(given))]
+        over = session.state not in OPEN_STATES
         if any(receipt.status == "stored" for receipt in receipts):
             touch(connection, run.study, session=session, now=now)
-        return receipts
+            if any(receipt.bad for receipt in receipts) and bad_run(connection, run.study, session=session):
+                end_unsuitable(connection, run.step(), session=session)
+                over = True
+        told = [AnswerReceipt(**{name: getattr(one, name) for name in AnswerReceipt.model_fields}) for one in receipts]
+        return Receipts(receipts=told, over=over)
 
-    receipts = write(run.engine, work)
-    return _reply(Receipts(receipts=[AnswerReceipt(**vars(receipt)) for receipt in receipts]))
+    return _reply(write(run.engine, work))
 
 
 @blueprint.post("/finish")
@@ -241,7 +258,7 @@ def _of_study(study: Study) -> dict[str, Any]:
         "consent": study.consent_text,
         "consent_sha256": study.consent_digest,
         "task": study.task,
-        "exposure": ExposureTimes(**study.exposure.model_dump()),
+        "exposure": ExposureTimes(**study.exposure.model_dump(include=set(ExposureTimes.model_fields))),
         "display": Display(**study.display.model_dump()),
     }
 

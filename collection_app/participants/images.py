@@ -4,7 +4,7 @@ pixels (in sessions that began before there were opaque ones, and on the admin p
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ blueprint = Blueprint("images", __name__, url_prefix=_PREFIX)
 _ROUTE = f"{_PREFIX}/<name>"  # as the log calls it
 _NAME = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(rf"{_PREFIX}/({_NAME.pattern})")
+# When the picture was given out, signed: an answer brings it back, also where a browser had the picture stored.
+PROOF = "Picture-Proof"
 _CACHED = {"Cache-Control": "private, max-age=31536000, immutable"}
 _PATH = select(Image.path).where(Image.sha256 == bindparam("sha256"))
 
@@ -39,7 +41,8 @@ def image(name: str) -> ResponseReturnValue:
     if not _NAME.fullmatch(name):
         raise Stop(404, "not_found", "no such image")
     run = running()
-    return Response(_named(run.engine, run.pictures, name), mimetype="image/png", headers=_CACHED)
+    data = _named(run.engine, run.pictures, name)
+    return Response(data, mimetype="image/png", headers=_CACHED | {PROOF: run.pictures.proof(name, run.clock())})
 
 
 class QuickImages:
@@ -49,8 +52,8 @@ class QuickImages:
     Flask does for any request would be nearly all of it.
     """
 
-    def __init__(self, app: Any, engine: Engine, pictures: PictureNames) -> None:
-        self._app, self._engine, self._pictures = app, engine, pictures
+    def __init__(self, app: Any, engine: Engine, pictures: PictureNames, clock: Callable[[], int]) -> None:
+        self._app, self._engine, self._pictures, self._clock = app, engine, pictures, clock
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle one request."""
@@ -63,6 +66,7 @@ class QuickImages:
         except (Stop, SQLAlchemyError):  # the app finds the same, and says so
             return self._app(environ, start_response)
         content = {"Content-Type": "image/png", "Content-Length": str(len(data))}
+        content[PROOF] = self._pictures.proof(address[1], self._clock())
         start_response("200 OK", list((content | _CACHED | HEADERS).items()))
         log_request("GET", _ROUTE, 200, began)
         return [data]

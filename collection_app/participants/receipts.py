@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from collection_app.errors import StudyError
 from collection_app.sessions.answering import given_of, lock_session, record
-from collection_app.signing import Tokens
+from collection_app.signing import PictureNames, Tokens
 from collection_app.studies.study import Study
 from collection_app.web.messages import Answer
 
@@ -53,7 +53,9 @@ def read_receipt(path: Path) -> Receipt:
         raise StudyError(f"{path}: no receipt of a study: {where}: {first['msg']}") from error
 
 
-def receive(connection: Connection, study: Study, receipt: Receipt, *, tokens: Tokens, now: int) -> Received:
+def receive(
+    connection: Connection, study: Study, receipt: Receipt, *, tokens: Tokens, pictures: PictureNames, now: int
+) -> Received:
     """Store the answers of a receipt.
 
     Raises
@@ -66,7 +68,7 @@ def receive(connection: Connection, study: Study, receipt: Receipt, *, tokens: T
     if session is None:
         raise StudyError("the receipt's proof was not signed by this study's server; was its key replaced?")
     given = [given_of(answer.model_dump()) for answer in receipt.answers]
-    told = [record(connection, study, session=session, given=one, now=now) for one in given]
+    told = [record(connection, study, session=session, given=one, now=now, pictures=pictures) for one in given]
     statuses = [one.status for one in told]
     problems = tuple(one.problem for one in told if one.status == "refused")
     return Received(statuses.count("stored"), statuses.count("known"), problems)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from collection_app.database.models import Assignment, Decision, Identity, Participant, Payment, Session
 from collection_app.errors import StudyError
-from collection_app.sessions.steps import Step
+from collection_app.sessions.steps import TURNED_AWAY, Step
 from collection_app.studies.study import Study
 
 Verdict = Literal["approve", "pro rata", "ask to return", "withhold"]
@@ -87,7 +87,7 @@ def pay_lines(connection: Connection, step: Step, only: Sequence[int] | None = N
         select(Session, Identity.external_id)
         .add_columns(
             func.count(Assignment.id).label("trials"),
-            func.count(Assignment.id).filter(Assignment.state != "open").label("answered"),
+            func.count(Assignment.id).filter(Assignment.state == "answered").label("answered"),
         )
         .join(Participant, Participant.id == Session.participant_id)
         .outerjoin(Identity, Identity.participant_id == Participant.id)
@@ -138,6 +138,13 @@ def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, 
     reasons = by_rule.reason if by_rule else share
     if session.state == "complete":
         return "approve", reasons, look
+    if session.state == "incomplete" and session.outcome == "incomplete":
+        # Whose sentinels were not right has taken part as long as any; whose answers are not valid, in a part of it.
+        whole = session.answered >= study.rules.least_valid * session.trials
+        return ("approve" if whole else "pro rata"), reasons, True
+    if session.outcome == "unsuitable_device":
+        paid = session.answered > 0 or study.terms.turned_away_pay > 0
+        return ("pro rata" if paid else "ask to return"), f"unsuitable_device, {reasons}", look
     if session.answered == 0:
         return "ask to return", share, False
     return "pro rata", reasons if look else share, look
@@ -150,9 +157,8 @@ def amount(study: Study, verdict: Verdict, outcome: str | None, *, answered: int
         return whole
     if verdict != "pro rata":
         return 0
-    if trials == 0:
-        return round(study.terms.turned_away_pay * 100) if outcome else 0
-    return math.ceil(whole * answered / trials)
+    least = round(study.terms.turned_away_pay * 100) if outcome and (trials == 0 or outcome in TURNED_AWAY) else 0
+    return max(least, math.ceil(whole * answered / trials) if trials else 0)
 
 
 def decide(

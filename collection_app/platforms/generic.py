@@ -49,6 +49,7 @@ class Addresses(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     complete: Address = Field(default="", description="all answers are committed")
+    incomplete: Address = Field(default="", description="too few valid answers or sentinels right; empty: of complete")
     no_consent: Address = Field(default="", description="consent was declined")
     failed_checks: Address = Field(default="", description="the comprehension check was failed twice")
     no_work: Address = Field(default="", description="nothing was left to do")
@@ -91,6 +92,8 @@ class Generic(Platform, frozen=True):
     def departure(self, ended: Ended) -> Redirect | None:
         """The study author's address, with what is filled in percent-encoded, so that it stays what it is."""
         template: str = getattr(self.addresses, ended.outcome)
+        if ended.outcome == "incomplete":
+            template = template or self.addresses.complete
         known = {"code": ended.code, "outcome": ended.outcome, **ended.kept}
         if not template or any(name not in known for name in _placeholders(template)):
             return None  # who was erased has no parameters any more

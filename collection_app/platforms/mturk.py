@@ -14,7 +14,7 @@ from collection_app.platforms.platform import ArrivalError, Ended, Form, Platfor
 
 PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
 # Outcomes of people who did something to be paid for; the others are asked to return the work.
-SUBMITTED = ("complete", "failed_checks", "withdrawn")
+SUBMITTED = ("complete", "incomplete", "failed_checks", "withdrawn")
 
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=200)]
 

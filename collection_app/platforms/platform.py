@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from bapps_builder.errors import BappsError
 
-Outcome = Literal["complete", "no_consent", "failed_checks", "no_work", "unsuitable_device", "withdrawn"]
+Outcome = Literal["complete", "incomplete", "no_consent", "failed_checks", "no_work", "unsuitable_device", "withdrawn"]
 
 
 class ArrivalError(ValueError):

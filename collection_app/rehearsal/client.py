@@ -42,9 +42,15 @@ class Client:
         """Post JSON."""
         return self._json("POST", path, token=token, body=body)
 
-    def image(self, name: str) -> NDArray[np.uint8]:
-        """Get a patch, uint8 (H, W, 3)."""
-        return decode_image(self._send("GET", f"/images/{name}", {}, None).data, name=name)
+    def image(self, name: str) -> tuple[NDArray[np.uint8], str]:
+        """Get a patch, uint8 (H, W, 3), and the proof that it was given out."""
+        data, proof = self.picture(name)
+        return decode_image(data, name=name), proof
+
+    def picture(self, name: str) -> tuple[bytes, str]:
+        """Get a patch as it comes, and the proof that it was given out."""
+        reply = self._send("GET", f"/images/{name}", {}, None)
+        return reply.data, reply.headers.get("Picture-Proof", "")
 
     def close(self) -> None:
         """Close the connections."""

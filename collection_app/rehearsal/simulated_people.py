@@ -70,12 +70,12 @@ class Eyes:
     _seen: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     _distances: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def see(self, name: str) -> str:
-        """Fetch a picture by the name that a trial gives it; gives the hash of its pixels."""
-        pixels = self.client.image(name)
+    def see(self, name: str) -> tuple[str, str]:
+        """Fetch a picture by the name that a trial gives it; gives the hash of its pixels, and the proof of it."""
+        pixels, proof = self.client.image(name)
         digest = pixel_digest(pixels)
         self._seen.setdefault(digest, pixels)
-        return digest
+        return digest, proof
 
     def distance(self, person: Observer, original: str, other: str) -> float:
         """How far the patch `other` is from `original` for a person, both seen before."""
@@ -150,8 +150,9 @@ def play(client: Client, eyes: Eyes, playing: Playing, number: int) -> str:
 def _answer(
     person: Observer, eyes: Eyes, playing: Playing, session: Mapping[str, Any], trial: Mapping[str, Any]
 ) -> dict[str, Any]:
-    reference = eyes.see(trial["reference"]) if trial["reference"] else ""
-    sides = {side: eyes.see(trial[side]) for side in ("left", "right")}
+    found = {role: eyes.see(trial[role]) for role in ("reference", "left", "right") if trial[role]}
+    sides = {role: digest for role, (digest, _) in found.items()}
+    reference = sides.pop("reference", "")
     shown = (reference, sides["left"], sides["right"])
     rng = person.draw(shown, trial["attempt"])
     reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, 0.4)))
@@ -178,6 +179,7 @@ def _answer(
         "input": "keyboard",
         "device_pixel_ratio": 1.0,
         "scale": 4,
+        "pictures": [proof for _, proof in found.values()],
         **exposure,
     }
 

@@ -12,22 +12,42 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from collection_app.database.models import Answer, Assignment, Item, Session, table_of
 from collection_app.sessions.allocation import release, take_again
-from collection_app.sessions.exposures import Shown, is_valid, state, the_answer
+from collection_app.sessions.exposures import (
+    BAD_EXPOSURE,
+    NOT_FETCHED,
+    SLOW_FRAMES,
+    TOO_EARLY,
+    Shown,
+    is_valid,
+    slowest_frame_ms,
+    state,
+    the_answer,
+    too_early,
+)
+from collection_app.signing import ROLES, Picture, PictureNames
 from collection_app.studies.study import Study
 
 LATE = "late: others had answered the item by then"
-BAD_EXPOSURE, SUPERSEDED = "bad exposure", "superseded by a later attempt"
+SUPERSEDED = "superseded by a later attempt"
 # What the browser calls the choices of a task; it never knows which patch is p0.
 WORDS: dict[str, tuple[str, str]] = {"2afc": ("left", "right"), "jnd": ("same", "different")}
 # The statements of the busiest path, built once.
 _SESSION = select(Session).where(Session.public_id == bindparam("public_id")).with_for_update()
 _TRIAL = (
-    select(Assignment, Item.role, Item.expected)
+    select(Assignment, Item.role, Item.expected, Item.ref)
     .join(Item)
     .where(Assignment.session_id == bindparam("session_id"), Assignment.slot == bindparam("slot"))
 )
 _ATTEMPTS = select(Answer).where(
     or_(Answer.id == bindparam("answer_id"), Answer.assignment_id == bindparam("assignment_id"))
+)
+# Of answers that came together, in the order in which the browser says they were given.
+_LAST = (
+    select(Answer.valid)
+    .join(Assignment)
+    .where(Assignment.session_id == bindparam("session_id"))
+    .order_by(Answer.submitted_at.desc(), Answer.answered_at.desc(), Assignment.slot.desc())
+    .limit(bindparam("most"))
 )
 _INSERT = insert(table_of(Answer))
 _SET_STATE = update(table_of(Assignment)).where(Assignment.id == bindparam("of")).values(state=bindparam("found"))
@@ -47,7 +67,13 @@ OPEN_STATES = ("started", "lapsed")
 
 @dataclass(frozen=True)
 class Given:
-    """An answer as it comes from the browser; `measured` are further columns of `Answer`."""
+    """An answer as it comes from the browser; `measured` are further columns of `Answer`.
+
+    Attributes
+    ----------
+    proofs : sequence of str
+        That the pictures were given out, not yet looked at.
+    """
 
     id: str
     slot: int
@@ -55,13 +81,14 @@ class Given:
     choice: str
     shown: Shown
     measured: Mapping[str, Any] = field(default_factory=dict)
+    proofs: Sequence[str] = ()
 
 
 def given_of(sent: Mapping[str, Any]) -> Given:
     """Sort what the browser sent into what decides about an answer and what was measured beside it."""
     content = dict(sent)
-    shown = Shown(**{name: content.pop(name) for name in _SHOWN})
-    return Given(**{name: content.pop(name) for name in _DECIDING}, shown=shown, measured=content)
+    shown, proofs = Shown(**{name: content.pop(name) for name in _SHOWN}), content.pop("pictures")
+    return Given(**{name: content.pop(name) for name in _DECIDING}, shown=shown, measured=content, proofs=proofs)
 
 
 @dataclass(frozen=True)
@@ -78,6 +105,8 @@ class Receipt:
         The exposure was bad: show the item once more, as attempt 2.
     expected : str
         The right choice of a training item, as the browser names choices.
+    bad : bool
+        Whether it was stored now and is not valid.
     """
 
     id: str
@@ -85,6 +114,7 @@ class Receipt:
     problem: str = ""
     repeat: bool = False
     expected: str = ""
+    bad: bool = False
 
 
 def lock_session(connection: Connection, public_id: str) -> Row | None:
@@ -111,8 +141,19 @@ def in_order_of_items(connection: Connection, *, session: Row, slots: Sequence[i
     return sorted(range(len(slots)), key=lambda position: items.get(slots[position], 0))
 
 
-def record(connection: Connection, study: Study, *, session: Row, given: Given, now: int) -> Receipt:
-    """Store one answer of a session, whose row is locked in this transaction."""
+def record(
+    connection: Connection,
+    study: Study,
+    *,
+    session: Row,
+    given: Given,
+    now: int,
+    pictures: PictureNames | None = None,
+) -> Receipt:
+    """Store one answer of a session, whose row is locked in this transaction.
+
+    `pictures` made the names of the session's pictures; without it, none are known to have been fetched.
+    """
     assignment = connection.execute(_TRIAL, {"session_id": session.id, "slot": given.slot}).one_or_none()
     if assignment is None:
         return Receipt(given.id, "refused", f"no trial {given.slot} in this session")
@@ -125,9 +166,12 @@ def record(connection: Connection, study: Study, *, session: Row, given: Given, 
     if not known:
         if session.state not in OPEN_STATES:
             return Receipt(given.id, "refused", f"the session is {session.state}")
-        valid[given.attempt] = study.task == "2afc" or is_valid(given.shown, study.exposure)
-        use, reason = _verdict(connection, session, assignment, given, valid=valid, before=before)
-        _insert(connection, given, assignment, valid=valid[given.attempt], use=use, reason=reason, now=now)
+        fetched_at = _fetched_at(session, assignment, given, pictures)
+        fault = _fault(study, session, given, fetched_at=fetched_at, now=now)
+        valid[given.attempt] = not fault
+        use, reason = _verdict(connection, session, assignment, given, valid=valid, before=before, fault=fault)
+        decided = {"valid": not fault, "use": use, "reason": reason, "fetched_at": fetched_at, "submitted_at": now}
+        _insert(connection, given, assignment, decided)
         if (found := state(valid, allowed=study.attempts)) != assignment.state:
             connection.execute(_SET_STATE, {"of": assignment.id, "found": found})
             if found == "spoiled":
@@ -137,7 +181,47 @@ def record(connection: Connection, study: Study, *, session: Row, given: Given, 
         "known" if known else "stored",
         repeat=state(valid, allowed=study.attempts) == "open",
         expected=_in_browser(assignment.expected, assignment.side) if assignment.role == "training" else "",
+        bad=not known and not valid[given.attempt],
     )
+
+
+def _fetched_at(session: Row, assignment: Row, given: Given, pictures: PictureNames | None) -> int | None:
+    """When the last of a trial's pictures was given out; None unless the answer proves it of all of them."""
+    if pictures is None:
+        return None
+    roles = ROLES if assignment.ref else ROLES[1:]
+    names = [pictures.name(Picture(session.id, assignment.slot, role), session.public_id) for role in roles]
+    times = [pictures.given_at(name, given.proofs) for name in names]
+    known = [time for time in times if time is not None]
+    return max(known) if len(known) == len(times) else None
+
+
+def _fault(study: Study, session: Row, given: Given, *, fetched_at: int | None, now: int) -> str:
+    """Why an answer is not valid, or nothing."""
+    if session.guarded and study.rules.server_time:
+        if fetched_at is None:
+            return NOT_FETCHED
+        if too_early(own_ms(study, given.shown, given.measured["reaction_ms"]), fetched_at=fetched_at, now=now):
+            return TOO_EARLY
+    if study.task == "2afc":
+        return ""
+    slowest = slowest_frame_ms(session.device, study.display.least_hz)
+    if session.guarded and given.shown.frame_ms is not None and given.shown.frame_ms > slowest:
+        return SLOW_FRAMES
+    good = is_valid(given.shown, study.exposure, dropped=given.measured.get("dropped_frames") or 0)
+    return "" if good else BAD_EXPOSURE
+
+
+def own_ms(study: Study, shown: Shown, reaction_ms: float) -> float:
+    """How long an answer says that it took, from the first picture to the press."""
+    return reaction_ms + (shown.total_ms if study.task == "jnd" else 0.0)
+
+
+def bad_run(connection: Connection, study: Study, *, session: Row) -> bool:
+    """Tell whether the last answers of a session were all bad, so many of them that it must end."""
+    most = study.rules.most_bad
+    last = connection.scalars(_LAST, {"session_id": session.id, "most": most}).all() if most else []
+    return len(last) == most > 0 and not any(last)
 
 
 def _problem(given: Given, assignment: Row, rows: Sequence[Row], study: Study) -> str:
@@ -178,11 +262,12 @@ def _verdict(
     *,
     valid: Mapping[int, bool],
     before: Mapping[int, Row],
+    fault: str,
 ) -> tuple[bool, str]:
     """Whether a new answer is used, and why not; what was said of an earlier attempt it replaces is said of it."""
     counts = the_answer(valid)
     if counts != given.attempt:
-        return False, SUPERSEDED if valid[given.attempt] else BAD_EXPOSURE
+        return False, fault or SUPERSEDED
     if earlier := the_answer({attempt: row.valid for attempt, row in before.items()}):
         replaced = before[earlier]
         connection.execute(update(Answer).where(Answer.id == replaced.id).values(use=False, reason=SUPERSEDED))
@@ -194,9 +279,7 @@ def _verdict(
     return False, LATE
 
 
-def _insert(
-    connection: Connection, given: Given, assignment: Row, *, valid: bool, use: bool, reason: str, now: int
-) -> None:
+def _insert(connection: Connection, given: Given, assignment: Row, decided: Mapping[str, Any]) -> None:
     shown = given.shown
     connection.execute(
         _INSERT,
@@ -205,15 +288,12 @@ def _insert(
             "assignment_id": assignment.id,
             "attempt": given.attempt,
             "choice": decoded(given.choice, assignment.side),
-            "valid": valid,
-            "use": use,
-            "reason": reason,
             "first_ms": shown.first_ms,
             "gap_ms": shown.gap_ms,
             "second_ms": shown.second_ms,
             "frame_ms": shown.frame_ms,
             "focus_lost": shown.focus_lost,
-            "submitted_at": now,
             **given.measured,
+            **decided,
         },
     )

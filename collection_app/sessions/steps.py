@@ -1,8 +1,9 @@
 """The life of a session that has arrived: start, finish or withdraw. Each step is one transaction and harmless to
 repeat.
 
-arrived ── start ──> started ── finish ──> complete
-   │                    │  └─ silent too long ─> lapsed ─ (goes on as started)
+arrived ── start ──> started ── finish ──> complete, or incomplete
+   │                    │ │└─ silent too long ─> lapsed ─ (goes on as started)
+   │                    │ └── exposures bad, one after another ──> incomplete
    └── turned away      └── withdraw ──> withdrawn
 
 Nothing is taken from the quotas before consent is given.
@@ -16,7 +17,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from collection_app.database.models import Assignment, Decision, Event, Participant, Session, table_of
-from collection_app.sessions.allocation import give_up_expired, wait_for_turn
+from collection_app.sessions.allocation import give_up_expired, release, wait_for_turn
 from collection_app.sessions.answering import OPEN_STATES, lock_session, touch
 from collection_app.sessions.judging import exclude_session, judge_session
 from collection_app.sessions.trials import draw_trials
@@ -25,7 +26,7 @@ from collection_app.studies.study import Study
 
 # Outcomes that a browser may report before it starts.
 TURNED_AWAY = ("no_consent", "failed_checks", "unsuitable_device")
-WITHDRAWN = "withdrawn"
+WITHDRAWN, INCOMPLETE = "withdrawn", "incomplete"
 _LAPSED_AT_ONCE = 20
 # Of the comprehension check, as events are named.
 PASSED, FAILED, TRIES = "check passed", "check failed", 2
@@ -56,6 +57,7 @@ _MISSING = (
     .where(Assignment.session_id == bindparam("session_id"), Assignment.state == "open")
     .order_by(Assignment.slot)
 )
+_OPEN_IDS = select(Assignment.id).where(Assignment.session_id == bindparam("session_id"), Assignment.state == "open")
 _SILENT = (
     select(Session.id)
     .join(Participant)
@@ -195,33 +197,46 @@ def start(
 def finish(connection: Connection, step: Step, *, public_id: str) -> Row:
     """End a session whose every trial is answered: judge it and make its completion code.
 
+    With too few valid answers or sentinels right it ends as "incomplete".
+
     Raises
     ------
     Refused
         If an answer is missing ("missing", with the slots), or the session was never started or withdrawn.
     """
     session = _session(connection, public_id)
-    if session.state in ("complete", "turned away"):
+    if session.state in ("complete", INCOMPLETE, "turned away"):
         return session
     if session.state not in OPEN_STATES:
         raise Refused("over", f"the session is {session.state}")
     missing = connection.scalars(_MISSING, {"session_id": session.id}).all()
     if missing:
         raise Refused("missing", f"{len(missing)} answers are missing", missing)
-    judge_session(connection, step.study, session_id=session.id, finished=True, now=step.now)
-    return _end(connection, step, session=session, state="complete", outcome="complete")
+    complete = judge_session(connection, step.study, session_id=session.id, finished=True, now=step.now)
+    came_to = "complete" if complete else INCOMPLETE
+    return _end(connection, step, session=session, state=came_to, outcome=came_to)
+
+
+def end_unsuitable(connection: Connection, step: Step, *, session: Row) -> Row:
+    """End a session under way whose pictures cannot be shown as they must: what it has is judged as unfinished."""
+    judge_session(connection, step.study, session_id=session.id, finished=False, now=step.now)
+    release(connection, connection.scalars(_OPEN_IDS, {"session_id": session.id}).all())
+    return _end(connection, step, session=session, state=INCOMPLETE, outcome="unsuitable_device")
 
 
 def withdraw(connection: Connection, step: Step, *, public_id: str, reason: str) -> Row:
     """End a session at the person's wish, or because they may not start; its answers are kept and not used.
 
-    `reason` is "withdrawn" or one of TURNED_AWAY, which are for sessions that have not started.
+    `reason` is "withdrawn" or one of TURNED_AWAY, which are for sessions that have not started; but a screen may turn
+    out to be unsuitable later too, see `end_unsuitable`.
     """
     session = _session(connection, public_id)
     if session.state not in ("arrived", *OPEN_STATES):
         return session
     if session.state == "arrived":
         return _end(connection, step, session=session, state="turned away", outcome=reason)
+    if reason == "unsuitable_device":
+        return end_unsuitable(connection, step, session=session)
     exclude_session(connection, session_id=session.id, reason=WITHDRAWN)
     answered = connection.scalars(
         select(Assignment.id).where(Assignment.session_id == session.id, Assignment.state != "open")
@@ -265,7 +280,7 @@ def _session(connection: Connection, public_id: str) -> Row:
 
 
 def _end(connection: Connection, step: Step, *, session: Row, state: str, outcome: str) -> Row:
-    code = getattr(step.study.outcomes, outcome) or base64.b32encode(step.entropy(5)).decode()
+    code = step.study.outcomes.code(outcome) or base64.b32encode(step.entropy(5)).decode()
     ended = {"of": session.id, "ends_as": state, "comes_to": outcome, "with_code": code, "now": step.now}
     connection.execute(_ENDED, ended)
     note(connection, step, session_id=session.id, kind=outcome)

@@ -23,7 +23,7 @@ def missing(study: Study) -> list[str]:
         for name in TOLD
         if f"{{{name}}}" not in study.consent and study.told[name] not in study.consent
     ]
-    return found + study.platform.problems(study.outcomes.model_dump())
+    return found + study.platform.problems(study.outcomes.needed())
 
 
 def _money(terms: Terms) -> list[str]:

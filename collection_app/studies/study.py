@@ -102,6 +102,9 @@ class Exposure(_Settings):
     tolerance_frames: float = Field(
         default=1.5, gt=0, le=10, description="a time further off than this is a bad exposure"
     )
+    most_dropped: int = Field(
+        default=6, ge=0, le=1000, description="with more frames dropped while patches are shown, it is a bad exposure"
+    )
 
 
 class Display(_Settings):
@@ -130,12 +133,24 @@ class Question(_Settings):
 class Outcomes(_Settings):
     """Completion code of each outcome; an empty one is made at random for each session."""
 
-    complete: Code = Field(default="", description="all answers are committed")
+    complete: Code = Field(default="", description="all answers are committed, and enough of them count")
+    incomplete: Code = Field(
+        default="",
+        description="the end was reached with too few valid answers or sentinels right; empty: the code of complete",
+    )
     no_consent: Code = Field(default="", description="consent was declined")
     failed_checks: Code = Field(default="", description="the comprehension check was failed twice")
     no_work: Code = Field(default="", description="nothing was left to do")
     unsuitable_device: Code = Field(default="", description="the screen cannot show the patches")
     withdrawn: Code = Field(default="", description="the person withdrew")
+
+    def code(self, outcome: str) -> str:
+        """The code of an outcome, or nothing if one is to be made."""
+        return getattr(self, outcome) or (self.complete if outcome == "incomplete" else "")
+
+    def needed(self) -> dict[str, str]:
+        """The codes by outcome, without one that need not be filled in and is not."""
+        return {name: code for name, code in self.model_dump().items() if code or name != "incomplete"}
 
 
 class Terms(_Settings):
@@ -171,7 +186,22 @@ class Rules(_Settings):
     pay: tuple[str, ...] = Field(
         default=(), description="who breaks one: a person looks before paying; nobody is rejected"
     )
-    keep_unfinished: bool = Field(default=True, description="use the answers of sessions that never finish")
+    keep_unfinished: bool = Field(
+        default=False,
+        description="use the answers of sessions that never finish, up to the last sentinel passed, "
+        "if chance would hardly have passed as many",
+    )
+    least_valid: float = Field(
+        default=0.8, ge=0, le=1, description="share of valid answers without which a session is incomplete"
+    )
+    most_bad: int = Field(
+        default=8, ge=0, le=1000, description="so many bad answers in a row end it as unsuitable_device; 0: never"
+    )
+    server_time: bool = Field(
+        default=True,
+        description="by the server's clock, answers come after their pictures and take the time they say; "
+        "false is for programs that look at no picture",
+    )
 
     @field_validator("use", "pay")
     @classmethod

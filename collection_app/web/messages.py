@@ -17,6 +17,7 @@ Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000)]
+PictureProof = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{48}$")]
 Whole = BeforeValidator(_whole)  # comes after the bounds, which would else be missing in the description
 Count = Annotated[int, Field(ge=0, le=1_000_000), Whole]
 Slot = Annotated[int, Field(ge=0, le=100_000), Whole]
@@ -96,7 +97,7 @@ class SessionState(_Message):
     """
 
     token: str = Field(description="speaks for the session: send it as `Authorization: Bearer TOKEN`")
-    state: Literal["preview", "arrived", "started", "lapsed", "complete", "withdrawn", "turned away"]
+    state: Literal["preview", "arrived", "started", "lapsed", "complete", "withdrawn", "turned away", "incomplete"]
     outcome: str | None
     code: str | None = Field(description="completion code, once there is an outcome")
     redirect: str | None = Field(description="where the platform wants its people to go then")
@@ -160,6 +161,9 @@ class Answer(_Message):
     dropped_frames: Count | None = None
     device_pixel_ratio: Annotated[float, Field(gt=0, le=100)] | None = None
     scale: Scale | None = Field(default=None, description="device pixels per patch pixel")
+    pictures: list[PictureProof] = Field(
+        default=[], max_length=3, description="the header Picture-Proof of each of the trial's pictures"
+    )
 
 
 class Answers(_Message):
@@ -182,6 +186,7 @@ class Receipts(_Message):
     """A receipt for each answer, in their order."""
 
     receipts: list[AnswerReceipt]
+    over: bool = Field(default=False, description="the session has ended with these answers: ask for it")
 
 
 class Withdrawal(_Message):

@@ -45,6 +45,7 @@ async function main() {
 
   queue = new Queue(store, api);
   queue.addEventListener("change", () => waiting(queue, contact));
+  queue.addEventListener("over", () => ended().catch(fail), { once: true });
   queue.start();
   by("stuck-save").addEventListener("click", () => saveReceipt(session, store));
   by("withdraw").hidden = false;
@@ -157,7 +158,7 @@ function drawExamples() {
   fit();
   onDisplayChange(fit, here.signal);
   patches.forEach(async (patch, i) => {
-    patch.show(await decoded(addresses[i]));
+    patch.show((await decoded(addresses[i])).bitmap);
   });
 }
 
@@ -251,6 +252,12 @@ function end() {
   here.abort(new Ended());
   queue?.stop();
   showEnd(session);
+}
+
+/** The server has ended the session, since its answers went bad one after another. */
+async function ended() {
+  session = await ask(() => api.get("/api/session"));
+  if (session.outcome) end();
 }
 
 /** Another tab has taken over. */

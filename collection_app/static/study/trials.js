@@ -27,9 +27,9 @@ export class Trials {
     for (const [i, trial] of trials.entries()) {
       images.want(trials.slice(i, i + AHEAD));
       await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
-      const bitmaps = await this.#loaded(trial);
+      const { bitmaps, proofs } = await this.#loaded(trial);
       signal.throwIfAborted();
-      const answer = await this.#answered(trial, bitmaps, signal);
+      const answer = { ...(await this.#answered(trial, bitmaps, signal)), pictures: proofs };
       view.ask("");
       const receipt = trial.training ? this.#receipt(answer.id) : null;
       await this.#at.queue.put(answer);
@@ -66,9 +66,9 @@ export class Trials {
   async #loaded(trial) {
     const { images, view } = this.#at;
     const slow = setTimeout(() => view.ask("trial.loading"), 300);
-    const bitmaps = await images.of(trial);
+    const found = await images.of(trial);
     clearTimeout(slow);
-    return bitmaps;
+    return found;
   }
 
   async #answered(trial, bitmaps, signal) {

@@ -100,7 +100,8 @@ export const trialView = {
 /** The last page of a session. */
 export function showEnd(session) {
   say("done-title", `done.${session.outcome}_title`);
-  say("done-text", `done.${session.outcome}_text`);
+  const later = session.outcome === "unsuitable_device" && session.trials > 0;
+  say("done-text", later ? "done.unsuitable_later_text" : `done.${session.outcome}_text`);
   by("done-code").hidden = !session.code;
   by("code").textContent = session.code ?? "";
   by("copy").addEventListener("click", async () => {

@@ -346,7 +346,8 @@ def test_pay_lists_what_the_command_lists(played: Any) -> None:
     text = shown(client.get("/admin/pay").text)
     for line in lines:
         amount = f"{line.amount_minor / 100:.2f} {line.currency}".strip()
-        assert f"{line.session_id} {line.outcome} {line.verdict} {amount} {line.reasons}" in text
+        verdict = f"{line.verdict} look first" if line.look else line.verdict
+        assert f"{line.session_id} {line.outcome} {verdict} {amount} {line.reasons}" in text
     rest = shown(client.get(f"/admin/pay?after={lines[-1].session_id}").text)
     assert f" {lines[-1].session_id} {lines[-1].outcome} " not in rest
     assert f" {lines[0].session_id} {lines[0].outcome} " in rest

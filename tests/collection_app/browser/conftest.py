@@ -30,15 +30,15 @@ CONTACT = "the study team, study@example.org"
 SMALL: dict[str, dict[str, Any]] = {
     "2afc": {
         "items_per_session": 3,
-        "sentinels": {"rules": [{"check": "obvious", "count": 1, "at_least": 1}]},
+        "sentinels": {"rules": [{"check": "obvious", "count": 1, "at_least": 0}]},
         "training": {"obvious": 1},
     },
     # A busy machine drops frames: all but the worst exposures pass here, so that a session has one course.
     "jnd": {
         "items_per_session": 2,
-        "sentinels": {"rules": [{"check": "identical", "count": 1, "at_least": 1}]},
+        "sentinels": {"rules": [{"check": "identical", "count": 1, "at_least": 0}]},
         "training": {"different": 1},
-        "exposure": {"first_ms": 100, "gap_ms": 100, "second_ms": 100, "tolerance_frames": 10},
+        "exposure": {"first_ms": 100, "gap_ms": 100, "second_ms": 100, "tolerance_frames": 10, "most_dropped": 1000},
     },
 }
 # What is to be done now: the name of a page, or of the part of a trial.

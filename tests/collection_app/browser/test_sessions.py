@@ -84,3 +84,20 @@ def test_an_exposure_that_was_left_is_shown_once_more(study: Callable[..., Any],
     repeated = [answer for answer in found.answers("distracted") if answer.slot == 1]
     assert [(a.attempt, a.focus_lost, a.valid, a.use) for a in repeated] == [(1, 1, 0, 0), (2, 0, 1, 1)]
     assert repeated[0].reason == "bad exposure"
+
+
+def test_exposures_that_are_bad_one_after_another_end_the_session(
+    study: Callable[..., Any], person: Callable[..., Any]
+) -> None:
+    found = study("jnd", rules={"most_bad": 2}, training={})
+    somebody = person(f"{found.address}/?id=unsteady")
+    somebody.until("gate")
+    somebody.press("#gate-go")
+    somebody.page.evaluate("() => setInterval(() => dispatchEvent(new Event('blur')), 20)")
+    while somebody.state() != "done":
+        somebody.act()
+    assert "could not be shown here" in somebody.page.inner_text("#done-text")
+    session = found.session("unsteady")
+    assert (session.state, session.outcome) == ("incomplete", "unsuitable_device")
+    assert somebody.page.inner_text("#code") == session.code
+    assert {answer.reason for answer in found.answers("unsteady")} == {"bad exposure"}

@@ -46,6 +46,7 @@ class Receiver:
             items_per_session=12,
             sentinels={},
             training={},
+            rules={"server_time": False},
             platform={**PLATFORM, "api": api},
         )
         self.place = place(engine, study, patches)

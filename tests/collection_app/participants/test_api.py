@@ -29,8 +29,9 @@ KEY = "a signing key that is long enough for tests"
 STUDY = preset(
     "paper-2afc",
     items_per_session=4,
-    sentinels={"rules": [{"check": "obvious", "count": 1, "at_least": 1}]},
+    sentinels={"rules": [{"check": "obvious", "count": 1, "at_least": 0}]},
     training={"obvious": 1},
+    rules={"server_time": False},
 )
 
 
@@ -101,6 +102,8 @@ def test_an_image_has_the_headers_of_any_reply(client: Any) -> None:
     path = f"/images/{trial['left']}"
     quick, usual = client.get(path), client.head(path)  # past Flask, and through it
     assert (quick.status_code, usual.status_code) == (200, 200)
+    proofs = [reply.headers.pop("Picture-Proof") for reply in (quick, usual)]  # with the time in them
+    assert {len(proof) for proof in proofs} == {48}
     assert dict(quick.headers) == dict(usual.headers)
     assert quick.headers["X-Content-Type-Options"] == "nosniff"
     assert client.post(path).status_code == 405

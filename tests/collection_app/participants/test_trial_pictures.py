@@ -73,6 +73,7 @@ def test_an_identical_pair_is_two_names_two_requests_and_one_size(client: Any) -
     replies = [client.get(f"/images/{name}") for name in names]
     assert {reply.status_code for reply in replies} == {200}
     assert len({len(reply.data) for reply in replies}) == 1
+    assert len({reply.headers.pop("Picture-Proof") for reply in replies}) == len(names)
     assert len({json.dumps(dict(reply.headers)) for reply in replies}) == 1
     assert len({reply.data for reply in replies}) == len(names)  # no two replies are the same bytes either
     seen = [pixel_digest(decode_image(reply.data, name="patch")) for reply in replies]

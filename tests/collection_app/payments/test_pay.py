@@ -56,7 +56,7 @@ class Paid:
             answers_per_item={"val": 20},
             sentinels={},
             training={},
-            rules={"pay": ["side<=0.9"]},
+            rules={"pay": ["side<=0.9"], "server_time": False},
             outcomes={name: f"C-{name[:4]}" for name in Outcomes.model_fields},
             platform={"name": "prolific", "study_id": "study", "api": url},
         )

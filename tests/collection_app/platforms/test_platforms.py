@@ -87,6 +87,7 @@ def a_study(name: str, **settings: Any) -> Study:
         answers_per_item={"val": 1},
         sentinels={"rules": [{"check": "obvious", "count": 1, "at_least": 0}]},
         training={},
+        rules={"server_time": False},
         outcomes=CODES,
         platform={"name": name, **settings},
     )

@@ -42,6 +42,7 @@ STUDY = preset(
     items_per_session=8,
     sentinels={"rules": [{"check": "obvious", "count": 2, "at_least": 1}]},
     training={},
+    rules={"server_time": False},
 )
 HOST = "study.example.org"
 KEY, TOKEN = "k" * 40, "a token for a monitor"

@@ -24,7 +24,15 @@ from collection_app.signing import TOKEN_SECONDS, Tokens
 from collection_app.studies.presets import preset
 from collection_app.web.rate_limit import RateLimit
 
-STUDY = preset("paper-2afc", items_per_session=12, fewest_items=12, sentinels={}, training={}, lease_minutes=1)
+STUDY = preset(
+    "paper-2afc",
+    items_per_session=12,
+    fewest_items=12,
+    sentinels={},
+    training={},
+    lease_minutes=1,
+    rules={"server_time": False},
+)
 
 
 @pytest.fixture

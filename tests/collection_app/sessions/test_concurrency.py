@@ -23,6 +23,7 @@ STUDY = preset(
     items_per_session=3,
     sentinels={"rules": [{"check": "obvious", "count": 1, "at_least": 0}]},
     training={},
+    rules={"server_time": False},
 )
 
 

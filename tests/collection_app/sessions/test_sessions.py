@@ -43,8 +43,16 @@ TWO = preset(
     training={},
     lease_minutes=30,
     lapse_hours=2,
+    rules={"server_time": False},
 )
-PAIRS = preset("paper-jnd", items_per_session=12, answers_per_item={"jnd": 2}, sentinels={}, training={})
+PAIRS = preset(
+    "paper-jnd",
+    items_per_session=12,
+    answers_per_item={"jnd": 2},
+    sentinels={},
+    training={},
+    rules={"server_time": False},
+)
 
 
 class Person:
@@ -197,16 +205,16 @@ def test_sides_are_balanced_and_a_full_study_has_no_work(two: Any) -> None:
     assert filled(two) == [2] * 12
 
 
-def test_a_failed_sentinel_costs_use_and_never_pay(two: Any) -> None:
+def test_a_failed_sentinel_costs_use_and_has_somebody_look_before_pay(two: Any) -> None:
     person = Person(two, "a").arrive().start().answer_all(right=False)
     row = person.finish()
-    assert row.outcome == "complete"
+    assert (row.state, row.outcome) == ("incomplete", "incomplete")
     assert row.code
     assert row.excluded == "sentinels obvious>=2 of 2 (0 right, 2 wrong)"
     assert not any(answer.use for answer in person.answers())
     assert filled(two) == [0] * 12
     decisions = read(two.engine, lambda c: c.execute(select(Decision.tier, Decision.verdict)).all())
-    assert set(decisions) == {("use", "excluded"), ("pay", "approve")}
+    assert set(decisions) == {("use", "excluded"), ("use", "used"), ("pay", "review")}
 
 
 def test_an_expired_lease_frees_places_and_late_answers_count_only_where_there_is_room(two: Any) -> None:
@@ -279,14 +287,20 @@ def test_a_silent_session_is_judged_by_what_it_has_and_may_go_on(two: Any) -> No
     two.now += 121 * MINUTE
     Person(two, "b").arrive().start()
     assert person.row.state == "lapsed"
-    assert person.row.excluded is None
-    assert [answer.use for answer in person.answers()] == [True]
+    assert person.row.excluded == "unfinished session (1 of 14)"
+    assert [answer.use for answer in person.answers()] == [False]
     person.answer_all()
+    assert [answer.use for answer in person.answers()] == [False] * 14
     assert person.finish().state == "complete"
+    # Now there is something to judge by: all is used for which nobody else has taken the place.
+    assert person.row.excluded is None
+    used = [answer.use for answer in person.answers()]
+    assert {answer.reason for answer in person.answers() if not answer.use} == {LATE}
+    assert sum(filled(two)) == 12 + sum(used) - 2
+    assert 2 < sum(used) < 14
 
 
-def test_unfinished_sessions_can_be_left_out(two: Any) -> None:
-    varied(two, rules={"keep_unfinished": False})
+def test_unfinished_sessions_are_left_out(two: Any) -> None:
     person = Person(two, "a").arrive().start()
     person.answer(next(iter(_test_slots(person))))
     two.now += 121 * MINUTE
@@ -337,6 +351,7 @@ def test_a_second_session_has_other_items_and_no_training(engine: Engine, place:
         sessions_per_person=2,
         sentinels={"rules": [{"check": "obvious", "count": 3, "at_least": 0}], "pool": 2},
         training={"obvious": 2},
+        rules={"server_time": False},
     )
     here = place(engine, study, small_set)
     first = Person(here, "a").arrive().start()
@@ -390,7 +405,8 @@ def test_a_bad_exposure_is_repeated_once_and_the_last_valid_attempt_counts(pairs
 
 
 def test_rules_of_conduct_decide_about_use_and_pay_apart(engine: Engine, place: Any, small_set: PatchSet) -> None:
-    study = preset("paper-2afc", items_per_session=12, sentinels={}, rules={"use": ["fast<=0.2"], "pay": ["side<=0.9"]})
+    rules = {"use": ["fast<=0.2"], "pay": ["side<=0.9"], "server_time": False}
+    study = preset("paper-2afc", items_per_session=12, sentinels={}, rules=rules)
     here = place(engine, study, small_set)
     person = Person(here, "a").arrive().start()
     for trial in person.trials():

@@ -6,7 +6,8 @@ import { backoff, pause, Problem, Unreachable } from "./api.js";
 const AT_ONCE = 50;
 export const STUCK_MS = 120_000;
 
-/** Events: "change" (of `waiting` or `stuck`), "receipt" (detail: the server's receipt of one answer). */
+/** Events: "change" (of `waiting` or `stuck`), "receipt" (detail: the server's receipt of one answer), "over" (the
+ * server has ended the session). */
 export class Queue extends EventTarget {
   waiting = 0; // answers that the server does not have yet
   stuck = false; // whether the oldest has waited for two minutes
@@ -68,8 +69,9 @@ export class Queue extends EventTarget {
       }
       const some = waiting.slice(0, atOnce).map((answer) => answer.sent);
       try {
-        const { receipts } = await this.#api.post("/api/answers", { answers: some }, { keepalive: true });
+        const { receipts, over } = await this.#api.post("/api/answers", { answers: some }, { keepalive: true });
         await this.#settle(some, receipts);
+        if (over) this.dispatchEvent(new Event("over"));
         [tries, atOnce] = [0, AT_ONCE];
       } catch (problem) {
         const unfit = problem instanceof Problem && [400, 413].includes(problem.status);

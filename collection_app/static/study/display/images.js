@@ -4,15 +4,18 @@ import { backoff, pause } from "../delivery/api.js";
 
 const AT_ONCE = 4;
 
-/** Fetch and decode a patch, without colour conversion, so that its numbers reach the canvas as they are. */
+/** Fetch and decode a patch, without colour conversion, so that its numbers reach the canvas as they are. Gives
+ * {bitmap, proof}: the proof says when the server gave the patch out, and goes back with the answer. */
 export async function decoded(address) {
   const reply = await fetch(address);
   if (!reply.ok) throw new Error(`status ${reply.status}`);
-  return createImageBitmap(await reply.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const proof = reply.headers.get("Picture-Proof");
+  const bitmap = await createImageBitmap(await reply.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  return { bitmap, proof };
 }
 
 export class Images {
-  #found = new Map(); // sha256 to a promise of its bitmap
+  #found = new Map(); // name to a promise of its bitmap and proof
   #line = [];
   #busy = 0;
 
@@ -22,18 +25,19 @@ export class Images {
     for (const [sha256, found] of this.#found) {
       if (wanted.has(sha256)) continue;
       this.#found.delete(sha256);
-      found.promise.then((bitmap) => bitmap.close());
+      found.promise.then(({ bitmap }) => bitmap.close());
     }
     this.#line = this.#line.filter((entry) => this.#found.get(entry.sha256) === entry);
     for (const sha256 of wanted) if (!this.#found.has(sha256)) this.#ask(sha256);
     this.#next();
   }
 
-  /** The bitmaps of a trial by the names of its patches. */
+  /** The patches of a trial: {bitmaps, proofs}, the bitmaps by the names of the patches. */
   async of(trial) {
     const names = ["reference", "left", "right"].filter((name) => trial[name]);
-    const bitmaps = await Promise.all(names.map((name) => (this.#found.get(trial[name]) ?? this.#ask(trial[name])).promise));
-    return Object.fromEntries(names.map((name, i) => [name, bitmaps[i]]));
+    const found = await Promise.all(names.map((name) => (this.#found.get(trial[name]) ?? this.#ask(trial[name])).promise));
+    const bitmaps = Object.fromEntries(names.map((name, i) => [name, found[i].bitmap]));
+    return { bitmaps, proofs: found.map(({ proof }) => proof).filter(Boolean) };
   }
 
   #ask(sha256) {
