@@ -30,19 +30,22 @@ class Source:
     version: str = ""
     folder: str = field(default="", compare=False)
 
+    def __str__(self) -> str:
+        return f"{self.module}{f' {self.version}' if self.version else ''}, SHA-256 {self.sha256[:12]}…"
+
 
 def source_of(module: str) -> Source:
     """Find the source of a module that is imported, or is just being so."""
     files, folder = _files(module)
-    digest = hashlib.sha256()
-    for path in files:
-        try:
-            content = path.read_bytes()
-        except OSError:  # within a zip file, or typed into a notebook
-            return Source(module, "")
-        name = path.relative_to(files[0].parent).as_posix() if len(files) > 1 else path.name
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return Source(module, digest.hexdigest() if files else "", _version(module), str(folder))
+    try:
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    except OSError:  # within a zip file, or typed into a notebook
+        digests = []
+    if len(digests) > 1:
+        names = [path.relative_to(files[0].parent).as_posix() for path in files]
+        lines = "".join(f"{name}\0{digest}\n" for name, digest in zip(names, digests, strict=True))
+        digests = [hashlib.sha256(lines.encode()).hexdigest()]
+    return Source(module, digests[0] if digests else "", _version(module), str(folder))
 
 
 def _files(module: str) -> tuple[Sequence[Path], Path]:

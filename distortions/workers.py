@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 import cv2
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
 
 from bapps_builder.errors import PatchSetError
 
@@ -33,10 +34,13 @@ class Workers:
         Processes on this machine; 1 works in the process itself.
     dask : str
         Address of a Dask scheduler, such as tcp://127.0.0.1:8786, whose workers are taken instead; "" for none.
+    fresh: bool
+        Whether to end processes that earlier work in this one has left, with the modules that they have loaded.
     """
 
     count: int = 1
     dask: str = ""
+    fresh: bool = False
 
     @contextmanager
     def mapped(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[Iterator[R]]:
@@ -66,6 +70,8 @@ class Workers:
     @contextmanager
     def _backend(self) -> Iterator[dict[str, Any]]:
         if not self.dask:
+            if self.fresh and self.count > 1:
+                get_reusable_executor().shutdown()
             yield {"backend": "loky", "n_jobs": self.count}
             return
         try:

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bapps_builder.commands.console import Command, ListCommand
+from bapps_builder.commands.console import Command, ListCommand, note
 from bapps_builder.errors import DistortionError, ImageError
 from bapps_builder.files.atomic import check_writable, replaced_whole
 from bapps_builder.images.image_files import encode_png
 from distortions.commands.import_command import import_images
 from distortions.commands.patch_set_commands import (
+    distortions_option,
     generate,
     max_pixels_option,
     photos_option,
@@ -37,28 +39,46 @@ for _command in (generate, replay, import_images, train_cnn):
     distort.add_command(_command)
 
 
-@distort.command("list", cls=Command, epilog="\b\nExamples:\n  bapps-distort list\n  bapps-distort list --compositions")
+@distort.command(
+    "list",
+    cls=ListCommand,
+    epilog="\b\nExamples:\n  bapps-distort list\n  bapps-distort list --distortions my_module:posterise",
+)
+@distortions_option
 @click.option("--compositions", "composed", is_flag=True, help="List the ordered compositions of two instead.")
 @click.option("--cnn", is_flag=True, help="List the 96 networks instead, with their weights and multiply-adds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_distortions(composed: bool, cnn: bool, as_json: bool) -> None:
+def list_distortions(names: tuple[str, ...], composed: bool, cnn: bool, as_json: bool) -> None:
     """List the distortions: family, parameters with units and ranges, and how strength grows with severity s."""
-    from distortions.recipes import compositions
-    from distortions.registry import distortions
+    from distortions.recipes import with_compositions
+    from distortions.traditional import TWENTY
 
     if composed and cnn:
         raise click.UsageError("--compositions and --cnn are two lists; ask for one")
     if cnn:
         click.echo(described(as_json))
         return
+    known = _known(names)
     if composed:
-        pairs = compositions()
+        drawn = with_compositions(tuple(found.name for found in known) if names else TWENTY)
+        pairs = [steps for steps in drawn if len(steps) == 2]
         click.echo(json.dumps(pairs, indent=2) if as_json else "\n".join(map("+".join, pairs)))
         return
-    known = distortions().values()
     click.echo(
         json.dumps([_described(found) for found in known], indent=2) if as_json else "\n".join(map(_text, known))
     )
+
+
+def _known(names: Sequence[str]) -> "list[Distortion]":
+    """The distortions of some names; by default all of this project and of plug-ins, with a note on broken ones."""
+    from distortions.registry import distortions, find, plugins
+
+    if names:
+        return list({found.name: found for found in map(find, names)}.values())
+    installed, wrong = plugins()
+    for fault in wrong:
+        note(f"left out: {fault}")
+    return [*distortions().values(), *installed.values()]
 
 
 def _described(found: "Distortion") -> dict[str, Any]:
@@ -72,6 +92,7 @@ def _described(found: "Distortion") -> dict[str, Any]:
         ],
         "ramp": {"top": found.ramp.top, "power": found.ramp.power},
         "border": found.border,
+        **({"source": asdict(found.source)} if found.source else {}),
     }
 
 
@@ -80,16 +101,22 @@ def _text(found: "Distortion") -> str:
     for name, p in found.parameters.items():
         unit = f" {p.unit}" if p.unit else ""
         lines.append(f"  {name} in [{p.low:g}, {p.high:g}]{unit}{', whole' if p.whole else ''}: {p.meaning}")
-    return "\n".join([*lines, f"  strength at severity s: {found.ramp}; borders: {found.border}"])
+    lines.append(f"  strength at severity s: {found.ramp}; borders: {found.border}")
+    if found.source:
+        lines.append(f"  from {found.source}")
+    return "\n".join(lines)
 
 
 @distort.command(cls=ListCommand, epilog="\b\nExample:\n  bapps-distort preview --photos photos --out sheet.png")
 @photos_option
 @click.option("--out", type=_FOLDER, required=True, help="PNG file to write.")
+@distortions_option
 @click.option("--cnn", is_flag=True, help="A row for each network instead.")
 @zoo_option
 @seed_option
-def preview(folders: tuple[Path, ...], out: Path, cnn: bool, zoo: Path | None, seed: int) -> None:
+def preview(
+    folders: tuple[Path, ...], out: Path, names: tuple[str, ...], cnn: bool, zoo: Path | None, seed: int
+) -> None:
     """Draw a contact sheet: a row for each distortion, a column for each severity, on crops of the photos."""
     from distortions.cnn.zoo import STARTER, open_zoo
     from distortions.patch_sets.contact_sheet import contact_sheet, network_sheet
@@ -98,8 +125,9 @@ def preview(folders: tuple[Path, ...], out: Path, cnn: bool, zoo: Path | None, s
     _check_png(out)
     settle_opencv()
     trained = open_zoo(zoo or STARTER) if cnn else None
+    shown = [] if trained else _known(names)
     crops = _crops(folders, seed)
-    _write_png(out, network_sheet(crops, trained, seed=seed) if trained else contact_sheet(crops, seed=seed))
+    _write_png(out, network_sheet(crops, trained, seed=seed) if trained else contact_sheet(crops, shown, seed=seed))
 
 
 def _crops(folders: Sequence[Path], seed: int) -> "list[Patch]":
@@ -110,12 +138,12 @@ def _crops(folders: Sequence[Path], seed: int) -> "list[Patch]":
     from distortions.crops import cut
     from distortions.patch_sets.sampling import Settings, draw_place_with_contrast
     from distortions.photos import list_photos
-    from distortions.registry import distortions
+    from distortions.traditional import TWENTY
 
     rng = np.random.default_rng(seed)
     settings = Settings(1, "jnd", "traditional", "val", seed, "uniform", min_contrast=20)
     crops = []
-    for photo in list_photos(folders, smallest_side=PATCH_SIDE).photos[: len(distortions())]:
+    for photo in list_photos(folders, smallest_side=PATCH_SIDE).photos[: len(TWENTY)]:
         pixels = photo.read()
         if place := draw_place_with_contrast(pixels, rng, settings):
             crops.append(cut(pixels, left=place.left, top=place.top)[0])

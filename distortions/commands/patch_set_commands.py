@@ -41,6 +41,13 @@ dask_option = click.option(
     help="Scheduler of a Dask cluster to work on instead, such as tcp://host:8786; its workers must see the same "
     "folders under the same paths.",
 )
+distortions_option = click.option(
+    "--distortions",
+    "names",
+    multiple=True,
+    metavar="NAME...",
+    help="These only: names as `list` prints them, or module:function for one of your own.",
+)
 rescale_option = click.option(
     "--rescale",
     nargs=2,
@@ -58,7 +65,8 @@ max_pixels_option = click.option(
     epilog="""\b
 Examples:
   bapps-distort generate --photos photos --out patches --items 5000 --seed 1
-  bapps-distort generate --photos fivek raise --out jnd --items 4800 --task jnd --workers 8""",
+  bapps-distort generate --photos fivek raise --out jnd --items 4800 --task jnd --workers 8
+  bapps-distort generate --photos photos --out mine --items 400 --distortions my_module:posterise gaussian-blur""",
 )
 @photos_option
 @click.option(
@@ -70,8 +78,17 @@ Examples:
     type=click.Choice(["traditional", "cnn", "mix"]),
     default="traditional",
     show_default=True,
-    help="Distortions to draw from; mix sets one patch of each family against the other.",
+    help="Distortions to draw from: the paper's twenty and their compositions of two, networks, or one of each.",
 )
+@click.option(
+    "--distortions",
+    "names",
+    multiple=True,
+    metavar="NAME...",
+    help="Draw from these and their compositions of two instead of the paper's twenty, and from these networks instead "
+    "of all: names as `bapps-distort list` prints them, cnn-000 to cnn-095, or module:function for one of your own.",
+)
+@click.option("--set", "set_name", help="Name of the set. [default: the family, with --distortions custom]")
 @zoo_option
 @click.option("--task", type=click.Choice(["2afc", "jnd"]), default="2afc", show_default=True)
 @split_option
@@ -103,6 +120,8 @@ def generate(
     out: Path,
     items: int,
     family: "Family",
+    names: tuple[str, ...],
+    set_name: str | None,
     zoo: Path | None,
     task: "Task",
     split: "Split",
@@ -125,7 +144,16 @@ def generate(
     from distortions.patch_sets.sampling import TASK_LAWS, Settings
 
     settings = Settings(
-        items, task, family, split, seed, severity_law or TASK_LAWS[task], rescale=rescale, min_contrast=min_contrast
+        items,
+        task,
+        family,
+        split,
+        seed,
+        severity_law or TASK_LAWS[task],
+        rescale=rescale,
+        min_contrast=min_contrast,
+        distortions=names,
+        set=set_name or "",
     )
     skipped: list[Skipped] = []
 
@@ -217,7 +245,14 @@ def replay(
     wanted = parse_rows(rows, count=len(found))
     with progress(len(wanted), "rows") as advance:
         made = make_again(
-            found, wanted, photos=folders, zoo=zoo, folder=out, max_pixels=max_pixels or MAX_PIXELS, advance=advance
+            found,
+            wanted,
+            photos=folders,
+            zoo=zoo,
+            folder=out,
+            max_pixels=max_pixels or MAX_PIXELS,
+            advance=advance,
+            warn=note,
         )
     differing = [entry for entry in made if not entry.same]
     for entry in differing:

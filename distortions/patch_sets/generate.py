@@ -7,7 +7,7 @@ with any interruptions, gives the same files.
 import importlib.metadata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, smallest_photo_side, without_margin
 from distortions.distortion import MARGIN, Patch
+from distortions.patch_sets.chosen import Outside, chosen, sources_of, try_out
 from distortions.patch_sets.resumable import Part, UnfinishedSet, start
 from distortions.patch_sets.sampling import (
     Place,
@@ -88,11 +89,13 @@ class PhotoWork:
     folder: Path
     settings: Settings
     max_pixels: int
+    outside: Outside
     zoo: Path | None = None
 
     def __call__(self, unit: PhotoUnit) -> Part:
         """Decode the photo once and make all items of the unit from it."""
         settle_opencv()
+        self.outside.check()
         try:
             pixels = unit.photo.read(max_pixels=self.max_pixels)
         except ImageError as error:
@@ -151,9 +154,12 @@ def generate(
         If a setting, the photos or the folder are no good. What is done stays.
     """
     check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
+    settings = replace(settings, distortions=chosen(settings.distortions))
     trained = open_zoo(zoo or STARTER) if settings.family != "traditional" else None
     recipe_names(settings, trained)  # there are enough
-    workers = workers or Workers()
+    try_out(settings.distortions)
+    outside = Outside(sources_of(settings.distortions))
+    workers = replace(workers or Workers(), fresh=bool(outside.sources))
     collection = list_photos(
         photos,
         smallest_side=smallest_photo_side(settings.rescale[1] if settings.rescale else 1.0),
@@ -161,12 +167,12 @@ def generate(
         max_skipped_share=max_skipped_share,
         threads=workers.count,
     )
-    making = start(folder, describe(settings, collection, trained), roles=IMAGE_FOLDERS[settings.task])
+    making = start(folder, describe(settings, collection, trained, outside), roles=IMAGE_FOLDERS[settings.task])
     if making is None:
         return False
     for skipped in collection.skipped:
         skip(skipped)
-    work = PhotoWork(folder, settings, max_pixels, trained.folder if trained else None)
+    work = PhotoWork(folder, settings, max_pixels, outside, trained.folder if trained else None)
     damaged, redrawn = _make_all(making, work, collection, workers, max_skipped_share, advance, skip)
     skipped = sorted([*collection.skipped, *damaged], key=lambda entry: entry.photo)
     making.finish(
@@ -176,16 +182,21 @@ def generate(
             "skipped": [asdict(entry) for entry in skipped],
             "redrawn": redrawn,
             **({"zoo": str(trained.folder)} if trained and zoo else {}),
+            **outside.findings,
         },
     )
     return True
 
 
-def describe(settings: Settings, collection: Collection, zoo: Zoo | None = None) -> Description:
+def describe(settings: Settings, collection: Collection, zoo: Zoo | None, outside: Outside) -> Description:
     """What `patchset.json` will say, without findings."""
-    content: dict[str, Any] = asdict(settings)
+    # What was left to the family is not mentioned, so that sets begun before there was a choice can be finished.
+    content: dict[str, Any] = {
+        name: value for name, value in asdict(settings).items() if value or name not in ("distortions", "set")
+    }
     seed = content.pop("seed")
     content.update(patch_side=PATCH_SIDE, margin=MARGIN, photos=len(collection.photos), photos_sha256=collection.digest)
+    content.update(outside.settings)
     deciding = versions()
     if any(photo.path.suffix.lower() in RAW_SUFFIXES for photo in collection.photos):
         deciding["rawpy"] = importlib.metadata.version("rawpy")
@@ -372,7 +383,7 @@ def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[P
     return Item(
         id=name,
         task=settings.task,
-        set=settings.family,
+        set=settings.set_name,
         split=settings.split,
         photo=unit.photo.name,
         photo_sha256=unit.photo.sha256,

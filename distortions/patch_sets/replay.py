@@ -1,6 +1,7 @@
 """Make patches of a patch set again, from its manifest and the photos, and compare their pixels."""
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -14,6 +15,7 @@ from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, pixel_diges
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, without_margin
 from distortions.distortion import MARGIN, Patch
+from distortions.patch_sets.chosen import check_again
 from distortions.patch_sets.sampling import Treatment
 from distortions.photos import Photo
 from distortions.recipes import parse
@@ -53,6 +55,7 @@ def replay(
     folder: Path,
     max_pixels: int = MAX_PIXELS,
     advance: Callable[[int], None] = lambda steps: None,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> list[Replayed]:
     """Make the patches of some rows again, and write them to ref/, p0/ and p1/ of a folder.
 
@@ -70,11 +73,13 @@ def replay(
     max_pixels : int
     advance : callable
         Told how many more rows are done.
+    warn : callable
+        Told of a distortion from outside whose source is not what it was.
 
     Raises
     ------
-    PatchSetError
-        If a photo is missing or another, or the set was not generated here.
+    BappsError
+        If a photo or a distortion from outside is missing, a photo is another, or the set was not generated here.
     """
     settle_opencv()
     settings = patch_set.description.settings
@@ -83,6 +88,7 @@ def replay(
             f"{patch_set.folder}: made by {patch_set.description.tool} with a margin of {settings.get('margin')}; only "
             f"sets that `bapps-distort generate` made with a margin of {MARGIN} can be made again"
         )
+    check_again(patch_set, warn=warn)
     trained = _zoo(patch_set, zoo)
     folders = photos or [Path(name) for name in patch_set.description.findings["folders"]]
     for role in patch_set.roles:

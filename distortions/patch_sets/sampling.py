@@ -16,7 +16,8 @@ from bapps_builder.patch_sets.manifest import MAX_ITEMS, Split
 from distortions.cnn.variants import is_variant
 from distortions.crops import contrast, cut, scaled_size, without_margin
 from distortions.distortion import MARGIN, Patch
-from distortions.recipes import Recipe, apply_all, draw, traditional
+from distortions.recipes import Recipe, apply_all, draw, with_compositions
+from distortions.traditional import TWENTY
 
 if TYPE_CHECKING:
     from distortions.cnn.zoo import Zoo
@@ -52,6 +53,11 @@ class Settings:
         Photos are first scaled by a number drawn evenly from this range, as far as a patch fits.
     min_contrast : float
         Patches with less are not taken; see `crops.contrast`.
+    distortions : tuple of str
+        Names to draw from instead of all that the family has: of networks, and of any distortions, which are drawn
+        alone and composed as the paper's twenty are. Empty for all.
+    set : str
+        Name of the set; empty for `set_name`'s choice.
     """
 
     items: int
@@ -62,6 +68,13 @@ class Settings:
     severity_law: SeverityLaw
     rescale: tuple[float, float] | None = None
     min_contrast: float = 0.0
+    distortions: tuple[str, ...] = ()
+    set: str = ""
+
+    @property
+    def set_name(self) -> str:
+        """The name that was given, or the family's; "custom" if distortions were chosen."""
+        return self.set or ("custom" if self.distortions else self.family)
 
 
 def check_numbers(*, items: int, seed: int, rescale: tuple[float, float] | None) -> None:
@@ -168,19 +181,32 @@ def recipe_names(settings: Settings, zoo: "Zoo | None" = None) -> Known:
     Raises
     ------
     DistortionError
-        If there are too few.
+        If there are too few, or one is not of the family.
     """
     families = ("traditional", "cnn") if settings.family == "mix" else (settings.family,)
-    known = tuple(traditional() if family == "traditional" else _of_zoo(zoo) for family in families)
+    networks = tuple(name for name in settings.distortions if is_variant(name))
+    gradual = tuple(name for name in settings.distortions if not is_variant(name))
+    for family, other in (("traditional", networks), ("cnn", gradual)):
+        if families == (family,) and other:
+            raise DistortionError(
+                f"{other[0]} is not of the family {family}; networks are of cnn, all others of traditional, and mix "
+                "sets one of either against the other"
+            )
+    known = tuple(
+        with_compositions(gradual or TWENTY) if family == "traditional" else _of_zoo(zoo, networks)
+        for family in families
+    )
     if len(families) == 1 and settings.task == "2afc" and len(known[0]) < 2:
-        raise DistortionError(f"two patches want two distortions of the family {families[0]}, and there is only one")
+        raise DistortionError(
+            f"two patches need two different distortions, and the only one to draw from is {known[0][0][0]}"
+        )
     return known
 
 
-def _of_zoo(zoo: "Zoo | None") -> tuple[tuple[str, ...], ...]:
+def _of_zoo(zoo: "Zoo | None", networks: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     if zoo is None:
-        raise DistortionError("the families cnn and mix want a zoo of trained variants")
-    return tuple((name,) for name in zoo.entries)
+        raise DistortionError("the families cnn and mix need a zoo of trained variants")
+    return tuple((zoo[name].variant.name,) for name in networks or zoo.entries)
 
 
 def _draw_names(settings: Settings, rng: np.random.Generator, known: Known) -> list[tuple[str, ...]]:

@@ -147,9 +147,9 @@ def test_what_can_be_drawn() -> None:
     assert len(traditional()) == 328
     assert recipe_names(settings(family="cnn"), zoo("cnn-003", "cnn-017")) == (networks,)
     assert recipe_names(settings(family="mix"), zoo("cnn-003", "cnn-017")) == (traditional(), networks)
-    with pytest.raises(DistortionError, match="the families cnn and mix want a zoo"):
+    with pytest.raises(DistortionError, match="the families cnn and mix need a zoo"):
         recipe_names(settings(family="mix"))
-    with pytest.raises(DistortionError, match="two patches want two distortions of the family cnn, and there is only"):
+    with pytest.raises(DistortionError, match="two different distortions, and the only one to draw from is cnn-003"):
         recipe_names(settings(family="cnn"), zoo("cnn-003"))
     assert recipe_names(settings("jnd", "cnn"), zoo("cnn-003")) == ((("cnn-003",),),)
 
