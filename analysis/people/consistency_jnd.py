@@ -4,16 +4,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.people import detection
+from analysis.people.consistency_people import COLUMNS_OF_SHARE, NOTE_ON_SHARES, cells_of_share
 from analysis.people.consistency_settings import Settings, titled
 from analysis.people.judgments import Judgments
 from analysis.report.tables import Column, Section
-from analysis.statistics.shares import wilson
+from analysis.statistics.shares import share_of_people, wilson
 from bapps_builder.answers.answer_table import votes
 
 
 def jnd(judgments: Judgments, settings: Settings) -> list[Section]:
     """JND as signal detection: pooled, and for each person."""
-    sections = [_called_same(judgments)]
+    sections = [_called_same(judgments, settings)]
     columns = (
         Column("who"),
         Column("different pairs", "count"),
@@ -89,8 +90,10 @@ def _detection_cells(found: detection.Detection) -> tuple:
     return (found.different, found.identical, *rates, (found.low, found.high))
 
 
-def _called_same(judgments: Judgments) -> Section:
+def _called_same(judgments: Judgments, settings: Settings) -> Section:
     """The share of pairs called the same, by what they were shown for."""
+    title = titled("Pairs called the same", judgments)
+    columns = (Column("pairs"), Column("answers", "count"), Column("called same", "percent"))
     rows = []
     if judgments.answers is not None:
         shown = _shown(judgments.answers)
@@ -100,23 +103,21 @@ def _called_same(judgments: Judgments) -> Section:
             "sentinels": (shown["role"] == "sentinel").to_numpy(),
             "identical pairs": (shown["expected"] == "same").to_numpy(),
         }
-        same = (shown["choice"] == "same").to_numpy()
-        counts = {name: (int(same[mask].sum()), int(mask.sum())) for name, mask in kinds.items()}
-    else:
-        items = judgments.items
-        kinds = {"all": np.ones(len(items), bool), "identical pairs": items["identical"].to_numpy()}
-        kinds["different pairs"] = ~kinds["identical pairs"]
-        counts = {name: (int(items["k"][mask].sum()), int(items["n"][mask].sum())) for name, mask in kinds.items()}
-    for name, (count, total) in counts.items():
+        (person, names), same = pd.factorize(shown["participant"]), (shown["choice"] == "same").to_numpy()
+        for name, mask in kinds.items():
+            if total := int(mask.sum()):
+                count, trials = (np.bincount(person[chosen], minlength=len(names)) for chosen in (mask & same, mask))
+                rows.append((name, total, *cells_of_share(share_of_people(count, trials, level=settings.level))))
+        return Section(title, (*columns, *COLUMNS_OF_SHARE), tuple(rows), (NOTE_ON_SHARES,))
+    items = judgments.items
+    kinds = {"all": np.ones(len(items), bool), "identical pairs": items["identical"].to_numpy()}
+    kinds["different pairs"] = ~kinds["identical pairs"]
+    for name, mask in kinds.items():
+        count, total = int(items["k"][mask].sum()), int(items["n"][mask].sum())
         if total:
-            low, high = wilson(count, total)
+            low, high = wilson(count, total, level=settings.level)
             rows.append((name, total, count / total, (float(low), float(high))))
-    columns = (
-        Column("pairs"),
-        Column("answers", "count"),
-        Column("called same", "percent"),
-        Column("interval", "range"),
+    note = (
+        "interval: Wilson, over answers; people are unknown, and it is too narrow where one person's answers are alike"
     )
-    return Section(
-        titled("Pairs called the same", judgments), columns, tuple(rows), ("interval: Wilson, over answers",)
-    )
+    return Section(title, (*columns, Column("interval", "range")), tuple(rows), (note,))

@@ -7,10 +7,16 @@ from analysis.people import reliability
 from analysis.people.consistency_settings import Settings, titled
 from analysis.people.judgments import Judgments
 from analysis.report.tables import Column, Section
-from analysis.statistics.shares import wilson
+from analysis.statistics.shares import ShareOfPeople, share_of_people
 from bapps_builder.answers.exclusions import conduct, exclude
 
 PEOPLE_SHOWN = 20
+# After the share itself, where it is one of answers by known people.
+COLUMNS_OF_SHARE = (Column("interval", "range"), Column("effective", "count"))
+NOTE_ON_SHARES = (
+    "interval: Wilson, over people: one person's answers are alike, so as many answers of different people as "
+    '"effective" says would be as sure (a person counts as one where all answers are the same)'
+)
 
 
 def flow(judgments: Judgments, settings: Settings) -> Section:
@@ -26,25 +32,29 @@ def flow(judgments: Judgments, settings: Settings) -> Section:
     return Section(titled("Flow of exclusions", judgments), columns, rows, (note,))
 
 
-def side_and_speed(judgments: Judgments) -> Section:
+def side_and_speed(judgments: Judgments, settings: Settings) -> Section:
     """Side bias of the whole study, fast answers and sentinels, each with an interval."""
     assert judgments.answers is not None
     seen = conduct(judgments.answers)
     right, left = ('"same"', '"different"') if judgments.task == "jnd" else ("the right side", "the left side")
     rows = []
     for what, count, total in (
-        (f"answers that chose {right}", seen.right.sum(), seen.sided.sum()),
-        (f"answers that chose {left}", seen.sided.sum() - seen.right.sum(), seen.sided.sum()),
-        ("answers under 200 ms", seen.fast.sum(), seen.timed.sum()),
-        ("sentinels answered as expected", seen.passed.sum(), seen.sentinels.sum()),
+        (f"answers that chose {right}", seen.right, seen.sided),
+        (f"answers that chose {left}", seen.sided - seen.right, seen.sided),
+        ("answers under 200 ms", seen.fast, seen.timed),
+        ("sentinels answered as expected", seen.passed, seen.sentinels),
     ):
-        if total:
-            low, high = wilson(count, total)
-            rows.append((what, int(count), int(total), float(count / total), (float(low), float(high))))
+        if total.any():
+            found = share_of_people(count, total, level=settings.level)
+            rows.append((what, int(count.sum()), int(total.sum()), *cells_of_share(found)))
     columns = (Column("what"), Column("count", "count"), Column("of", "count"), Column("share", "percent"))
-    return Section(
-        titled("Sides, speed and sentinels", judgments), (*columns, Column("interval", "range")), tuple(rows)
-    )
+    title = titled("Sides, speed and sentinels", judgments)
+    return Section(title, (*columns, *COLUMNS_OF_SHARE), tuple(rows), (NOTE_ON_SHARES,) if rows else ())
+
+
+def cells_of_share(found: ShareOfPeople) -> tuple:
+    """The share, its interval, and the number of answers that would be as sure."""
+    return (found.value, (found.low, found.high), found.effective)
 
 
 def persons(judgments: Judgments, settings: Settings) -> Section:

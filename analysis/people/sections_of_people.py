@@ -57,7 +57,7 @@ def consistency(judgments: Judgments, settings: Settings) -> list[Section]:
         if any(f"p{k}_{by}" in judgments.items for k in (0, 1)):
             sections.append(agreement_by(judgments, by, settings))
     if judgments.answers is not None:
-        sections += [*_by_reaction(judgments), flow(judgments, settings), side_and_speed(judgments)]
+        sections += [*_by_reaction(judgments), flow(judgments, settings), side_and_speed(judgments, settings)]
         sections.append(persons(judgments, settings))
     if judgments.task == "jnd":
         sections += jnd(judgments, settings)

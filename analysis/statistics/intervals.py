@@ -100,18 +100,8 @@ class Sample:
 
     @property
     def degrees(self) -> float:
-        """Satterthwaite's degrees of freedom of the CR2 variance of a set's mean, the fewest of all sets.
-
-        G - 1 where G clusters have equal sizes. With cluster g's share a of the items the variance is the sum of
-        a² / (1 - a) times the squared deviations of the clusters' means, and these its degrees if items are alike.
-        """
-
-        def of_set(a: Floats) -> float:
-            if len(a) == 1:
-                return 0.0
-            return max(1.0, float(1 / ((a**2 * (1 - 2 * a) / (1 - a) ** 2).sum() + (a**2 / (1 - a)).sum() ** 2)))
-
-        return min(map(of_set, self.shares))
+        """Satterthwaite's degrees of freedom of a set's mean, the fewest of all sets; see `degrees_of_shares`."""
+        return min(map(degrees_of_shares, self.shares))
 
     @property
     def weights(self) -> Floats:
@@ -125,6 +115,17 @@ class Sample:
         sizes = np.bincount(self.sets)
         means = np.stack([np.bincount(self.sets, weights=row) / sizes for row in values])
         return values - means[:, self.sets]
+
+
+def degrees_of_shares(a: Floats) -> float:
+    """Satterthwaite's degrees of freedom of the CR2 variance of a mean over clusters that hold these shares of it.
+
+    G - 1 where G clusters have equal shares. The variance is the sum of a² / (1 - a) times the squared deviations of
+    the clusters' means, and these its degrees if items are alike.
+    """
+    if len(a) == 1:
+        return 0.0
+    return max(1.0, float(1 / ((a**2 * (1 - 2 * a) / (1 - a) ** 2).sum() + (a**2 / (1 - a)).sum() ** 2)))
 
 
 def means_over_items(values: ArrayLike, sample: Sample, how: Resampling) -> list[Estimate]:
