@@ -157,6 +157,11 @@ def pseudonym(salt: bytes, platform: str, external_id: str) -> str:
     return hmac.new(salt, f"{platform}\0{external_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def pay_id(salt: bytes, public_id: str) -> str:
+    """HMAC of a session's id under the study's salt: what lists of pay call it, so that no table of answers does."""
+    return hmac.new(salt, f"pay\0{public_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def digest(text: str) -> str:
     """SHA-256 of a text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()

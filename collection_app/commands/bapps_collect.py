@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.patch_sets.patch_set import read_patch_set
 from collection_app.admin.passwords import password_hash, store_hash
+from collection_app.commands.access import access
 from collection_app.commands.pay import pay
 from collection_app.database.connections import open_database, read, write
 from collection_app.errors import StudyError
@@ -63,6 +64,7 @@ def collect() -> None:
     """Ask people which of two patches is closer to an original, or whether two are the same."""
 
 
+collect.add_command(access)
 collect.add_command(pay)
 
 
@@ -219,7 +221,11 @@ def receive(file: Path, receipt: Path, database: str | None) -> None:
 @click.option("--with-answers", is_flag=True, help="Delete the answers too, not only whose they are.")
 @_database
 def erase(file: Path, participant: str, with_answers: bool, database: str | None) -> None:
-    """Forget PARTICIPANT, named by platform id or pseudonym. Backups and exports keep what they have."""
+    """Forget PARTICIPANT, named by platform id or pseudonym. Backups and exports keep what they have.
+
+    Without --with-answers the answers stay, under names and in an order that no list made before knows. A list of pay
+    still tells amounts and counts of answers.
+    """
     study, engine = read_study(file), _engine(file, database)
     sessions = write(
         engine,

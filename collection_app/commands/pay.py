@@ -31,7 +31,7 @@ from collection_app.web.served_study import wall_clock
 COLUMNS = (
     "participant",
     "submission",
-    "session",
+    "pay_id",
     "outcome",
     "verdict",
     "amount",
@@ -98,7 +98,7 @@ def pay(
         write(engine, lambda c: note_submissions(c, step, found, at=step.now))
     lines = read(engine, lambda c: pay_lines(c, step))
     if decision:
-        named = {name: line for line in lines for name in (line.external_id, line.submission_id, line.session) if name}
+        named = {name: line for line in lines for name in (line.external_id, line.submission_id, line.pay_id) if name}
         write(engine, lambda c: decide(c, step, named, person=decision[0], verdict=decision[1], by=by, reason=reason))
     if sending:
         _send(engine, step, lines if not decision else read(engine, lambda c: pay_lines(c, step)), settings)
@@ -137,15 +137,11 @@ def _send(engine: Engine, step: Step, lines: list[Line], settings: Settings) -> 
 
 def _print(study: Study, lines: list[Line], *, as_csv: bool, as_json: bool) -> None:
     private_stream(sys.stdout)
-    rows = [_row(line) for line in lines]
+    rows = _rows(lines)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif as_csv:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([cell(value) for value in row.values()] for row in rows)
-        click.echo(text.getvalue(), nl=False)
+        click.echo(csv_of(lines), nl=False)
     else:
         for row in rows:
             look = " - LOOK FIRST" if row["look_first"] else ""
@@ -153,6 +149,20 @@ def _print(study: Study, lines: list[Line], *, as_csv: bool, as_json: bool) -> N
             paid = f" [{row['payment']}]" if row["payment"] else ""
             click.echo(f"{name}: {row['verdict']} {row['amount']} {row['currency']} ({row['reasons']}){look}{paid}")
         click.echo(f"{len(rows)} sessions of {study.name}, {_total(lines)} {study.terms.currency} in all")
+
+
+def csv_of(lines: Iterable[Line]) -> str:
+    """Give a list of pay as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([cell(value) for value in row.values()] for row in _rows(lines))
+    return text.getvalue()
+
+
+def _rows(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """In no order of arrival, which a table of answers may keep too."""
+    return [_row(line) for line in sorted(lines, key=lambda line: (line.pay_id, line.outcome, line.amount_minor))]
 
 
 def _total(lines: Iterable[Line]) -> str:

@@ -68,6 +68,8 @@ class Study(Base):
     closed_at: Mapped[int | None]
     # When a process last asked the platform who left; none asks again for some minutes.
     polled_at: Mapped[int | None]
+    # People who declined, of whom nothing else is kept.
+    declined: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Image(Base):

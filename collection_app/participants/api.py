@@ -17,6 +17,7 @@ from collection_app.platforms.platform import ArrivalError, Ended, Redirect
 from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.sessions.answering import bad_run, given_of, in_order_of_items, lock_session, record, touch
 from collection_app.sessions.arrival import arrive
+from collection_app.sessions.declining import NO_CONSENT
 from collection_app.sessions.steps import (
     OPEN_STATES,
     TRIES,
@@ -198,6 +199,8 @@ def post_withdrawal() -> ResponseReturnValue:
     run, public_id, withdrawal = running(), _session_id(), _body(Withdrawal)
 
     def work(connection: Connection) -> SessionState:
+        if withdrawal.reason == NO_CONSENT and _found(connection, public_id) is None:
+            return _declined(run, public_id, withdrawal)  # asked again, because the first answer was lost
         session = withdraw(connection, run.step(), public_id=public_id, reason=withdrawal.reason)
         return _state(connection, run, session)
 
@@ -221,8 +224,12 @@ def _session_id() -> str:
     return public_id
 
 
+def _found(connection: Connection, public_id: str) -> Row | None:
+    return connection.execute(_SESSION, {"public_id": public_id}).one_or_none()
+
+
 def _row(connection: Connection, public_id: str) -> Row:
-    session = connection.execute(_SESSION, {"public_id": public_id}).one_or_none()
+    session = _found(connection, public_id)
     if session is None:
         raise Refused("unknown", "this session is not known here")
     return session
@@ -230,14 +237,14 @@ def _row(connection: Connection, public_id: str) -> Row:
 
 def _state(connection: Connection, run: Running, session: Row) -> SessionState:
     trials, still_open = connection.execute(_TRIALS, {"session_id": session.id}).one()
-    leaving = _departure(run, session) if session.code else None
+    kept = json.loads(session.kept) if session.kept else {}
+    ended = Ended(session.outcome, session.code, session.submission_id, kept) if session.code else None
     return SessionState(
         token=run.tokens.sign(session.public_id),
         state=session.state,
         outcome=session.outcome,
         code=session.code,
-        redirect=leaving.url if isinstance(leaving, Redirect) else None,
-        submit=Form(action=leaving.action, fields=dict(leaving.fields)) if isinstance(leaving, LeavingForm) else None,
+        **_departure(run, ended),
         trials=trials,
         answered=trials - still_open,
         comprehension=_comprehension(connection, run.study, session),
@@ -246,9 +253,33 @@ def _state(connection: Connection, run: Running, session: Row) -> SessionState:
     )
 
 
-def _departure(run: Running, session: Row) -> Redirect | LeavingForm | None:
-    kept = json.loads(session.kept) if session.kept else {}
-    return run.study.platform.departure(Ended(session.outcome, session.code, session.submission_id, kept))
+def _declined(run: Running, public_id: str, withdrawal: Withdrawal) -> SessionState:
+    """The end of a session that was declined: of it nothing is left but the token, and what the browser says again."""
+    try:
+        visitor = run.study.platform.visitor(withdrawal.parameters, "")
+    except ArrivalError:
+        visitor = None
+    code = run.study.outcomes.no_consent or run.entropy(5).hex().upper()
+    ended = Ended(NO_CONSENT, code, visitor.submission_id if visitor else None, visitor.kept if visitor else {})
+    return SessionState(
+        token=run.tokens.sign(public_id),
+        state="turned away",
+        outcome=NO_CONSENT,
+        code=code,
+        **_departure(run, ended),
+        trials=0,
+        answered=0,
+        comprehension=None,
+        proof=run.tokens.prove(public_id),
+        **_of_study(run.study),
+    )
+
+
+def _departure(run: Running, ended: Ended | None) -> dict[str, Any]:
+    """Where the platform wants somebody who has ended: an address, or a form."""
+    leaving = run.study.platform.departure(ended) if ended else None
+    form = Form(action=leaving.action, fields=dict(leaving.fields)) if isinstance(leaving, LeavingForm) else None
+    return {"redirect": leaving.url if isinstance(leaving, Redirect) else None, "submit": form}
 
 
 def _of_study(study: Study) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from typing import Literal, get_args
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from collection_app.database.models import Assignment, Decision, Identity, Participant, Payment, Session
+from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
 from collection_app.sessions.steps import TURNED_AWAY, Step
+from collection_app.signing import pay_id
 from collection_app.studies.study import Study
 
 Verdict = Literal["approve", "pro rata", "ask to return", "withhold"]
@@ -28,7 +30,9 @@ class Line:
     ----------
     external_id : str
         Of the person on the platform; empty once they were erased.
-    submission_id, session : str
+    submission_id : str
+    pay_id : str
+        What lists of pay alone call the session, another one once the person was erased; empty after all were.
     outcome : str
         Of the session, or its state while it has none.
     verdict : Verdict
@@ -45,7 +49,7 @@ class Line:
 
     external_id: str
     submission_id: str
-    session: str
+    pay_id: str
     outcome: str
     verdict: Verdict
     amount_minor: int
@@ -99,15 +103,16 @@ def pay_lines(connection: Connection, step: Step, only: Sequence[int] | None = N
     payments = {
         row.session_id: row for row in connection.execute(select(Payment).where(Payment.session_id.in_(sessions)))
     }
-    return [_line(step.study, row, decisions.get(row.id, []), payments.get(row.id)) for row in rows]
+    salt = connection.scalar(select(StudyRow.salt).where(StudyRow.id == step.study_id))
+    return [_line(step.study, salt, row, decisions.get(row.id, []), payments.get(row.id)) for row in rows]
 
 
-def _line(study: Study, session: Row, decisions: list[Row], payment: Row | None) -> Line:
+def _line(study: Study, salt: bytes | None, session: Row, decisions: list[Row], payment: Row | None) -> Line:
     verdict, reasons, look = _judged(study, session, decisions)
     return Line(
         external_id=session.external_id or "",
         submission_id=session.submission_id or "",
-        session=session.public_id,
+        pay_id=pay_id(salt, session.public_id) if salt else "",
         outcome=session.outcome or session.state,
         verdict=verdict,
         amount_minor=amount(study, verdict, session.outcome, answered=session.answered, trials=session.trials),
@@ -166,7 +171,7 @@ def decide(
 ) -> Line:
     """Write down what somebody decided about a person's pay, over what the rules found; gives the line as it was.
 
-    `lines` by whatever may name them: platform id, submission, or session.
+    `lines` by whatever may name them: platform id, submission, or pay id.
 
     Raises
     ------

@@ -26,9 +26,9 @@ def payable(line: Line) -> bool:
 
 
 def key_of(step: Step, line: Line) -> str:
-    """The idempotency key of a session's payment: a session has one, of whatever kind."""
-    text = f"{step.study.name}\0{step.study.version}\0{line.session}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The idempotency key of a session's payment: a session has one, of whatever kind; what was written first stays."""
+    text = f"{step.study.name}\0{step.study.version}\0{line.pay_id}"
+    return line.key or hashlib.sha256(text.encode()).hexdigest()
 
 
 def send(

@@ -8,12 +8,14 @@ from sqlalchemy import Engine
 
 from collection_app import create_app
 from collection_app.admin.passwords import checked_hash, stored_hash
-from collection_app.database.connections import migrate, open_database
+from collection_app.database.connections import migrate, open_database, read
 from collection_app.errors import StudyError
 from collection_app.settings import PREFIX, Settings, database_url
 from collection_app.signing import signing_key
-from collection_app.studies.readiness import require_ready
+from collection_app.studies.installation import has_people
+from collection_app.studies.readiness import missing, require_ready
 from collection_app.studies.study import read_study
+from collection_app.web.logs import LOGGER
 
 
 def engine_of(file: Path, settings: Settings, *, made: bool = False, connections: int = 10) -> Engine:
@@ -41,11 +43,15 @@ def app_of(file: Path, settings: Settings) -> Flask:
         If the study is not ready to be asked of people, and this is no rehearsal.
     """
     study = read_study(file)
-    if not settings.rehearsal:
-        require_ready(study)
+    engine = engine_of(file, settings, connections=settings.threads)
+    if not settings.rehearsal and (lacks := missing(study)):
+        if not read(engine, lambda c: has_people(c, study)):
+            require_ready(study)
+        # Its people agreed to the text as it is: it goes on, and nobody is told less than those before.
+        LOGGER.warning("%s began when less was asked of a study; it goes on without: %s", study.name, "; ".join(lacks))
     return create_app(
         study,
-        engine_of(file, settings, connections=settings.threads),
+        engine,
         key=signing_key(file.with_suffix(".key")),
         settings=settings,
         password_hash=password_hash_of(file, settings),

@@ -1,18 +1,33 @@
 """Forgetting people: one at their wish, all of them when a study is over.
 
-Erasing removes everything that leads back to a person: identity, submission ids, device, event log and webhook
-bodies; the pseudonym, which anybody with the salt could make again, becomes a random number. What was copied
-before - backups, exports, published releases - is out of reach.
+Erasing removes everything that leads back to a person, column by column as `database.personal` says: identity,
+submissions, device, event log and webhook bodies go; every name that a table made before may hold - pseudonym, session,
+key of a payment, hash of the browser's key - is made anew at random; times are rounded to the day. What was copied
+before - backups, exports, published releases - is out of reach, and no longer leads to what is kept.
 """
 
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, Select, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from collection_app.database.models import Answer, Assignment, Event, Identity, Participant, Session, WebhookEvent
+from collection_app.database.models import Answer, Assignment, Base, Decision, Pace, Participant, Payment, Session
 from collection_app.database.models import Study as StudyRow
+from collection_app.database.personal import DAY_MS, PERSONAL, columns_of
 from collection_app.errors import StudyError
 from collection_app.sessions.allocation import release
 from collection_app.sessions.answering import OPEN_STATES
@@ -21,8 +36,8 @@ from collection_app.sessions.steps import Step, lapse
 from collection_app.signing import pseudonym
 from collection_app.studies.installation import find
 
-_DAY_MS = 86_400_000
 ERASED = "erased at the person's wish"
+_DAY_MINUTES = DAY_MS // 60_000
 
 
 @dataclass(frozen=True)
@@ -33,10 +48,8 @@ class Closing:
     erasable_until: int
 
 
-def erase(connection: Connection, step: Step, *, person: str, with_answers: bool) -> int:
-    """Forget a participant, named by platform id or pseudonym; give the number of sessions concerned.
-
-    `with_answers` also deletes the answers, whose places go to others; without, they stay, nobody's.
+def person_of(connection: Connection, step: Step, person: str) -> int:
+    """Give the id of a participant named by platform id or pseudonym.
 
     Raises
     ------
@@ -51,9 +64,29 @@ def erase(connection: Connection, step: Step, *, person: str, with_answers: bool
     if found is None:
         gone = "; the ids of this study's people were deleted after its erasure deadline" if row.salt is None else ""
         raise StudyError(f"no participant {person!r} in {step.study.name} version {step.study.version}{gone}")
+    return found
+
+
+def erase(connection: Connection, step: Step, *, person: str, with_answers: bool) -> int:
+    """Forget a participant, named by platform id or pseudonym; give the number of sessions concerned.
+
+    `with_answers` also deletes the answers, whose places go to others; without, they stay, nobody's.
+
+    Raises
+    ------
+    StudyError
+        See `person_of`; also if it is not known of a payment whether it was paid, since nobody could look any more.
+    """
+    found = person_of(connection, step, person)
     sessions = connection.scalars(
         select(Session.id).where(Session.participant_id == found).order_by(Session.id).with_for_update()
     ).all()
+    sent = select(Payment.idempotency_key).where(Payment.session_id.in_(sessions), Payment.state == "sent")
+    if unclear := connection.scalar(sent.limit(1)):
+        raise StudyError(
+            f"{person!r}: it is not known whether the payment {unclear} was paid, and after erasing nobody could tell; "
+            "look at the platform, say it with `bapps-collect pay --settle`, and erase again"
+        )
     of_open = select(Assignment.id).where(Assignment.participant_id == found, Assignment.state == "open")
     release(connection, connection.scalars(of_open).all())
     connection.execute(
@@ -76,7 +109,7 @@ def close(connection: Connection, step: Step) -> Closing:
     row = find(connection, step.study)
     closed_at = step.now if row.closed_at is None else row.closed_at
     connection.execute(update(StudyRow).where(StudyRow.id == row.id).values(closed_at=closed_at))
-    until = closed_at + step.study.erasure_days * _DAY_MS
+    until = closed_at + step.study.erasure_days * DAY_MS
     if row.salt is None:
         return Closing("forgotten", until)
     if step.now < until:
@@ -99,13 +132,61 @@ def empty_log(engine: Engine) -> bool:
     return found is not None and found[0] == 0  # the first number says whether somebody was in the way
 
 
-def _forget(connection: Connection, step: Step, people: Select[int]) -> None:
+def rows_of(table: Table, people: Select[int]) -> ColumnElement[bool]:
+    """Tell the rows of a table of `PERSONAL` that are about some people."""
+    if table.name == "participant":
+        return table.c.id.in_(people)
+    if "participant_id" in table.c:
+        return table.c.participant_id.in_(people)
     of_people = select(Session.id).where(Session.participant_id.in_(people))
-    connection.execute(delete(Event).where(Event.session_id.in_(of_people)))
-    connection.execute(delete(WebhookEvent).where(WebhookEvent.participant_id.in_(people)))
-    connection.execute(delete(Identity).where(Identity.participant_id.in_(people)))
-    connection.execute(
-        update(Session).where(Session.participant_id.in_(people)).values(submission_id=None, kept=None, device=None)
-    )
-    for person in connection.scalars(people).all():
-        connection.execute(update(Participant).where(Participant.id == person).values(pseudonym=step.entropy(16).hex()))
+    if "session_id" in table.c:
+        return table.c.session_id.in_(of_people)
+    return table.c.assignment_id.in_(select(Assignment.id).where(Assignment.session_id.in_(of_people)))
+
+
+def _forget(connection: Connection, step: Step, people: Select[int]) -> None:
+    _whole_days(connection, people)
+    for name in PERSONAL:
+        table = Base.metadata.tables[name]
+        theirs = rows_of(table, people)
+        if columns_of(name, "deleted"):
+            connection.execute(delete(table).where(theirs))
+            continue
+        emptied = columns_of(name, "emptied")
+        values: dict[str, object] = {column: None if table.c[column].nullable else "" for column in emptied}
+        if name != "pace":
+            values |= {column: table.c[column] - table.c[column] % DAY_MS for column in columns_of(name, "day")}
+        if values:
+            connection.execute(update(table).where(theirs).values(values))
+        _rename(connection, step, table, theirs)
+    # What somebody wrote when they decided about pay may name the person.
+    of_people = rows_of(Base.metadata.tables["decision"], people)
+    connection.execute(update(Decision).where(of_people, Decision.rule.like("decided by %")).values(reason=""))
+
+
+def _rename(connection: Connection, step: Step, table: Table, theirs: ColumnElement[bool]) -> None:
+    """Make names anew, as long as they were."""
+    for name in columns_of(table.name, "anew"):
+        key, kind = table.primary_key.columns[0], table.c[name].type
+        assert isinstance(kind, String)
+        assert kind.length
+        rows = connection.scalars(select(key).where(theirs).order_by(key)).all()
+        if rows:
+            renamed = update(table).where(key == bindparam("of")).values({name: bindparam("name")})
+            connection.execute(renamed, [{"of": row, "name": step.entropy(kind.length // 2).hex()} for row in rows])
+
+
+def _whole_days(connection: Connection, people: Select[int]) -> None:
+    """Count the answers of each session by the day instead of by the minute."""
+    table = Base.metadata.tables["pace"]
+    theirs = rows_of(table, people)
+    day = Pace.minute - Pace.minute % _DAY_MINUTES
+    rows = connection.execute(
+        select(day.label("minute"), Pace.session_id, func.sum(Pace.answers), func.sum(Pace.failed))
+        .where(theirs)
+        .group_by(day, Pace.session_id)
+    ).all()
+    connection.execute(delete(Pace).where(theirs))
+    if rows:
+        names = ("minute", "session_id", "answers", "failed")
+        connection.execute(insert(Pace), [dict(zip(names, map(int, row), strict=True)) for row in rows])

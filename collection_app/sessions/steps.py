@@ -19,13 +19,14 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from collection_app.database.models import Assignment, Decision, Event, Participant, Session, table_of
 from collection_app.sessions.allocation import give_up_expired, release, wait_for_turn
 from collection_app.sessions.answering import OPEN_STATES, lock_session, touch
+from collection_app.sessions.declining import NO_CONSENT, forget_declined
 from collection_app.sessions.judging import exclude_session, judge_session
 from collection_app.sessions.trials import draw_trials
 from collection_app.signing import Entropy
 from collection_app.studies.study import Study
 
 # Outcomes that a browser may report before it starts.
-TURNED_AWAY = ("no_consent", "failed_checks", "unsuitable_device")
+TURNED_AWAY = (NO_CONSENT, "failed_checks", "unsuitable_device")
 WITHDRAWN, INCOMPLETE = "withdrawn", "incomplete"
 _LAPSED_AT_ONCE = 20
 # Of the comprehension check, as events are named.
@@ -228,13 +229,18 @@ def withdraw(connection: Connection, step: Step, *, public_id: str, reason: str)
     """End a session at the person's wish, or because they may not start; its answers are kept and not used.
 
     `reason` is "withdrawn" or one of TURNED_AWAY, which are for sessions that have not started; but a screen may turn
-    out to be unsuitable later too, see `end_unsuitable`.
+    out to be unsuitable later too, see `end_unsuitable`. Of who declines nothing is kept but that somebody did: the row
+    that is given is no longer there.
     """
     session = _session(connection, public_id)
     if session.state not in ("arrived", *OPEN_STATES):
         return session
     if session.state == "arrived":
-        return _end(connection, step, session=session, state="turned away", outcome=reason)
+        declined = reason == NO_CONSENT and tries(connection, session.id) == (False, 0)  # which comes first on the page
+        ended = _end(connection, step, session=session, state="turned away", outcome=reason)
+        if declined:
+            forget_declined(connection, step.study_id, ended)
+        return ended
     if reason == "unsuitable_device":
         return end_unsuitable(connection, step, session=session)
     exclude_session(connection, session_id=session.id, reason=WITHDRAWN)

@@ -159,6 +159,12 @@ def find(connection: Connection, study: Study) -> Any:
     return row
 
 
+def has_people(connection: Connection, study: Study) -> bool:
+    """Tell whether somebody has taken part already, simulated people apart."""
+    people = select(Session.id).join(Participant).where(Participant.study_id == find(connection, study).id)
+    return connection.scalar(people.where(~Session.simulated).limit(1)) is not None
+
+
 def _check_unchanged(study: Study, stored: Study) -> None:
     if changed := changes(stored, study):
         raise StudyError(

@@ -3,14 +3,26 @@
 from collection_app.errors import StudyError
 from collection_app.studies.study import FILL_IN, Study, Terms
 
-# What the consent must tell people, by its name there.
-TOLD = ("controller", "ethics", "minutes", "pay", "retention", "publishing")
+# What the consent must tell people, by its name there: what GDPR, Article 13, asks for, and what they are paid.
+TOLD = (
+    "controller",
+    "ethics",
+    "purposes",
+    "legal_basis",
+    "stored",
+    "recipients",
+    "transfer",
+    "publishing",
+    "retention",
+)
+TOLD += ("rights", "withdrawing", "complaint", "minutes", "pay")
 
 
 def missing(study: Study) -> list[str]:
     """Everything that keeps a study from being served, each with the name of its setting; empty if it is ready."""
     terms = study.terms
     texts = {f"terms.{name}": value for name, value in terms.model_dump().items() if isinstance(value, str)}
+    del texts["terms.stored"]  # empty, it is made of what the database holds
     texts |= {"title": study.title, "contact": study.contact, "consent": study.consent}
     found = [f"{name}: fill it in" for name, value in texts.items() if not value or FILL_IN in value]
     found += _money(terms)

@@ -24,6 +24,7 @@ from pydantic import (
 
 from bapps_builder.answers.exclusions import parse_rule
 from bapps_builder.layout import Task
+from collection_app.database.personal import told_list
 from collection_app.errors import StudyError
 from collection_app.platforms import platform_of
 from collection_app.platforms.local import Local
@@ -156,7 +157,10 @@ class Outcomes(_Settings):
 class Terms(_Settings):
     """What people are told and promised; `bapps-collect serve` refuses a study in which any of it is missing."""
 
-    controller: Told = Field(default="", description="who answers for the data: institution and address")
+    controller: Told = Field(
+        default="",
+        description="who answers for the data: institution and address, and its data protection officer if it has one",
+    )
     ethics: Told = Field(default="", description="the approval, its board and number; or why none is needed")
     minutes: float = Field(default=0, ge=0, le=1440, description="how long a session takes")
     pay: Money = Field(default=0, description="for a complete session, in `currency`")
@@ -170,6 +174,17 @@ class Terms(_Settings):
     adults_only: bool = Field(default=False, description="only people of 18 and over are asked")
     retention: Told = Field(default="", description="how long what is kept")
     publishing: Told = Field(default="", description="that pseudonymous answers will be published, and where")
+    purposes: Told = Field(default="", description="what the data are for")
+    legal_basis: Told = Field(default="", description="why they may be processed, such as consent: GDPR, Article 6")
+    recipients: Told = Field(default="", description="who gets data besides the controller, the platform among them")
+    transfer: Told = Field(default="", description="whether data leave the European Union, and on what grounds")
+    stored: Told = Field(
+        default="",
+        description="what is stored of a person; empty: the list of what the database holds, in English or German",
+    )
+    rights: Told = Field(default="", description="to access, correction, erasure, restriction, portability, objection")
+    withdrawing: Told = Field(default="", description="how to withdraw while taking part and later, and until when")
+    complaint: Told = Field(default="", description="the authority that people may complain to, with address")
 
     @property
     def per_hour(self) -> float:
@@ -221,8 +236,10 @@ class Study(_Settings):
     consent: str = Field(
         min_length=1,
         max_length=50_000,
-        description="what people agree to; Markdown without HTML; {controller}, {ethics}, {minutes}, {pay}, "
-        "{retention}, {publishing} and {contact} are filled in from the settings of that name",
+        description="what people agree to; Markdown without HTML; {controller}, {ethics}, {purposes}, {legal_basis}, "
+        "{stored}, {recipients}, {transfer}, {publishing}, {retention}, {rights}, {withdrawing}, {complaint}, "
+        "{minutes}, {pay}, {contact} and {erasure_days} are filled in from the settings of that "
+        "name, which may name the last two",
     )
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = Field(
         default="", description="of the pages, such as en or de; empty: the visitor's"
@@ -303,9 +320,11 @@ class Study(_Settings):
     def told(self) -> dict[str, str]:
         """What a consent text may name in braces."""
         terms = self.terms
-        texts = {name: getattr(terms, name) for name in ("controller", "ethics", "retention", "publishing")}
-        pay = f"{terms.pay:.2f} {terms.currency}"
-        return {**texts, "minutes": f"{terms.minutes:g}", "pay": pay, "contact": self.contact}
+        texts = {name: value for name, value in terms.model_dump().items() if isinstance(value, str)}
+        texts["stored"] = terms.stored or told_list(self.language)
+        del texts["currency"]
+        numbers = {"minutes": f"{terms.minutes:g}", "pay": f"{terms.pay:.2f} {terms.currency}"}
+        return {**texts, **numbers, "contact": self.contact, "erasure_days": f"{self.erasure_days}"}
 
     @property
     def consent_text(self) -> str:

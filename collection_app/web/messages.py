@@ -27,6 +27,9 @@ Clock = Annotated[int, Field(ge=0, le=2**53), Whole]
 Choice = Literal["left", "right", "same", "different"]
 
 
+Parameters = dict[Annotated[str, StringConstraints(max_length=64)], Parameter]
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
@@ -35,9 +38,7 @@ class Arrival(_Message):
     """Somebody opens the study's address."""
 
     key: Key = Field(description="made at random by the browser and kept there; the same key is the same arrival")
-    parameters: dict[Annotated[str, StringConstraints(max_length=64)], Parameter] = Field(
-        default={}, max_length=32, description="of the address, such as the platform's ids"
-    )
+    parameters: Parameters = Field(default={}, max_length=32, description="of the address, such as the platform's ids")
 
 
 class ExposureTimes(_Message):
@@ -193,6 +194,12 @@ class Withdrawal(_Message):
     """Why a session ends without its answers."""
 
     reason: Literal["withdrawn", "no_consent", "failed_checks", "unsuitable_device"] = "withdrawn"
+    parameters: Parameters = Field(
+        default={},
+        max_length=32,
+        description="of the address, for who declines: nothing of them is kept that leads back to the platform if they "
+        "have to say it again",
+    )
 
 
 class Problem(_Message):

@@ -52,6 +52,13 @@ READY: dict[str, Any] = {
         "adults_only": True,
         "retention": "Who you are is deleted 30 days after the study.",
         "publishing": "Your answers will be published under a pseudonym.",
+        "purposes": "We study how alike pictures look.",
+        "legal_basis": "Your consent (GDPR, Article 6(1)(a)).",
+        "recipients": "The research team, and the host of its server.",
+        "transfer": "Nothing leaves the European Union.",
+        "rights": "You may ask for a copy, and have it corrected or deleted.",
+        "withdrawing": "Write to us until 30 days after the study.",
+        "complaint": "You may complain to the Example Authority.",
     },
 }
 START_MS = 1_700_000_000_000

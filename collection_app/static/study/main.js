@@ -9,6 +9,7 @@ import { describe, faults, watchFrames } from "./display/device.js";
 import { FrameClock } from "./display/frames.js";
 import { decoded, Images } from "./display/images.js";
 import { onDisplayChange, Patch, scaleFor } from "./display/patch.js";
+import { keepEnd, keptEnd } from "./delivery/ended.js";
 import { Queue } from "./delivery/queue.js";
 import { saveReceipt } from "./receipt.js";
 import { Stage } from "./display/stage.js";
@@ -24,7 +25,7 @@ const FLUSH_MS = 3000; // how long to wait for answers under way before a withdr
 const here = new AbortController(); // aborts when this page has nothing more to do: ended, or another tab took over
 const api = new Api();
 const clock = new FrameClock();
-let session, store, queue, stage, attention;
+let session, parameters, store, queue, stage, attention;
 
 const unreachable = (is) => (by("unreachable").hidden = !is);
 const ask = (work) => patiently(work, unreachable, here.signal);
@@ -34,11 +35,12 @@ async function main() {
   show("loading");
   if ("refused" in document.body.dataset) return showProblem("parameters");
   if ("preview" in document.body.dataset) return showPreview();
+  if ((session = keptEnd(person))) return end();
   store = await openStore(person);
   takeStudy(person, rest);
   const kept = await store.kept();
   const { key } = kept.key ? kept : await store.keep({ key: randomHex(16) });
-  const parameters = Object.fromEntries(new URLSearchParams(location.search));
+  parameters = Object.fromEntries(new URLSearchParams(location.search));
   delete parameters.lang;
   session = await ask(() => api.arrive(key, parameters));
   if (session.outcome) return end();
@@ -243,15 +245,20 @@ function withdrawal() {
 async function withdraw(reason) {
   await store.keep({ withdrawing: reason });
   await Promise.race([queue.drained(), sleep(FLUSH_MS)]);
-  session = await ask(() => api.post("/api/withdraw", { reason }));
+  // Of who declines the server keeps nothing, not even where to lead them back to.
+  const told = reason === "no_consent" ? { reason, parameters } : { reason };
+  session = await ask(() => api.post("/api/withdraw", told));
   by("withdraw-dialog").close();
   end();
 }
 
+/** Nothing is left to send: the server takes no answers of a session that has ended. */
 function end() {
   here.abort(new Ended());
   queue?.stop();
+  keepEnd(person, session);
   showEnd(session);
+  store?.forget();
 }
 
 /** The server has ended the session, since its answers went bad one after another. */

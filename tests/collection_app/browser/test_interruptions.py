@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from sqlalchemy.exc import NoResultFound
 
 CHECK = [{"question": "What do you choose?", "choices": ["The nicer one", "The one like the reference"], "right": 2}]
 
@@ -236,7 +237,40 @@ def test_declining(found: Any, person: Callable[..., Any]) -> None:
     somebody.state("consent")
     somebody.press("#decline")
     somebody.state("done")
-    assert found.session("declines").outcome == "no_consent"
+    assert "declined" in somebody.page.inner_text("main")
+    with pytest.raises(NoResultFound):  # threat 15: nothing is kept of them
+        found.session("declines")
+    somebody.reload()
+    somebody.state("done")
+
+
+KEPT = """async () => {
+  const open = indexedDB.open("bapps-collect", 1);
+  await new Promise((done) => { open.onsuccess = done; });
+  const all = async (name) => {
+    const asked = open.result.transaction([name]).objectStore(name).getAllKeys();
+    await new Promise((done) => { asked.onsuccess = done; });
+    return asked.result;
+  };
+  return [await all("kept"), await all("answers")];
+}"""
+
+
+def test_threat_15_the_browsers_key_goes_when_the_session_ends_and_the_code_stays(
+    found: Any, person: Callable[..., Any]
+) -> None:
+    somebody = person(f"{found.address}/?id=keeps-no-key", "mouse")
+    somebody.until("question")
+    assert len(somebody.page.evaluate(KEPT)[0]) == 1
+    finish(somebody)
+    code = somebody.page.inner_text("#code")
+    assert code == found.session("keeps-no-key").code
+    somebody.page.wait_for_timeout(500)  # it is shown first, and forgotten then
+    assert somebody.page.evaluate(KEPT) == [[], []]
+    somebody.reload()
+    somebody.state("done")
+    assert somebody.page.inner_text("#code") == code
+    assert somebody.page.evaluate(KEPT) == [[], []]
 
 
 def test_a_window_without_room_is_unsuitable(found: Any, chromium: Browser, person: Callable[..., Any]) -> None:

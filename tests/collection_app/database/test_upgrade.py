@@ -138,6 +138,45 @@ def test_the_count_of_each_minute_follows_every_answer(engine: Engine) -> None:
     assert read(engine, lambda c: rows(c, _KEPT)) == [(0, 1, 3, 1), (2, 1, 1, 1)]
 
 
+def test_who_declined_before_is_counted_and_forgotten_and_payments_get_keys_of_their_own(database_url: str) -> None:
+    """Threats 13 and 15, for studies under way: key and session's name in exports had been one hash apart."""
+    engine = open_database(database_url)
+    migrate(engine, "0007")
+    known = as_before(engine)
+    tables = known.tables
+
+    def work(connection: Connection) -> None:
+        begin(connection, known)
+        person = {"state": "turned away", "outcome": "no_consent", "number": 0, "platform": "local", "seed": 0}
+        person |= {"simulated": False, "arrived_at": 0, "seen_at": 0}
+        for number, name in enumerate(["declined", "declined too, and was paid", "came again"], start=2):
+            connection.execute(insert(tables["participant"]).values(id=number, study_id=1, pseudonym=name))
+            who = {"participant_id": number, "platform": "local", "external_id": name}
+            connection.execute(insert(tables["identity"]).values(**who))
+            named = {"id": number, "participant_id": number, "public_id": name[:32], "arrival_sha256": name}
+            connection.execute(insert(tables["session"]).values(**person, **named))
+            connection.execute(insert(tables["event"]).values(session_id=number, kind="arrived", detail="", at=0))
+        more = {**person, "state": "complete", "outcome": "complete", "number": 1, "participant_id": 4}
+        connection.execute(insert(tables["session"]).values(**more, id=9, public_id="9", arrival_sha256="9"))
+        payment = {"amount_minor": 1, "currency": "GBP", "kind": "bonus", "state": "sent", "detail": "", "at": 0}
+        for session in (1, 3):
+            connection.execute(
+                insert(tables["payment"]).values(**payment, session_id=session, idempotency_key=f"{session}" * 64)
+            )
+
+    write(engine, work)
+    migrate(engine)
+    assert read(engine, lambda c: rows(c, "SELECT declined FROM study")) == [(2,)]
+    assert read(engine, lambda c: rows(c, "SELECT id FROM session ORDER BY id")) == [(1,), (3,), (9,)]
+    assert read(engine, lambda c: rows(c, "SELECT id FROM participant ORDER BY id")) == [(1,), (3,), (4,)]
+    assert read(engine, lambda c: rows(c, "SELECT participant_id FROM identity ORDER BY 1")) == [(3,), (4,)]
+    assert read(engine, lambda c: rows(c, "SELECT session_id FROM event")) == [(3,)]
+    paid = read(engine, lambda c: rows(c, "SELECT session_id, state, idempotency_key FROM payment ORDER BY 1"))
+    assert [row[:2] for row in paid] == [(1, "sent"), (3, "sent")]
+    assert all(len(key) == 64 and key != f"{session}" * 64 for session, _, key in paid)
+    engine.dispose()
+
+
 def test_a_count_is_undone_with_its_answer(engine: Engine) -> None:
     tables = as_before(engine)
     write(engine, lambda c: begin(c, tables))

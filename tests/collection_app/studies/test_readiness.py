@@ -10,10 +10,13 @@ from sqlalchemy import Engine
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.commands.bapps_collect import collect
+from collection_app.database.connections import open_database
+from collection_app.database.personal import told_list
 from collection_app.errors import StudyError
+from collection_app.server.app_from_file import app_of
 from collection_app.settings import Settings
 from collection_app.studies.presets import PRESETS, as_toml, preset
-from collection_app.studies.readiness import missing, require_ready
+from collection_app.studies.readiness import TOLD, missing, require_ready
 from collection_app.studies.study import FILL_IN, Study
 
 KEY = "a signing key that is long enough for tests"
@@ -22,12 +25,16 @@ KEY = "a signing key that is long enough for tests"
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_preset_marks_what_must_be_filled_in_and_is_not_served_before(name: str) -> None:
     study = preset(name)
-    assert as_toml(study).count(FILL_IN) == 4
+    assert as_toml(study).count(FILL_IN) == 8
     assert [problem.partition(":")[0] for problem in missing(study)] == [
         "terms.controller",
         "terms.ethics",
         "terms.currency",
         "terms.retention",
+        "terms.legal_basis",
+        "terms.recipients",
+        "terms.transfer",
+        "terms.complaint",
         "contact",
         "terms.minutes",
         "terms.pay",
@@ -59,6 +66,14 @@ def test_a_study_that_says_everything_is_ready(ready: dict[str, Any]) -> None:
         ({"adults_only": False}, "terms.adults_only: only people of 18 and over"),
         ({"retention": ""}, "terms.retention: fill it in"),
         ({"publishing": ""}, "terms.publishing: fill it in"),
+        # Threat 15: what GDPR, Article 13, asks for and nobody asked for.
+        ({"purposes": ""}, "terms.purposes: fill it in"),
+        ({"legal_basis": ""}, "terms.legal_basis: fill it in"),
+        ({"recipients": ""}, "terms.recipients: fill it in"),
+        ({"transfer": ""}, "terms.transfer: fill it in"),
+        ({"rights": ""}, "terms.rights: fill it in"),
+        ({"withdrawing": ""}, "terms.withdrawing: fill it in"),
+        ({"complaint": ""}, "terms.complaint: fill it in"),
     ],
 )
 def test_each_thing_that_is_missing_is_named(ready: dict[str, Any], change: dict[str, Any], message: str) -> None:
@@ -69,7 +84,7 @@ def test_each_thing_that_is_missing_is_named(ready: dict[str, Any], change: dict
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["controller", "ethics", "minutes", "pay", "retention", "publishing"])
+@pytest.mark.parametrize("name", TOLD)
 def test_a_consent_that_keeps_something_from_people_is_refused(ready: dict[str, Any], name: str) -> None:
     text = preset("paper-2afc").consent.replace(f"{{{name}}}", "?")
     assert missing(preset("paper-2afc", **ready, consent=text)) == [f"consent: does not tell {{{name}}}"]
@@ -82,6 +97,52 @@ def test_a_consent_must_speak_of_age(ready: dict[str, Any]) -> None:
     assert missing(preset("paper-2afc", **ready, consent=text)) == [
         "consent: does not say that people must be 18 or older"
     ]
+
+
+def test_threat_15_the_consent_lists_what_is_truly_stored_and_lets_the_study_say_it(ready: dict[str, Any]) -> None:
+    told = [line for line in preset("paper-2afc", **ready).consent_text.splitlines() if line.startswith("- ")]
+    assert told == told_list("en").splitlines()
+    for fact in (
+        "your id on the platform",
+        "what your device can show",
+        "when you arrived",
+        "a random key",
+        "each answer",
+    ):
+        assert sum(fact in line for line in told) == 1
+    german = preset("paper-2afc", **ready, language="de")
+    assert "Ihre Kennung auf der Plattform" in german.consent_text
+    own = preset("paper-2afc", **{**ready, "terms": {**ready["terms"], "stored": "Tout ce que vous répondez."}})
+    assert "Tout ce que vous répondez." in own.consent_text
+    assert "your id on the platform" not in own.consent_text
+    assert missing(own) == []
+
+
+def test_the_words_of_a_term_may_name_the_contact_and_the_deadline() -> None:
+    text = preset("paper-2afc", contact="Ann, ann@example.org", erasure_days=45).consent_text
+    assert "write to Ann, ann@example.org and name your id" in text
+    assert "Until 45 days after the study is closed" in text
+    assert "{" not in text
+
+
+def test_a_study_that_was_begun_when_less_was_asked_goes_on(
+    tmp_path: Path, small_set: PatchSet, ready: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    lacking = {name: text for name, text in ready["terms"].items() if name != "complaint"}
+    text = preset("paper-2afc").consent.replace("{complaint}", "")
+    study = preset("paper-2afc", name="study", consent=text, **{**ready, "terms": lacking})
+    file = tmp_path / "study.toml"
+    file.write_text(as_toml(study))
+    made = CliRunner().invoke(collect, ["init", str(file), "--patches", str(small_set.folder)])
+    assert made.exit_code == 0, made.output
+    with pytest.raises(StudyError, match=r"not ready for people: terms\.complaint: fill it in"):
+        app_of(file, Settings())
+    engine = open_database(f"sqlite:///{tmp_path}/study.sqlite")  # as the version before served it
+    body = {"key": "0" * 32, "parameters": {"id": "ann"}}
+    assert create_app(study, engine, key=KEY).test_client().post("/api/arrivals", json=body).status_code == 200
+    engine.dispose()
+    assert app_of(file, Settings()).test_client().get("/healthz").status_code == 200
+    assert "study began when less was asked of a study; it goes on without: terms.complaint" in caplog.text
 
 
 def test_prolific_needs_a_code_of_its_own_for_every_outcome(ready: dict[str, Any]) -> None:

@@ -68,6 +68,19 @@ class Store {
     );
   }
 
+  /** Forget the person: their key, where they were, and answers that nobody takes any more. */
+  forget() {
+    return this.#in("readwrite", ["kept", "answers"], (kept, answers) => {
+      kept.delete(this.person);
+      const theirs = answers.index("person").openKeyCursor(this.person);
+      theirs.onsuccess = () => {
+        if (!theirs.result) return;
+        answers.delete(theirs.result.primaryKey);
+        theirs.result.continue();
+      };
+    });
+  }
+
   #in(mode, stores, work) {
     return new Promise((resolve, reject) => {
       const transaction = this.opened.transaction(stores, mode, { durability: "strict" });
@@ -105,6 +118,11 @@ class MemoryStore {
 
   async refuse(sent, problem) {
     this.#answers.set(sent.id, { id: sent.id, sent, problem });
+  }
+
+  async forget() {
+    this.#kept = {};
+    this.#answers.clear();
   }
 }
 
