@@ -83,6 +83,7 @@ def create_app(
         entropy=entropy,
         platform_secret=settings.platform_secret,
         simulated=simulated,
+        least_room_mb=settings.least_room_mb,
     )
     set_running(app.extensions, running)
     answer_problems(app)

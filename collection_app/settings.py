@@ -41,6 +41,9 @@ class Settings(BaseModel):
     rehearsal: bool = Field(
         default=False, description="serve a study that lacks something; every session is marked as simulated"
     )
+    least_room_mb: int = Field(
+        default=200, ge=0, description="megabytes that an SQLite file's disk must have left, or /healthz says no"
+    )
     largest_request: int = Field(default=262_144, ge=1024, description="bytes of a request's body")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import click
+from flask import Flask
 from sqlalchemy import Engine
 
 from bapps_builder.commands.console import Command, note, progress
@@ -18,6 +19,7 @@ from collection_app.commands.pay import pay
 from collection_app.database.connections import open_database, read, write
 from collection_app.errors import StudyError
 from collection_app.operations.platform_polling import begin_polling
+from collection_app.participants.patch_files import check_patches, patches_of
 from collection_app.participants.receipts import read_receipt
 from collection_app.participants.receipts import receive as receive_answers
 from collection_app.rehearsal.observers import KINDS, Kind
@@ -41,7 +43,7 @@ from collection_app.studies.presets import PRESETS, as_toml, preset
 from collection_app.studies.sentinels import check_items
 from collection_app.studies.study import Study, name_for, read_study
 from collection_app.web.logs import log, write_logs
-from collection_app.web.served_study import wall_clock
+from collection_app.web.served_study import running, wall_clock
 
 _EXAMPLES = """
 \b
@@ -133,6 +135,7 @@ def serve(file: Path, database: str | None, host: str | None, port: int | None, 
     settings = settings_from(database=database, host=host, port=port, rehearsal=rehearsal or None)
     app = app_of(file, settings)
     write_logs()
+    _check_images(app)
     server = listen(app, settings)
     begin_polling(app, settings)
     if not password_hash_of(file, settings):
@@ -140,6 +143,14 @@ def serve(file: Path, database: str | None, host: str | None, port: int | None, 
     note(f"serving {study.name} version {study.version} at {server.address}; stop with Ctrl-C")
     log("serving", study=study.name, version=study.version, settings=study.digest())
     server.run()
+
+
+def _check_images(app: Flask) -> None:
+    with app.app_context():
+        run = running()
+    with progress(len(patches_of(run.engine, run.study_id)), "checking images") as advance:
+        if damaged := check_patches(run.engine, run.study_id, advance=advance):
+            note(f"{damaged} images are damaged and will be given to nobody; see the log, /healthz or the admin pages")
 
 
 @collect.command(cls=Command)

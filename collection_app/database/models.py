@@ -70,15 +70,27 @@ class Study(Base):
     polled_at: Mapped[int | None]
     # People who declined, of whom nothing else is kept.
     declined: Mapped[int] = mapped_column(default=0, server_default="0")
+    # A number that every check of health raises, to see whether the database takes a write.
+    written_at: Mapped[int | None]
 
 
 class Image(Base):
     """Where the PNG file with these pixels is."""
 
     __tablename__ = "image"
+    __table_args__ = (
+        Index(
+            "ix_image_damaged",
+            "damaged_at",
+            sqlite_where=text("damaged_at IS NOT NULL"),
+            postgresql_where=text("damaged_at IS NOT NULL"),
+        ),
+    )
 
     sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
     path: Mapped[str] = mapped_column(Text)
+    # When the file was found not to hold these pixels; nothing once it is sound again.
+    damaged_at: Mapped[int | None]
 
 
 class Item(Base):

@@ -1,31 +1,65 @@
-"""/healthz: whether what this server acknowledges is safe."""
+"""/healthz: whether what this server acknowledges is safe, and whether it can go on."""
+
+import shutil
+from pathlib import Path
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from collection_app.database.connections import durability, read
+from collection_app.database.connections import durability, write
+from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
+from collection_app.studies.damaged_images import damaged_images
 from collection_app.studies.installation import find
 from collection_app.web.messages import Health
-from collection_app.web.served_study import running
+from collection_app.web.served_study import Running, running
 
 blueprint = Blueprint("health", __name__)
+_NAMED = 3
 
 
 @blueprint.get("/healthz")
 def health() -> ResponseReturnValue:
-    """Check that the database answers, holds the study, and keeps what it commits."""
+    """Check that the database takes a write, holds the study and keeps what it commits; that the disk has room; that no
+    image is damaged.
+    """
     run = running()
 
     def work(connection: Connection) -> list[str]:
-        find(connection, run.study)
-        return [f"{f.name} is {f.found}, not {f.wanted}" for f in durability(connection) if not f.right]
+        row = find(connection, run.study)
+        # A value that differs: the same one again would not reach the disk.
+        connection.execute(update(StudyRow).where(StudyRow.id == row.id).values(written_at=(row.written_at or 0) + 1))
+        unsafe = [f"{f.name} is {f.found}, not {f.wanted}" for f in durability(connection) if not f.right]
+        return unsafe + _damaged(connection)
 
     try:
-        problems = read(run.engine, work)
+        problems = write(run.engine, work)
     except (SQLAlchemyError, StudyError) as error:
-        problems = [f"the database does not answer as it should: {type(error).__name__}"]
+        problems = [f"the database does not take and give as it should: {type(error).__name__}"]
+    except OSError as error:
+        problems = [f"the database cannot be written to: {error.strerror}"]
+    problems += _room(run)
     found = Health(status="failing" if problems else "ok", problems=problems)
     return found.model_dump(mode="json"), 503 if problems else 200, {"Cache-Control": "no-store"}
+
+
+def _damaged(connection: Connection) -> list[str]:
+    found = damaged_images(connection)
+    named = ", ".join(Path(one.path).name for one in found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+    return [f"{len(found)} images are damaged: {named}"] if found else []
+
+
+def _room(run: Running) -> list[str]:
+    """What is wrong with the disk of an SQLite file; a database server looks after its own."""
+    folder = _folder(run.engine)
+    if folder is None:
+        return []
+    free = shutil.disk_usage(folder).free // 2**20
+    return [f"the disk has {free} MB left, less than {run.least_room_mb}"] if free < run.least_room_mb else []
+
+
+def _folder(engine: Engine) -> Path | None:
+    database = engine.url.database
+    return Path(database).absolute().parent if engine.dialect.name == "sqlite" and database else None

@@ -5,17 +5,14 @@ pixels (in sessions that began before there were opaque ones, and on the admin p
 import re
 import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Engine, bindparam, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from collection_app.database.connections import read
-from collection_app.database.models import Image
+from collection_app.participants.patch_files import patch_png
 from collection_app.participants.trial_pictures import trial_picture
 from collection_app.signing import PictureNames
 from collection_app.web.http_errors import Stop
@@ -32,7 +29,6 @@ _ADDRESS = re.compile(rf"{_PREFIX}/({_NAME.pattern})")
 # When the picture was given out, signed: an answer brings it back, also where a browser had the picture stored.
 PROOF = "Picture-Proof"
 _CACHED = {"Cache-Control": "private, max-age=31536000, immutable"}
-_PATH = select(Image.path).where(Image.sha256 == bindparam("sha256"))
 
 
 @blueprint.get("/<name>")
@@ -73,24 +69,4 @@ class QuickImages:
 
 
 def _named(engine: Engine, pictures: PictureNames, name: str) -> bytes:
-    return trial_picture(engine, pictures, name, _png) or _png(engine, name)
-
-
-def _png(engine: Engine, sha256: str) -> bytes:
-    try:
-        return Path(_path(engine, sha256)).read_bytes()
-    except OSError:
-        _path.cache_clear()  # a patch set may have been moved since, and `init` told so
-    try:
-        return Path(_path(engine, sha256)).read_bytes()
-    except OSError as error:
-        raise Stop(503, "image_missing", "this image cannot be read now", retry_after=5) from error
-
-
-@lru_cache(maxsize=50_000)  # some 15 MB
-def _path(engine: Engine, sha256: str) -> str:
-    """Where an image is: remembered, since people ask for three images an answer."""
-    path = read(engine, lambda connection: connection.scalar(_PATH, {"sha256": sha256}))
-    if path is None:
-        raise Stop(404, "not_found", "no such image")
-    return path
+    return trial_picture(engine, pictures, name, patch_png) or patch_png(engine, name)

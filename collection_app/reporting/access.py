@@ -52,8 +52,8 @@ def access(connection: Connection, step: Step, *, person: str) -> Access:
 
 def _rows(connection: Connection, table: Table, people: Any, columns: list[str], *, by_day: bool = False) -> Rows:
     query = select(*(table.c[column] for column in columns)).where(rows_of(table, people))
-    found = [dict(row) for row in connection.execute(query.order_by(*table.primary_key)).mappings()]
-    return [{name: _said(name, value, by_day=by_day) for name, value in row.items()} for row in found]
+    rows = connection.execute(query.order_by(*table.primary_key))
+    return [{name: _said(name, row[name], by_day=by_day) for name in columns} for row in rows.mappings()]
 
 
 def _said(name: str, value: Any, *, by_day: bool) -> Any:

@@ -26,7 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from collection_app.database.models import Assignment, Decision, Item, Pace, Participant, Payment, Session
+from collection_app.database.models import Assignment, Decision, Item, Pace, Participant, Payment, Session, Study
+from collection_app.reporting.durations import Duration, durations
+from collection_app.studies.damaged_images import DamagedImage, damaged_images
 
 K = TypeVar("K")
 MINUTE_MS = 60_000
@@ -94,6 +96,7 @@ _UNDER_WAY = (
     .select_from(Assignment)
     .where(Assignment.session_id.in_(_LIVE), Assignment.state == "open", Assignment.holds)
 )
+_DECLINED = select(Study.declined).where(Study.id == bindparam("study_id"))
 # About use the last of one session and rule counts; about pay the last of a session, which may be a person's.
 _LATER = aliased(Decision)
 _REPLACED = exists().where(
@@ -168,6 +171,12 @@ class Status:
     pay : dict of verdict to number of sessions
         What the rules suggest: approve, pro rata, review.
     payments : dict of state to number
+    declined : int
+        People who declined, of whom nothing else is kept.
+    damaged : tuple of DamagedImage
+        Images that do not hold what they should, and are given to nobody.
+    durations : tuple of Duration
+        How long the sessions of each outcome took, and what their pay comes to an hour.
     at : int
         When this was so, in milliseconds since 1970.
     """
@@ -185,6 +194,9 @@ class Status:
     rules: tuple[RuleResult, ...] = ()
     pay: dict[str, int] = field(default_factory=dict)
     payments: dict[str, int] = field(default_factory=dict)
+    declined: int = 0
+    damaged: tuple[DamagedImage, ...] = ()
+    durations: tuple[Duration, ...] = ()
     at: int = 0
 
     @property
@@ -220,6 +232,9 @@ def status(connection: Connection, study_id: int, *, now: int) -> Status:
         rules=_rules(verdicts["use"]),
         pay=dict(sum(verdicts["pay"].values(), Counter())),
         payments=_counts(connection.execute(_PAYMENTS, of_study)),
+        declined=connection.scalars(_DECLINED, of_study).one(),
+        damaged=damaged_images(connection),
+        durations=durations(connection, study_id),
         at=now,
     )
 

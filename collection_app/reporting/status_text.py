@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from collection_app.reporting.durations import Duration
 from collection_app.reporting.status import RECENT_MINUTES, Status
 from collection_app.studies.study import Study
 
@@ -29,7 +30,14 @@ def show_status(study: Study, found: Status, console: Console | None = None) -> 
     out.print(f"answers a minute: {found.rate:.1f}; of the last {RECENT_MINUTES} minutes: {sparkline(found.recent)}")
     out.print(f"stored: {found.answers} answers with sentinels and training, {found.failed} to a failed exposure")
     sessions = ", ".join(f"{count} {state}" for state, count in found.sessions.items()) or "none yet"
-    out.print(f"sessions: {sessions}; {found.excluded} of them not used")
+    declined = f"; {found.declined} declined" if found.declined else ""
+    out.print(f"sessions: {sessions}; {found.excluded} of them not used{declined}")
+    for took in found.durations:
+        out.print(_duration(took), markup=False, style="bold red" if took.too_little else None)
+    for image in found.damaged[:10]:
+        out.print(f"DAMAGED IMAGE, given to nobody: {image.path}", markup=False, style="bold red")
+    if len(found.damaged) > 10:
+        out.print(f"and {len(found.damaged) - 10} more damaged images", style="bold red")
     for rule in found.rules:
         out.print(f"rule {rule.rule}: {rule.kept} kept, {rule.broken} broken", markup=False)
     if found.pay:
@@ -37,6 +45,15 @@ def show_status(study: Study, found: Status, console: Console | None = None) -> 
     if found.payments:
         out.print("payments: " + ", ".join(f"{count} {state}" for state, count in found.payments.items()))
     out.print(f"as of {datetime.fromtimestamp(found.at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC", style="dim")
+
+
+def _duration(took: Duration) -> str:
+    spread = f"{took.quarter:.1f} to {took.three_quarters:.1f} minutes, half of them within {took.median:.1f}"
+    said = f"{took.outcome.replace('_', ' ')}: {took.sessions} sessions took {spread}"
+    if took.per_hour is None:
+        return said
+    short = f" - LESS THAN THE {took.promised:.2f} PROMISED: raise the pay" if took.too_little else ""
+    return f"{said}: {took.per_hour:.2f} {took.currency} an hour{short}"
 
 
 def sparkline(numbers: tuple[int, ...]) -> str:

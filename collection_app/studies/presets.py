@@ -38,7 +38,7 @@ on every page.
 
 **If you change your mind:** {withdrawing}
 
-Programs check answers and decide which of them are used. They never decide that somebody is not paid.
+Programs check answers and decide which of them are used. They never decide that you are not paid.
 """
 _TERMS = {
     "controller": f"{FILL_IN}: institution and address, and its data protection officer if it has one.",

@@ -38,6 +38,8 @@ class Running:
         Shared with the platform, which signs its messages with it; without one, none are taken.
     simulated : bool
         Whether everybody is a program, and everything made of it says so.
+    least_room_mb : int
+        Megabytes that the disk of an SQLite file must have left.
     """
 
     study: Study
@@ -51,6 +53,7 @@ class Running:
     entropy: Entropy = secrets.token_bytes
     platform_secret: str = field(default="", repr=False)
     simulated: bool = False
+    least_room_mb: int = 0
 
     def step(self) -> Step:
         """What a step of a session taken now is given."""

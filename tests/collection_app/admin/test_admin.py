@@ -347,10 +347,10 @@ def test_pay_lists_what_the_command_lists(played: Any) -> None:
     for line in lines:
         amount = f"{line.amount_minor / 100:.2f} {line.currency}".strip()
         verdict = f"{line.verdict} look first" if line.look else line.verdict
-        assert f"{line.session_id} {line.outcome} {verdict} {amount} {line.reasons}" in text
+        assert f"{line.session_id} {line.pay_id[:8]} {line.outcome} {verdict} {amount} {line.reasons}" in text
     rest = shown(client.get(f"/admin/pay?after={lines[-1].session_id}").text)
-    assert f" {lines[-1].session_id} {lines[-1].outcome} " not in rest
-    assert f" {lines[0].session_id} {lines[0].outcome} " in rest
+    assert f" {lines[-1].session_id} {lines[-1].pay_id[:8]} " not in rest
+    assert f" {lines[0].session_id} {lines[0].pay_id[:8]} " in rest
 
 
 def test_failed_exposures_are_listed_with_what_was_measured(played: Any) -> None:

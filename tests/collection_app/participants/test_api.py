@@ -18,8 +18,8 @@ from bapps_builder.images.image_files import decode_image
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
-from collection_app.participants.images import _path
 from collection_app.participants.openapi import openapi
+from collection_app.participants.patch_files import _place
 from collection_app.settings import Settings
 from collection_app.studies.installation import install
 from collection_app.studies.presets import preset
@@ -123,9 +123,9 @@ def test_an_image_that_was_moved_is_found_once_its_study_is_installed_again(
         write(engine, lambda c: c.execute(query, {"to": str(to), "of": sha256}))
 
     move(tmp_path / "gone.png")
-    _path.cache_clear()
+    _place.cache_clear()
     reply = client.get(path)
-    assert (reply.status_code, reply.json["error"]) == (503, "image_missing")
+    assert (reply.status_code, reply.json["error"]) == (503, "image_damaged")
     move(tmp_path / "moved.png")
     assert client.get(path).data == before.data
 

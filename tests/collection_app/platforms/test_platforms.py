@@ -134,6 +134,7 @@ def test_every_platform_is_tried_here() -> None:
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_every_outcome_leads_back_with_its_own_code(client: Any, platform_name: str, outcome: str) -> None:
     arrives = ARRIVES[platform_name]
+    told = {"parameters": arrives.parameters("ann")} if outcome == "no_consent" else {}
     if outcome == "no_work":
         before = start(client, arrive(client, arrives.parameters("bob")).json)
         assert before["state"] == "started"  # one place an item, and bob has them all
@@ -145,10 +146,13 @@ def test_every_outcome_leads_back_with_its_own_code(client: Any, platform_name: 
         answer_all(client, session)
         session = post(client, "/api/finish", session, {})
     elif outcome != "no_work":
-        session = post(client, "/api/withdraw", session, {"reason": outcome})
+        session = post(client, "/api/withdraw", session, {"reason": outcome, **told})
     assert (session["outcome"], session["code"]) == (outcome, CODES[outcome])
     assert (session["redirect"], session["submit"]) == arrives.leaves(outcome)
-    again = client.get("/api/session", headers={"Authorization": f"Bearer {session['token']}"}).json
+    if outcome == "no_consent":  # of which nothing is kept
+        again = post(client, "/api/withdraw", session, {"reason": outcome, **told})
+    else:
+        again = client.get("/api/session", headers={"Authorization": f"Bearer {session['token']}"}).json
     assert (again["redirect"], again["submit"]) == (session["redirect"], session["submit"])
 
 

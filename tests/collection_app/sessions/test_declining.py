@@ -25,7 +25,7 @@ def study() -> Any:
     return preset("paper-2afc", sentinels={}, training={}, platform="generic", outcomes=codes, comprehension=[QUESTION])
 
 
-def counts(engine: Engine) -> tuple[int, dict[str, int]]:
+def counts(engine: Engine) -> tuple[Any, dict[str, Any]]:
     """How many declined, and rows about people."""
     tables = [Base.metadata.tables[name] for name in PERSONAL]
     rows = {t.name: read(engine, lambda c, t=t: c.scalar(select(func.count()).select_from(t))) for t in tables}

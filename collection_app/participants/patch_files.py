@@ -1,0 +1,133 @@
+"""The files of patches: nobody is given one before its pixels have been held against their hash.
+
+A file that is lost, cut off or exchanged is damaged: it is answered with 503, logged, and noted in the database, where
+every process, the admin pages and /healthz see it. The note goes when the file is sound again. What was found sound is
+looked at again when the file has changed.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from sqlalchemy import Engine, bindparam, select, union
+from sqlalchemy.exc import SQLAlchemyError
+
+from bapps_builder.errors import ImageError
+from bapps_builder.files.cores import cores
+from bapps_builder.images.image_files import decode_image
+from bapps_builder.patch_sets.patch_set import pixel_digest
+from collection_app.database.connections import read, write
+from collection_app.database.models import Image, Item
+from collection_app.studies.damaged_images import note_damaged, note_sound
+from collection_app.web.http_errors import Stop
+from collection_app.web.logs import LOGGER
+from collection_app.web.served_study import wall_clock
+
+# Of each of both things that are remembered, some 15 MB.
+_MOST = 50_000
+_AT_A_TIME = 1000
+_PLACE = select(Image.sha256, Image.path, Image.damaged_at)
+_OF_NAME = _PLACE.where(Image.sha256 == bindparam("sha256"))
+_NAMES = union(*(select(c).where(Item.study_id == bindparam("study_id")) for c in (Item.ref, Item.p0, Item.p1)))
+_OF_STUDY = _PLACE.where(Image.sha256.in_(_NAMES)).order_by(Image.path)
+# Of files that were found sound: what tells that they were not changed since.
+_sound: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the patch with these pixels is, and whether it is noted as damaged."""
+
+    sha256: str
+    path: str
+    noted: bool
+
+
+def patch_png(engine: Engine, sha256: str) -> bytes:
+    """Give the file of a patch by the hash of its pixels.
+
+    Raises
+    ------
+    Stop
+        404 if there is no patch of this name, 503 if its file does not hold it.
+    """
+    place = _place(engine, sha256)
+    data, problem = _look(place)
+    if problem:
+        _place.cache_clear()  # a patch set may have been moved since, and `init` told so
+        place = _place(engine, sha256)
+        data, problem = _look(place)
+    _note(engine, place, problem)
+    if problem:
+        raise Stop(503, "image_damaged", "this image cannot be given now", retry_after=5)
+    return data
+
+
+def check_patches(engine: Engine, study_id: int, *, advance: Callable[[int], None] = lambda steps: None) -> int:
+    """Hold every patch of a study against its hash; give how many are damaged. `advance` is told of some at a time."""
+    places = patches_of(engine, study_id)
+    damaged = 0
+    with ThreadPoolExecutor(cores()) as pool:
+        for first in range(0, len(places), _AT_A_TIME):
+            some = places[first : first + _AT_A_TIME]
+            for place, (_, problem) in zip(some, pool.map(_look, some), strict=True):
+                _note(engine, place, problem)
+                damaged += bool(problem)
+            advance(len(some))
+    return damaged
+
+
+def patches_of(engine: Engine, study_id: int) -> list[_Place]:
+    """Every patch of a study, in the order of their files."""
+    rows = read(engine, lambda c: c.execute(_OF_STUDY, {"study_id": study_id}).all())
+    return [_Place(row.sha256, row.path, row.damaged_at is not None) for row in rows]
+
+
+@lru_cache(maxsize=_MOST)
+def _place(engine: Engine, sha256: str) -> _Place:
+    """Remembered, since people ask for three patches an answer."""
+    row = read(engine, lambda connection: connection.execute(_OF_NAME, {"sha256": sha256}).one_or_none())
+    if row is None:
+        raise Stop(404, "not_found", "no such image")
+    return _Place(row.sha256, row.path, row.damaged_at is not None)
+
+
+def _look(place: _Place) -> tuple[bytes, str]:
+    """Give the content of a file, and what is wrong with it."""
+    try:
+        with Path(place.path).open("rb") as file:
+            state, data = os.fstat(file.fileno()), file.read()
+    except OSError as error:
+        return b"", f"cannot be read: {error.strerror}"
+    name, mark = (place.path, place.sha256), (state.st_ino, state.st_mtime_ns, state.st_size)
+    if _sound.get(name) == mark:
+        return data, ""
+    try:
+        found = pixel_digest(decode_image(data, name=place.path))
+    except ImageError as error:
+        return b"", str(error).removeprefix(f"{place.path}: ")
+    if found != place.sha256:
+        return b"", f"its pixels have SHA-256 {found[:12]}…, not {place.sha256[:12]}…: it was exchanged"
+    if len(_sound) >= _MOST:
+        _sound.clear()
+    _sound[name] = mark
+    return data, ""
+
+
+def _note(engine: Engine, place: _Place, problem: str) -> None:
+    """Write down what has changed: a patch that is damaged now, or sound again."""
+    if bool(problem) == place.noted:
+        return
+    if problem:
+        LOGGER.error("image damaged: %s: %s", place.path, problem)
+    try:
+        if problem:
+            write(engine, lambda c: note_damaged(c, place.sha256, wall_clock()))
+        else:
+            write(engine, lambda c: note_sound(c, place.sha256))
+        _place.cache_clear()
+    except SQLAlchemyError as error:  # a full disk: the patch is answered for all the same
+        LOGGER.error("image damaged: it could not be noted", exc_info=error)
