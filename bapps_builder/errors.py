@@ -16,7 +16,17 @@ and end with exit status 2; anything else that is raised is a defect of ours.
 
 
 class BappsError(ValueError):
-    """Input that cannot be worked with. The message is one line, made for the user."""
+    """Input that cannot be worked with. The message is one line, made for the user.
+
+    Examples
+    --------
+    >>> import bapps
+    >>> try:
+    ...     bapps.load_metric("lpips-vgg16")
+    ... except bapps.BappsError as error:
+    ...     print(error)
+    unknown metric 'lpips-vgg16'; did you mean lpips-vgg, lpips-vgg@0.1, lpips-vgg@0.0?
+    """
 
 
 class ImageError(BappsError):

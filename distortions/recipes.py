@@ -139,10 +139,22 @@ def _through_networks(
 def parse(text: str) -> Recipe:
     """Read a recipe.
 
+    Parameters
+    ----------
+    text : str
+        As a recipe prints.
+
     Raises
     ------
     DistortionError
         If the text is no recipe, names an unknown distortion, or a value is missing or out of range.
+
+    Examples
+    --------
+    >>> import bapps
+    >>> recipe = bapps.parse_recipe("gaussian-blur(sigma=1.35)+jpeg(quality=23)")
+    >>> [step.name for step in recipe.steps]
+    ['gaussian-blur', 'jpeg']
     """
     if text.strip() == IDENTITY:
         return Recipe()

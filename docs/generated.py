@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("bapps_builder", "metrics", "distortions", "analysis", "collection_app")
+PACKAGES = ("bapps", "bapps_builder", "metrics", "distortions", "analysis", "collection_app")
 # What is reached by a command, a browser or a database, and not from Python.
 NO_REFERENCE = re.compile(r"(^|[._])(cli|launch|migrations|commands?)($|\.)")
 

@@ -68,6 +68,18 @@ class Metric:
         Images with a shorter side are refused.
     concurrent : bool
         Whether several threads may compute it at once, each on images of its own: no state is changed.
+    make_loss : callable or None
+        Makes a function or torch module of two float batches (N, 3, H, W), RGB in [0, 1], to the same N distances with
+        gradients; None where there is none. See `metrics.losses`.
+
+    Examples
+    --------
+    >>> import bapps, numpy as np
+    >>> def brightness(a, b):
+    ...     return abs(a.mean((1, 2, 3)) - b.mean((1, 2, 3)))
+    >>> metric = bapps.Metric("brightness", "difference of the mean level", contrast=brightness)
+    >>> metric(np.zeros((1, 8, 8, 3), np.uint8), np.full((1, 8, 8, 3), 50, np.uint8))
+    array([50.])
     """
 
     name: str
@@ -79,6 +91,7 @@ class Metric:
     spatial: Callable[[Images, Images], Floats] | None = None
     smallest_side: int = 1
     concurrent: bool = False
+    make_loss: Callable[[], Callable[[Any, Any], Any]] | None = None
 
     @property
     def verified(self) -> bool:

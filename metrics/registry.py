@@ -19,6 +19,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from bapps_builder.errors import MetricError
+from bapps_builder.packages import hidden_file
 from metrics.metric import Metric, Setup, from_function
 
 ENTRY_POINTS = "bapps.metrics"
@@ -43,6 +44,8 @@ class Entry:
         The variant that the plain name stands for; its long form is printed as the plain name.
     open_ended : callable or None
         Tells whether a variant that is not listed is acceptable too, such as a seed.
+    has_loss : bool
+        Whether the plain name has gradients too, as a loss.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Entry:
     variants: tuple[str, ...] = ()
     default: str = ""
     open_ended: Callable[[str], bool] | None = None
+    has_loss: bool = False
 
 
 _ENTRIES: dict[str, Entry] = {}
@@ -109,7 +113,8 @@ def register_metric(metric: Metric, *variants: Metric) -> Metric:
     def make(variant: str, setup: Setup) -> Metric:
         return by_variant[variant]
 
-    register(Entry(metric.name, metric.description, make, variants=tuple(by_variant)[1:]))
+    variants_of = tuple(by_variant)[1:]
+    register(Entry(metric.name, metric.description, make, variants_of, has_loss=metric.make_loss is not None))
     return metric
 
 
@@ -152,6 +157,22 @@ def load(name: str, setup: Setup | None = None) -> Metric:
     raise MetricError(_unknown(name, plugins))
 
 
+def as_metric(metric: str | Metric | Callable[..., object], setup: Setup | None = None) -> Metric:
+    """The metric that is meant: one by its name, one that is made already, or a function as `module:function` has it.
+
+    Raises
+    ------
+    MetricError, WeightsError
+        As `load`, and if it is none of these.
+    """
+    if isinstance(metric, str):
+        return load(metric, setup)
+    if isinstance(metric, Metric):
+        return metric
+    module, name = getattr(metric, "__module__", ""), getattr(metric, "__qualname__", type(metric).__name__)
+    return _adopt(f"{module}:{name}", metric)
+
+
 def load_all(names: Sequence[str], setup: Setup | None = None) -> list[Metric]:
     """Make several metrics; a name given twice, in whatever spelling, is one metric."""
     made: dict[str, Metric] = {}
@@ -179,6 +200,11 @@ def _known_variant(entry: Entry, variant: str, *, given: bool) -> str:
 
 def _from_module(name: str) -> Metric:
     module_name, _, attribute = name.partition(":")
+    if hidden := hidden_file(module_name):
+        raise MetricError(
+            f"metric {name!r}: {hidden} is hidden by the package {module_name.partition('.')[0]!r} of bapps, which has "
+            f"the same name; rename yours, such as my_{hidden.name}, and the metric with it"
+        )
     try:
         found: object = importlib.import_module(module_name)
         for part in attribute.split("."):

@@ -18,6 +18,7 @@ ARROWS: dict[str, set[str]] = {
     "distortions": {"bapps_builder", "metrics"},
     "collection_app": {"bapps_builder", "metrics", "distortions"},
     "analysis": {"bapps_builder", "metrics"},
+    "bapps": {"bapps_builder", "metrics", "distortions", "analysis"},
 }
 
 # Wings and files of a package's root, from top to bottom: each may import those below it in its package, and itself.
@@ -34,15 +35,18 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "images",
         "files",
         "layout",
+        "packages",
         "errors",
         "__init__",
     ),
     "metrics": (
         "commands",
         "training",
+        "losses",
         "deep",
         "classic",
         "registry",
+        "image_inputs",
         "image_math",
         "metric",
         "weights",
@@ -84,6 +88,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "errors",
     ),
     "analysis": ("commands", "people", "report", "scoring", "statistics", "__init__"),
+    "bapps": ("__init__", "datasets", "images"),
 }
 
 # A folder with more source files than this is split by task; tables of the database only ever grow.

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from html import escape
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.report.tables import Section
+from analysis.report.tables import Section, formatted
 from analysis.report.tables import as_text as sections_as_text
 from analysis.scoring.score import ScoreReport
 from analysis.scoring.score_evidence import Key
@@ -69,9 +70,7 @@ def as_text(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
 
     Intervals are among the sections.
     """
-    parts = [
-        _table(task, [score for score in report.scores if score.task == task], _unverified(report)) for task in TASKS
-    ]
+    parts = [_table(report, task) for task in TASKS]
     parts += [f"{sections_as_text([section])}\n" for section in sections]
     lines = [f"data: {report.data}" + (f"; load mode: {_loads(report)}" if report.loads else "")]
     for metric in report.metrics:
@@ -121,16 +120,55 @@ def _key(score: Score) -> Key:
     return Key(score.task, score.metric, score.measure, score.set)
 
 
-def _table(task: Task, scores: Sequence[Score], unverified: set[str]) -> str:
-    if not scores:
+def as_html(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
+    """The tables of `as_text` for a notebook: a caption and a table each, without what each metric is."""
+    of_tasks = [(task, *_cells(report, task)) for task in TASKS]
+    tables = [_html(_TITLE[task], columns, rows) for task, columns, rows in of_tasks if rows]
+    return "\n".join([*tables, *map(section_as_html, sections)])
+
+
+def section_as_html(section: Section) -> str:
+    """A section as a table with a caption, its notes below."""
+    rows = [
+        [formatted(cell, column.kind) for cell, column in zip(row, section.columns, strict=True)]
+        for row in section.rows[: section.shown]
+    ]
+    table = _html(section.title, [column.name for column in section.columns], rows)
+    return table + "".join(f"<p>{escape(note)}</p>" for note in section.notes)
+
+
+def _html(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "\n".join(line(row, "td") for row in rows)
+    caption, head = f"<caption>{escape(title)}</caption>", f"<thead>{line(columns, 'th')}</thead>"
+    return f"<table>{caption}\n{head}\n<tbody>{body}</tbody></table>"
+
+
+def _table(report: ScoreReport, task: Task) -> str:
+    (first, *columns), rows = _cells(report, task)
+    if not rows:
         return ""
-    sets = sorted({score.set for score in scores if not score.is_mean}, key=set_order)
-    columns = [*sets, *dict.fromkeys(score.set for score in scores if score.is_mean)]
-    cells = {(score.metric, score.measure, score.set): score for score in scores}
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("metric", no_wrap=True)
+    table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column.replace(" of ", " of\n", 1), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    out = io.StringIO()
+    Console(file=out, width=10_000, color_system=None, markup=False, emoji=False).print(table)
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "\n".join([_TITLE[task], *filter(None, lines), ""])
+
+
+def _cells(report: ScoreReport, task: Task) -> tuple[list[str], list[list[str]]]:
+    """The head and the rows of a task's table: a row a metric, then the numbers of items; no rows without scores."""
+    scores = [score for score in report.scores if score.task == task]
+    sets = sorted({score.set for score in scores if not score.is_mean}, key=set_order)
+    columns = [*sets, *dict.fromkeys(score.set for score in scores if score.is_mean)]
+    unverified, cells = _unverified(report), {(score.metric, score.measure, score.set): score for score in scores}
+    rows = []
     for metric, measure in dict.fromkeys((score.metric, score.measure) for score in scores):
         mine = [cells.get((metric, measure, column)) for column in columns]
         if measure == "ap-of-ties" and all(
@@ -139,12 +177,10 @@ def _table(task: Task, scores: Sequence[Score], unverified: set[str]) -> str:
             continue  # no ties: the row would repeat the one above it
         name = metric + (" (unverified)" if metric in unverified else "")
         name += ", ties averaged" if measure == "ap-of-ties" else ""
-        table.add_row(name, *(_percent(score) for score in mine))
-    table.add_row("items", *(str(next(s.items for s in scores if s.set == column)) for column in columns))
-    out = io.StringIO()
-    Console(file=out, width=10_000, color_system=None, markup=False, emoji=False).print(table)
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([_TITLE[task], *filter(None, lines), ""])
+        rows.append([name, *map(_percent, mine)])
+    if rows:
+        rows.append(["items", *(str(next(s.items for s in scores if s.set == column)) for column in columns)])
+    return ["metric", *columns], rows
 
 
 def _percent(score: Score | None) -> str:

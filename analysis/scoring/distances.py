@@ -66,12 +66,17 @@ def write_distances(path: Path, results: Sequence[SetDistances]) -> None:
         If the suffix is none of .csv, .csv.gz, .parquet.
     """
     check_suffix(path)
-    table = pd.concat([_frame(result, row) for result in results for row in range(len(result.metrics))])
+    table = distance_table(results)
     with replaced_whole(path) as temporary:
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
             table.to_csv(temporary, index=False)
+
+
+def distance_table(results: Sequence[SetDistances]) -> pd.DataFrame:
+    """Every distance with what people said about its item, as in a file."""
+    return pd.concat([_frame(result, row) for result in results for row in range(len(result.metrics))])
 
 
 def read_distances(path: Path) -> list[SetDistances]:

@@ -3,7 +3,6 @@
 Exit status 0: done. 1: a check failed (or the user interrupted). 2: input that cannot be worked with.
 """
 
-import importlib.util
 import os
 import sys
 import warnings
@@ -17,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bapps_builder.errors import BappsError, Notice
+from bapps_builder.packages import ForeignPackage, check_packages
 
-PACKAGES = ("analysis", "bapps_builder", "collection_app", "distortions", "metrics")
 TRACEBACK_VARIABLE = "BAPPS_TRACEBACK"
 
 P = ParamSpec("P")
@@ -39,8 +38,8 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; BappsError and OSError end it with one line and exit status 2."""
-        check_packages()
         try:
+            check_packages()
             # Appended, never prepended: a user's metric in the current folder is found, and none of the
             # modules it holds can take the place of an installed one.
             if (here := str(Path.cwd())) not in sys.path:
@@ -49,7 +48,7 @@ class Command(click.Command):
                 return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except (BappsError, OSError) as error:
+        except (BappsError, ForeignPackage, OSError) as error:
             if os.environ.get(TRACEBACK_VARIABLE):
                 raise
             raise BadInput(_said(error)) from error
@@ -108,19 +107,6 @@ def _notices_printed() -> Iterator[None]:
 
         warnings.showwarning = shown
         yield
-
-
-def check_packages() -> None:
-    """Fail, naming the intruder, if one of the five packages is not the one installed beside this file."""
-    home = Path(__file__).resolve().parents[2]
-    for name in PACKAGES:
-        spec = importlib.util.find_spec(name)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parent.parent != home:
-            raise BadInput(
-                f"the package {name!r} is loaded from {origin.parent if origin else 'nowhere'}, not from "
-                f"{home / name}: another distribution uses this name; remove it or use an environment of its own"
-            )
 
 
 def note(text: str) -> None:

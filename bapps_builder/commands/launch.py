@@ -8,7 +8,10 @@ import importlib
 import sys
 from collections.abc import Callable
 
-from bapps_builder.commands.console import BadInput, check_packages
+import click
+
+from bapps_builder.commands.console import BadInput
+from bapps_builder.packages import ForeignPackage, check_packages
 
 # Name of each command's function here: where its click command is.
 COMMANDS = {
@@ -29,11 +32,12 @@ def _launcher(name: str) -> Callable[[], None]:
     def launch() -> None:
         try:
             check_packages()
-        except BadInput as error:
-            error.show()
-            sys.exit(error.exit_code)
-        module, command = COMMANDS[name]
-        getattr(importlib.import_module(module), command)()
+        except ForeignPackage as error:
+            BadInput(str(error)).show()
+            sys.exit(BadInput.exit_code)
+        module, attribute = COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        click.version_option(package_name="bapps", prog_name=f"bapps-{name}")(command)()
 
     return launch
 

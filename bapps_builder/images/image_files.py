@@ -60,7 +60,7 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
             return image
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            return _to_rgb(opened, name)
+            return to_rgb(opened, name)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -108,7 +108,8 @@ def colour_scale(values: NDArray[np.floating], *, top: float) -> NDArray[np.uint
     return np.ascontiguousarray(coloured[..., ::-1], np.uint8)
 
 
-def _to_rgb(opened: Image.Image, name: str) -> NDArray[np.uint8]:
+def to_rgb(opened: Image.Image, name: str) -> NDArray[np.uint8]:
+    """The pixels of an image that Pillow holds, uint8 RGB (H, W, 3); ImageError where `read_image` has one."""
     if opened.mode.startswith("I") or opened.mode == "F":
         raise ImageError(f"{name}: more than 8 bits a channel (Pillow mode {opened.mode}); convert it to 8 bits first")
     if opened.has_transparency_data:

@@ -40,7 +40,7 @@ _T1, _T2, _T3, _LAMBDA = 0.85, 160.0, 200.0, 0.03
 _SMALLEST_SIDE = _SHORTEST_WAVE * _WAVE_RATIO ** (_SCALES - 1)
 
 
-def fsim(a: Tensor, b: Tensor) -> Tensor:
+def fsim_similarity(a: Tensor, b: Tensor) -> Tensor:
     """Feature similarity of luminance per pair, eq. 3 to 6; differentiable and symmetric.
 
     Luminance of YIQ on 0 to 255. Images with a shorter side of 384 or more are first shrunk F times by
@@ -67,10 +67,10 @@ def fsim(a: Tensor, b: Tensor) -> Tensor:
     return _indices(_features(a.double(), phase_congruency), _features(b.double(), phase_congruency))[:, 0]
 
 
-def fsimc(a: Tensor, b: Tensor) -> Tensor:
+def fsimc_similarity(a: Tensor, b: Tensor) -> Tensor:
     """Feature similarity with colour per pair, eq. 7 to 10; differentiable and symmetric.
 
-    As `fsim`, times the similarity of I and of Q (T3 = T4 = 200) to the power lambda = .03. Where their
+    As `fsim_similarity`, times the similarity of I and of Q (T3 = T4 = 200) to the power lambda = .03. Where their
     product is negative, the real part of the power counts, as in the authors' code.
 
     Parameters
@@ -90,6 +90,16 @@ def fsimc(a: Tensor, b: Tensor) -> Tensor:
     """
     check_unit_pair("fsimc", a, b, smallest_side=_SMALLEST_SIDE)
     return _indices(_features(a.double(), phase_congruency), _features(b.double(), phase_congruency))[:, 1]
+
+
+def fsim_distance(a: Tensor, b: Tensor) -> Tensor:
+    """1 - `fsim_similarity`."""
+    return 1 - fsim_similarity(a, b)
+
+
+def fsimc_distance(a: Tensor, b: Tensor) -> Tensor:
+    """1 - `fsimc_similarity`."""
+    return 1 - fsimc_similarity(a, b)
 
 
 class _Features(NamedTuple):
@@ -243,6 +253,7 @@ FSIM = register_metric(
         contrast=_contrast,
         head=lambda indices: 1 - indices[:, 0],
         smallest_side=_SMALLEST_SIDE,
+        make_loss=lambda: fsim_distance,
     )
 )
 FSIMC = register_metric(
@@ -254,5 +265,6 @@ FSIMC = register_metric(
         contrast=_contrast,
         head=lambda indices: 1 - indices[:, 1],
         smallest_side=_SMALLEST_SIDE,
+        make_loss=lambda: fsimc_distance,
     )
 )

@@ -118,6 +118,7 @@ GMSD = register_metric(
         description=f"GMSD of luminance, {_SETTINGS}",
         contrast=_contrast,
         smallest_side=_SMALLEST_SIDE,
+        make_loss=lambda: gmsd,
     ),
     Metric(
         concurrent=True,

@@ -28,7 +28,7 @@ _REACH = 2 ** (_SCALES - 1)
 _SMALLEST_SIDE = 2 * 2**_SCALES
 
 
-def haarpsi(a: Tensor, b: Tensor) -> Tensor:
+def haarpsi_similarity(a: Tensor, b: Tensor) -> Tensor:
     """Haar perceptual similarity index of colour images per pair, eq. 10 to 13; differentiable and symmetric.
 
     YIQ on 0 to 255, halved by means of 2x2 blocks at every size (the authors' preprocessing). Haar
@@ -52,6 +52,11 @@ def haarpsi(a: Tensor, b: Tensor) -> Tensor:
     """
     check_unit_pair("haarpsi", a, b, smallest_side=_SMALLEST_SIDE)
     return _index(_coefficients(a.double()), _coefficients(b.double()))
+
+
+def haarpsi_distance(a: Tensor, b: Tensor) -> Tensor:
+    """1 - `haarpsi_similarity`."""
+    return 1 - haarpsi_similarity(a, b)
 
 
 def _coefficients(images: Tensor) -> Tensor:
@@ -97,7 +102,7 @@ def _index(a: Tensor, b: Tensor) -> Tensor:
 
 
 def haarpsi_of_bytes(a: Images, b: Images) -> NDArray[np.float64]:
-    """1 - `haarpsi` of uint8 images (N, H, W, 3), many times as fast, for where no gradient is wanted."""
+    """1 - `haarpsi_similarity` of uint8 images (N, H, W, 3), many times as fast, for where no gradient is wanted."""
     distances = np.empty(len(a))
     _distances(a, b, distances)
     return distances
@@ -195,5 +200,6 @@ HAARPSI = register_metric(
         description="1 - HaarPSI in colour (YIQ), halved, C = 30, alpha = 4.2 on range 255",
         contrast=in_chunks(haarpsi_of_bytes),
         smallest_side=_SMALLEST_SIDE,
+        make_loss=lambda: haarpsi_distance,
     )
 )

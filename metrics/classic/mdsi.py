@@ -111,5 +111,6 @@ MDSI = register_metric(
         embed=embedding(_features),
         contrast=contrast(_deviation),
         smallest_side=_SMALLEST_SIDE,
+        make_loss=lambda: mdsi,
     )
 )

@@ -28,14 +28,16 @@ from torch import Tensor
 
 from bapps_builder.errors import MetricError
 from bapps_builder.images.compiled import compiled
-from metrics.classic.ssim import K1, K2, WANG_2004, structure_and_similarity
+from metrics.classic.ssim import structure_and_similarity
 from metrics.image_math.channels import LEVELS
 from metrics.image_math.color import rounded_luma
 from metrics.image_math.numpy_threads import in_chunks
+from metrics.image_math.structure import WANG_2004, luminance, moments, structure
 from metrics.image_math.tensors import check_unit_pair
-from metrics.image_math.windows import windowed
 from metrics.metric import Images, Metric, identity
 from metrics.registry import register_metric
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 WANG_2003 = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WEIGHTS = {3: tuple(weight / sum(WANG_2003[:3]) for weight in WANG_2003[:3]), 5: WANG_2003}
@@ -46,7 +48,7 @@ def smallest_side(scales: int) -> int:
     return (WANG_2004.side - 1) * 2 ** (scales - 1) + 1
 
 
-def ms_ssim(a: Tensor, b: Tensor, *, scales: int = 5) -> Tensor:
+def ms_ssim_similarity(a: Tensor, b: Tensor, *, scales: int = 5) -> Tensor:
     """MS-SSIM per image (eq. 7), differentiable and symmetric.
 
     Parameters
@@ -72,21 +74,26 @@ def ms_ssim(a: Tensor, b: Tensor, *, scales: int = 5) -> Tensor:
     product = torch.ones((), dtype=torch.float64, device=a.device)
     *finer, coarsest = WEIGHTS[scales]
     for weight in finer:
-        product = product * _power_of_positive(_structure(*_moments(a, b)).mean((2, 3)), weight)
+        product = product * _power_of_positive(structure(moments(a, b)).mean((2, 3)), weight)
         a, b = _halved(a), _halved(b)
-    moments = _moments(a, b)
-    product = product * _power_of_positive((_luminance(*moments) * _structure(*moments)).mean((2, 3)), coarsest)
+    coarse = moments(a, b)
+    product = product * _power_of_positive((luminance(coarse) * structure(coarse)).mean((2, 3)), coarsest)
     return product.mean(1)
 
 
-def ms_ssim_of_bytes(a: Images, b: Images, *, scales: int = 5) -> NDArray[np.float64]:
-    """`ms_ssim` of uint8 images (N, H, W, 3), many times as fast, for where no gradient is wanted."""
+def ms_ssim_distance(a: Tensor, b: Tensor, *, scales: int = 5) -> Tensor:
+    """1 - `ms_ssim_similarity`."""
+    return 1 - ms_ssim_similarity(a, b, scales=scales)
+
+
+def ms_ssim_similarity_of_bytes(a: Images, b: Images, *, scales: int = 5) -> NDArray[np.float64]:
+    """`ms_ssim_similarity` of uint8 images (N, H, W, 3), many times as fast, for where no gradient is wanted."""
     product = np.ones(a.shape[::3])
     *finer, coarsest = WEIGHTS[scales]
     x, y = a, b
     for weight in finer:
-        structure, _ = structure_and_similarity(x, y, WANG_2004, data_range=LEVELS)
-        product *= structure.clip(min=0) ** weight
+        contrast, _ = structure_and_similarity(x, y, WANG_2004, data_range=LEVELS)
+        product *= contrast.clip(min=0) ** weight
         x, y = _halved_pixels(x), _halved_pixels(y)
     _, similarity = structure_and_similarity(x, y, WANG_2004, data_range=LEVELS)
     return (product * similarity.clip(min=0) ** coarsest).mean(1)
@@ -108,25 +115,6 @@ def _halved_pixels(images: NDArray[np.generic]) -> NDArray[np.float64]:
     return result
 
 
-def _moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each window: mean x mean y, mean x² + mean y², the covariance, and the sum of the two variances."""
-    # The variances are needed as their sum only, so x² and y² share a plane.
-    planes = (x, y, torch.addcmul(x * x, y, y), x * y)
-    mean_x, mean_y, squares, products = (windowed(plane, WANG_2004.taps) for plane in planes)
-    product_of_means, squared_means = mean_x * mean_y, torch.addcmul(mean_x * mean_x, mean_y, mean_y)
-    return product_of_means, squared_means, products - product_of_means, squares - squared_means
-
-
-def _luminance(product_of_means: Tensor, squared_means: Tensor, covariance: Tensor, variances: Tensor) -> Tensor:
-    """2004, eq. 6."""
-    return (2 * product_of_means + K1**2) / (squared_means + K1**2)
-
-
-def _structure(product_of_means: Tensor, squared_means: Tensor, covariance: Tensor, variances: Tensor) -> Tensor:
-    """Contrast times structure: 2004, eq. 9 times eq. 10, with C3 = C2 / 2."""
-    return (2 * covariance + K2**2) / (variances + K2**2)
-
-
 def _halved(planes: Tensor) -> Tensor:
     """Means of 2x2 pixels, the edge of an odd side doubled: (N, C, H, W) to half of it, rounded up."""
     planes = F.pad(planes, (0, planes.shape[3] % 2, 0, planes.shape[2] % 2), mode="replicate")
@@ -144,23 +132,26 @@ def _power_of_positive(base: Tensor, exponent: float) -> Tensor:
 
 
 def _metric(scales: int, weights: str) -> Metric:
-    structure = in_chunks(partial(ms_ssim_of_bytes, scales=scales))
+    similarity = in_chunks(partial(ms_ssim_similarity_of_bytes, scales=scales))
 
-    def variant(name: str, planes: str, embed: Callable[[Images], Images]) -> Metric:
+    def variant(
+        name: str, planes: str, embed: Callable[[Images], Images], make_loss: Callable[[], Loss] | None = None
+    ) -> Metric:
         return Metric(
             concurrent=True,
             name=name,
             description=f"1 - MS-SSIM, {scales} scales, {weights}, 11x11 Gaussian window, sigma 1.5, "
             f"{planes}, negative structure 0",
             embed=embed,
-            contrast=structure,
+            contrast=similarity,
             head=lambda similarity: 1 - similarity,
             smallest_side=smallest_side(scales),
+            make_loss=make_loss,
         )
 
     name = f"ms-ssim-{scales}"
     return register_metric(
-        variant(name, "mean over R, G, B", identity),
+        variant(name, "mean over R, G, B", identity, lambda: partial(ms_ssim_distance, scales=scales)),
         variant(f"{name}@luma", "MATLAB's rounded luma", rounded_luma),
     )
 

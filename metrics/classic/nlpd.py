@@ -151,6 +151,7 @@ NLPD = register_metric(
         embed=_embed,
         contrast=_contrast,
         smallest_side=SMALLEST_SIDE,
+        make_loss=lambda: nlpd,
     ),
     Metric(
         concurrent=True,

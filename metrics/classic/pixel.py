@@ -2,9 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from metrics.image_math.color import squared_lab_difference
 from metrics.image_math.numpy_threads import in_chunks
+from metrics.image_math.tensors import check_unit_pair
 from metrics.metric import Images, Metric
 from metrics.registry import register_metric
 
@@ -20,6 +22,18 @@ def mean_square(a: Images, b: Images) -> Floats:
     """Mean (a - b)² per image, in squared levels of 0 to 255; uint8 (N, H, W, 3) to (N,)."""
     difference = (a.astype(np.int16) - b).reshape(len(a), -1).astype(np.float64)
     return np.einsum("ij,ij->i", difference, difference) / difference.shape[1]
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """Mean |a - b| per pair, on [-1, 1] as the metric has it; differentiable, float (N, 3, H, W) in [0, 1] to (N,)."""
+    check_unit_pair("l1", a, b, smallest_side=1)
+    return 2 * (a.double() - b.double()).abs().mean((1, 2, 3))
+
+
+def l2(a: Tensor, b: Tensor) -> Tensor:
+    """Mean (a - b)² per pair, on [-1, 1] as the metric has it; differentiable, float (N, 3, H, W) in [0, 1] to (N,)."""
+    check_unit_pair("l2", a, b, smallest_side=1)
+    return 4 * (a.double() - b.double()).square().mean((1, 2, 3))
 
 
 def l2_lab(a: Images, b: Images) -> Floats:
@@ -45,6 +59,7 @@ L1 = register_metric(
         description="mean absolute difference, RGB in [-1, 1]",
         contrast=in_chunks(mean_absolute),
         head=lambda levels: levels / 127.5,
+        make_loss=lambda: l1,
     )
 )
 L2 = register_metric(
@@ -54,6 +69,7 @@ L2 = register_metric(
         description="mean squared difference, RGB in [-1, 1]",
         contrast=_mean_square,
         head=_unit_square,
+        make_loss=lambda: l2,
     )
 )
 PSNR = register_metric(

@@ -16,58 +16,62 @@ ssim@luma            the same on MATLAB's rounded luma (rgb2gray), as most paper
 """
 
 import math
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bapps_builder.images.compiled import compiled
 from metrics.image_math.color import rgb_to_lab, rounded_luma
 from metrics.image_math.numpy_threads import in_chunks
+from metrics.image_math.structure import K1, K2, WANG_2004, luminance, moments, structure
+from metrics.image_math.tensors import check_unit_pair
+from metrics.image_math.windows import Window, uniform_window
 from metrics.metric import Images, Metric
 from metrics.registry import register_metric
 
 Floats = NDArray[np.float64]
 
+OFFICIAL_LPIPS = uniform_window(7)
+
 # Side to which the authors' code shrinks larger images, about.
 VIEWED_SIDE = 256
-# Constants of the paper: C1 = (K1 L)², C2 = (K2 L)².
-K1, K2 = 0.01, 0.03
 
 
-@dataclass(frozen=True)
-class Window:
-    """A separable window, and whether covariances divide by n - 1 (sample) or n (population)."""
+def ssim_similarity(a: Tensor, b: Tensor, window: Window = WANG_2004, *, shrink: bool = True) -> Tensor:
+    """SSIM per image, eq. 13 averaged over R, G, B and inner positions; differentiable and symmetric.
 
-    taps: tuple[float, ...]
-    sample_covariance: bool
+    Parameters
+    ----------
+    a, b : float tensors of shape (N, 3, H, W)
+        RGB in [0, 1], H and W at least `window.side`. Computed in float64.
+    window : Window
+    shrink : bool
+        Shrink images of 384 pixels up first, as the authors' code does.
 
-    @property
-    def side(self) -> int:
-        """Its width in pixels."""
-        return len(self.taps)
+    Returns
+    -------
+    tensor of shape (N,), float64
+        At most 1, for equal images.
 
-    @property
-    def covariance_factor(self) -> float:
-        """What the plain windowed covariance is multiplied by."""
-        n = self.side**2
-        return n / (n - 1) if self.sample_covariance else 1.0
-
-
-def gaussian_window(side: int, sigma: float) -> Window:
-    """A Gaussian of `side` taps that sum to 1, with population covariance."""
-    x = np.arange(side) - (side - 1) / 2
-    taps = np.exp(-(x**2) / (2 * sigma**2))
-    return Window(tuple(taps / taps.sum()), sample_covariance=False)
+    Raises
+    ------
+    MetricError
+        If the tensors are no such pair.
+    """
+    return 1 - _distance("ssim", a, b, window=window, shrink=shrink)
 
 
-def uniform_window(side: int) -> Window:
-    """A flat window of `side` taps, with sample covariance."""
-    return Window((1 / side,) * side, sample_covariance=True)
-
-
-WANG_2004 = gaussian_window(11, 1.5)
-OFFICIAL_LPIPS = uniform_window(7)
+def _distance(
+    name: str, a: Tensor, b: Tensor, *, window: Window = WANG_2004, shrink: bool = True, scale: float = 1.0
+) -> Tensor:
+    """`scale` times 1 - SSIM, for the loss of a name."""
+    check_unit_pair(name, a, b, smallest_side=window.side)
+    factor = _shrinking(*a.shape[2:]) if shrink else 1
+    found = moments(_shrunk_planes(a.double(), factor), _shrunk_planes(b.double(), factor), window)
+    return scale * (1 - luminance(found) * structure(found)).mean((1, 2, 3))
 
 
 def structural_similarity(
@@ -159,15 +163,20 @@ def _sums(
             sums[0, image, channel], sums[1, image, channel] = structure_total, similarity_total
 
 
-def ssim(a: Images, b: Images) -> Floats:
+def ssim_similarity_of_bytes(a: Images, b: Images) -> Floats:
     """SSIM of Wang's settings per image, uint8 (N, H, W, 3) to (N,); images of 384 pixels up shrink first."""
-    factor = max(1, math.floor(min(a.shape[1:3]) / VIEWED_SIDE + 0.5))
+    factor = _shrinking(*a.shape[1:3])
     return structural_similarity(_shrunk(a, factor), _shrunk(b, factor), WANG_2004, data_range=255)
 
 
-def full_size_ssim(a: Images, b: Images) -> Floats:
+def full_size_similarity_of_bytes(a: Images, b: Images) -> Floats:
     """SSIM of Wang's settings per image at its own size, uint8 (N, H, W, C) to (N,)."""
     return structural_similarity(a, b, WANG_2004, data_range=255)
+
+
+def _shrinking(height: int, width: int) -> int:
+    """The factor by which the authors' code shrinks an image."""
+    return max(1, math.floor(min(height, width) / VIEWED_SIDE + 0.5))
 
 
 def _shrunk(images: Images, factor: int) -> NDArray[np.generic]:
@@ -175,19 +184,33 @@ def _shrunk(images: Images, factor: int) -> NDArray[np.generic]:
     if factor == 1:
         return images
     n, height, width, channels = images.shape
-    rows, columns = math.ceil(height / factor), math.ceil(width / factor)
-    before = (factor - 1) // 2
-    margins = [(before, max(0, kept * factor - size - before)) for kept, size in ((rows, height), (columns, width))]
-    padded = np.pad(images, [(0, 0), *margins, (0, 0)], mode="symmetric")[:, : rows * factor, : columns * factor]
-    return padded.reshape(n, rows, factor, columns, factor, channels).mean((2, 4))
+    rows, columns = _places(height, factor), _places(width, factor)
+    blocks = images[:, rows][:, :, columns].reshape(n, len(rows) // factor, factor, -1, factor, channels)
+    return blocks.mean((2, 4))
 
 
-def official_ssim(a: Images, b: Images) -> Floats:
+def _shrunk_planes(planes: Tensor, factor: int) -> Tensor:
+    """The same of (N, C, H, W)."""
+    if factor == 1:
+        return planes
+    rows, columns = (torch.from_numpy(_places(side, factor)).to(planes.device) for side in planes.shape[2:])
+    taken = planes.index_select(2, rows).index_select(3, columns)
+    return taken.unflatten(3, (-1, factor)).unflatten(2, (-1, factor)).mean((3, 5))
+
+
+def _places(side: int, factor: int) -> NDArray[np.intp]:
+    """Where the pixels of the blocks are that become one each, mirrored beyond the border."""
+    blocks, before = math.ceil(side / factor), (factor - 1) // 2
+    after = max(0, blocks * factor - side - before)
+    return np.pad(np.arange(side), (before, after), mode="symmetric")[: blocks * factor]
+
+
+def official_similarity_of_bytes(a: Images, b: Images) -> Floats:
     """SSIM of the official evaluation's settings per image, uint8 (N, H, W, 3) to (N,)."""
     return structural_similarity(a, b, OFFICIAL_LPIPS, data_range=255)
 
 
-def official_ssim_of_lab(a: Images, b: Images) -> Floats:
+def official_similarity_of_lab(a: Images, b: Images) -> Floats:
     """The same on their Lab values."""
     return structural_similarity(rgb_to_lab(a), rgb_to_lab(b), OFFICIAL_LPIPS, data_range=100)
 
@@ -195,7 +218,7 @@ def official_ssim_of_lab(a: Images, b: Images) -> Floats:
 _UNIFORM = "SSIM with a 7x7 uniform window, sample covariance"
 
 _GAUSSIAN = "1 - SSIM, 11x11 Gaussian window, sigma 1.5, population covariance"
-_full_size = in_chunks(full_size_ssim)
+_full_size = in_chunks(full_size_similarity_of_bytes)
 
 SSIM = register_metric(
     Metric(
@@ -203,9 +226,10 @@ SSIM = register_metric(
         name="ssim",
         description=f"{_GAUSSIAN}, mean over R, G, B, range 255, "
         "shrunk to about 256 pixels first if the shorter side is 384 or more",
-        contrast=in_chunks(ssim),
+        contrast=in_chunks(ssim_similarity_of_bytes),
         head=lambda similarity: 1 - similarity,
         smallest_side=WANG_2004.side,
+        make_loss=lambda: partial(_distance, "ssim"),
     ),
     Metric(
         concurrent=True,
@@ -214,6 +238,7 @@ SSIM = register_metric(
         contrast=_full_size,
         head=lambda similarity: 1 - similarity,
         smallest_side=WANG_2004.side,
+        make_loss=lambda: partial(_distance, "ssim@full", shrink=False),
     ),
     Metric(
         concurrent=True,
@@ -230,9 +255,10 @@ DSSIM = register_metric(
         concurrent=True,
         name="dssim",
         description=f"(1 - SSIM) / 2, {_UNIFORM}, mean over R, G, B, range 255",
-        contrast=in_chunks(official_ssim),
+        contrast=in_chunks(official_similarity_of_bytes),
         head=lambda similarity: (1 - similarity) / 2,
         smallest_side=OFFICIAL_LPIPS.side,
+        make_loss=lambda: partial(_distance, "dssim", window=OFFICIAL_LPIPS, shrink=False, scale=0.5),
     )
 )
 DSSIM_LAB = register_metric(
@@ -240,7 +266,7 @@ DSSIM_LAB = register_metric(
         concurrent=True,
         name="dssim-lab",
         description=f"(1 - SSIM) / 2, {_UNIFORM}, mean over L, a, b, range 100",
-        contrast=in_chunks(official_ssim_of_lab),
+        contrast=in_chunks(official_similarity_of_lab),
         head=lambda similarity: (1 - similarity) / 2,
         smallest_side=OFFICIAL_LPIPS.side,
     )

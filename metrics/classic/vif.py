@@ -22,11 +22,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from metrics.classic.ssim import gaussian_window
 from metrics.image_math.channels import LUMA, in_levels
 from metrics.image_math.tensors import check_unit_pair
 from metrics.image_math.torch_threads import contrast, embedding
-from metrics.image_math.windows import windowed
+from metrics.image_math.windows import gaussian_window, windowed
 from metrics.metric import Metric
 from metrics.registry import register_metric
 
@@ -44,7 +43,7 @@ class Scale(NamedTuple):
     variances: Tensor
 
 
-def vif(reference: Tensor, distorted: Tensor) -> Tensor:
+def vif_similarity(reference: Tensor, distorted: Tensor) -> Tensor:
     """VIFp per image, differentiable; not symmetric.
 
     Parameters
@@ -63,6 +62,11 @@ def vif(reference: Tensor, distorted: Tensor) -> Tensor:
     """
     check_unit_pair("vif", reference, distorted, smallest_side=SMALLEST_SIDE)
     return shared_information(scales(reference), scales(distorted))
+
+
+def vif_distance(reference: Tensor, distorted: Tensor) -> Tensor:
+    """1 - `vif_similarity`."""
+    return 1 - vif_similarity(reference, distorted)
 
 
 def scales(images: Tensor) -> list[Scale]:
@@ -108,5 +112,6 @@ VIF = register_metric(
         contrast=contrast(shared_information),
         head=lambda similarity: 1 - similarity,
         smallest_side=SMALLEST_SIDE,
+        make_loss=lambda: vif_distance,
     )
 )

@@ -48,7 +48,7 @@ _COLDEST = 50.0
 _SMALLEST_SIDE = 3
 
 
-def vsi(a: Tensor, b: Tensor) -> Tensor:
+def vsi_similarity(a: Tensor, b: Tensor) -> Tensor:
     """Visual saliency-induced index per pair, eq. 3 to 7; differentiable and symmetric.
 
     L, M, N on 0 to 255. Saliency is computed at 256x256 (bilinear, smoothed when shrinking) and brought
@@ -74,6 +74,11 @@ def vsi(a: Tensor, b: Tensor) -> Tensor:
     """
     check_unit_pair("vsi", a, b, smallest_side=_SMALLEST_SIDE)
     return _index(_features(a.double(), saliency), _features(b.double(), saliency))
+
+
+def vsi_distance(a: Tensor, b: Tensor) -> Tensor:
+    """1 - `vsi_similarity`."""
+    return 1 - vsi_similarity(a, b)
 
 
 class _Features(NamedTuple):
@@ -293,5 +298,6 @@ VSI = register_metric(
         contrast=contrast(_index),
         head=lambda index: 1 - index,
         smallest_side=_SMALLEST_SIDE,
+        make_loss=lambda: vsi_distance,
     )
 )

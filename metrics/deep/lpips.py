@@ -46,11 +46,8 @@ SCALE = (0.458, 0.448, 0.450)
 class LPIPS(nn.Module):
     """Learned perceptual distance between two batches of images.
 
-    >>> loss = LPIPS("vgg")                                # expects [-1, 1], like the official release
-    >>> loss(prediction, target).mean().backward()         # doctest: +SKIP
-    >>> LPIPS("alex", input_range=(0, 1))(a, b)            # doctest: +SKIP
-
-    Built with published weights, in evaluation mode, every parameter frozen: ready as a metric or a loss.
+    Built with published weights, in evaluation mode, every parameter frozen: ready as a metric or a loss. Input lies in
+    [-1, 1], like that of the official release; `bapps.loss("lpips-vgg")` is the same on [0, 1], as all losses are.
 
     Parameters
     ----------
@@ -83,6 +80,16 @@ class LPIPS(nn.Module):
     finite everywhere: a feature vector of zeros counts as a zero unit vector with gradient zero, where
     the official release divides by zero in the backward pass (a ReLU before the tap hides that from the
     image; a trunk tapped elsewhere has nothing to hide it).
+
+    Examples
+    --------
+    >>> import bapps, torch
+    >>> lpips = bapps.LPIPS("alex")  # expects [-1, 1]
+    >>> target = 2 * torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) - 1
+    >>> image = target.neg().requires_grad_()
+    >>> lpips(image, target).mean().backward()
+    >>> bool(image.grad.isfinite().all())
+    True
     """
 
     def __init__(

@@ -119,9 +119,10 @@ def _register_uncalibrated(net: str, smallest_side: int) -> None:
     def make(variant: str, setup: Setup) -> Metric:
         seed = _seed_of(variant)
         file = _file_of(net, variant, setup.weights)
+        store = setup.weights
         if file:
-            own = setup.weights.with_unverified(trunk_specs()[net].weights, file)
-            trunk, weights = _trunk(net, True, None, replace(setup, weights=own)), f"weights of {file}"
+            store = store.with_unverified(trunk_specs()[net].weights, file)
+            trunk, weights = _trunk(net, True, None, replace(setup, weights=store)), f"weights of {file}"
         else:
             trunk = _trunk(net, True, seed, setup)
             weights = "ImageNet weights" if seed is None else f"Gaussian weights, seed {seed}"
@@ -135,6 +136,7 @@ def _register_uncalibrated(net: str, smallest_side: int) -> None:
             spatial=trunk.spatial,
             smallest_side=smallest_side,
             concurrent=trunk.on_cpu,
+            make_loss=lambda: LPIPS(net, version=None, trunk_seed=seed, input_range=(0, 1), weights=store),
         )
 
     register(
@@ -147,6 +149,7 @@ def _register_uncalibrated(net: str, smallest_side: int) -> None:
             make=make,
             variants=(_RANDOM, _KMEANS),
             open_ended=lambda variant: _seed_of(variant) is not None or variant.endswith(_TRUNK_SUFFIXES),
+            has_loss=True,
         )
     )
 
@@ -168,6 +171,7 @@ def _register_lpips(net: str, smallest_side: int) -> None:
             spatial=lambda a, b: _Features(LPIPS(net, version=version, weights=setup.weights), setup).spatial(a, b),
             smallest_side=smallest_side,
             concurrent=trunk.on_cpu,
+            make_loss=lambda: LPIPS(net, version=version, input_range=(0, 1), weights=setup.weights),
         )
 
     register(
@@ -177,6 +181,7 @@ def _register_lpips(net: str, smallest_side: int) -> None:
             make=make,
             variants=("0.1", "0.0"),
             default="0.1",
+            has_loss=True,
         )
     )
 
@@ -205,6 +210,7 @@ def _lpips_from_file(path: str, setup: Setup) -> Metric:
         spatial=own.spatial,
         smallest_side=module.spec.smallest_side,
         concurrent=own.on_cpu,
+        make_loss=lambda: LPIPS.from_file(file, input_range=(0, 1), weights=setup.weights),
     )
 
 

@@ -1,5 +1,6 @@
 """Separable windows over batches of planes, inside the image only."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -9,6 +10,37 @@ from torch import Tensor
 
 # Outputs one band matrix computes: wider wastes work on its zeros, narrower on calls.
 _TILE = 32
+
+
+@dataclass(frozen=True)
+class Window:
+    """A separable window, and whether covariances divide by n - 1 (sample) or n (population)."""
+
+    taps: tuple[float, ...]
+    sample_covariance: bool
+
+    @property
+    def side(self) -> int:
+        """Its width in pixels."""
+        return len(self.taps)
+
+    @property
+    def covariance_factor(self) -> float:
+        """What the plain windowed covariance is multiplied by."""
+        n = self.side**2
+        return n / (n - 1) if self.sample_covariance else 1.0
+
+
+def gaussian_window(side: int, sigma: float) -> Window:
+    """A Gaussian of `side` taps that sum to 1, with population covariance."""
+    x = np.arange(side) - (side - 1) / 2
+    taps = np.exp(-(x**2) / (2 * sigma**2))
+    return Window(tuple(taps / taps.sum()), sample_covariance=False)
+
+
+def uniform_window(side: int) -> Window:
+    """A flat window of `side` taps, with sample covariance."""
+    return Window((1 / side,) * side, sample_covariance=True)
 
 
 def windowed(planes: Tensor, taps: tuple[float, ...]) -> Tensor:

@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bapps_builder.errors import MetricError
-from metrics.classic.fsim import fsim, fsimc
-from metrics.classic.gmsd import gmsd
-from metrics.classic.haarpsi import haarpsi
-from metrics.classic.mdsi import mdsi
-from metrics.classic.ms_ssim import ms_ssim
-from metrics.classic.nlpd import nlpd
-from metrics.classic.vif import vif
-from metrics.classic.vsi import vsi
 from metrics.image_math.tensors import to_unit_tensor
+from metrics.losses import loss
 from metrics.metric import Metric, joint_distances
 from metrics.registry import entries, load
 
@@ -31,18 +24,6 @@ MakePair = Callable[[int, int, int], tuple[Images, Images]]
 ASYMMETRIC = {"mdsi", "vif"}
 # Distance of equal images, where it is not 0.
 OF_EQUAL = {"psnr": -np.inf}
-LOSSES: dict[str, Function] = {
-    "fsim": lambda a, b: 1 - fsim(a, b),
-    "fsimc": lambda a, b: 1 - fsimc(a, b),
-    "gmsd": gmsd,
-    "haarpsi": lambda a, b: 1 - haarpsi(a, b),
-    "mdsi": mdsi,
-    "ms-ssim-3": lambda a, b: 1 - ms_ssim(a, b, scales=3),
-    "ms-ssim-5": lambda a, b: 1 - ms_ssim(a, b, scales=5),
-    "nlpd": nlpd,
-    "vif": lambda a, b: 1 - vif(a, b),
-    "vsi": lambda a, b: 1 - vsi(a, b),
-}
 EXTRAS = {"cvvdp", "flip"}
 
 
@@ -63,6 +44,7 @@ def plain_metrics() -> dict[str, Metric]:
 
 
 METRICS = plain_metrics()
+LOSSES: dict[str, Function] = {name: loss(name) for name, metric in METRICS.items() if metric.make_loss}
 every = pytest.mark.parametrize("name", METRICS)
 losses = pytest.mark.parametrize("name", LOSSES)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bapps_builder.commands.console import Command, ListCommand, note, progress
+from bapps_builder.commands.launch import COMMANDS
 from bapps_builder.errors import (
     BappsError,
     DatasetError,
@@ -129,10 +131,11 @@ def without_path() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["metrics", "distortions", "collection_app"])
 def test_a_package_of_another_distribution_is_named(tmp_path: Path, repository: Path, name: str) -> None:
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "__init__.py").write_text("")
+    folder = tmp_path / "site-packages"
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text("")
     program = (
-        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(repository)!r}]\n"
+        f"import sys; sys.path[:0] = [{str(folder)!r}, {str(repository)!r}]\n"
         "sys.argv = ['bapps-score', '--metric', 'l2', '--data', 'absent']\n"
         "from bapps_builder.commands.launch import score; score()"
     )
@@ -140,7 +143,7 @@ def test_a_package_of_another_distribution_is_named(tmp_path: Path, repository: 
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        f"Error: the package '{name}' is loaded from {tmp_path / name}, not from {repository / name}: "
+        f"Error: the package '{name}' is loaded from {folder / name}, not from {repository / name}: "
         "another distribution uses this name; remove it or use an environment of its own\n"
     )
 
@@ -170,6 +173,14 @@ def test_every_installed_command_names_an_intruder(tmp_path: Path, command: list
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert f"the package 'metrics' is loaded from {tmp_path / 'metrics'}" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_says_its_version(name: str) -> None:
+    program = f"from bapps_builder.commands.launch import {name}; {name}()"
+    done = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"bapps-{name}, version {version('bapps')}\n"
 
 
 def test_packages_that_are_absent_are_named(tmp_path: Path, repository: Path) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
 from bapps_builder.images.image_files import read_image
-from metrics.classic.haarpsi import HAARPSI, haarpsi, haarpsi_of_bytes
+from metrics.classic.haarpsi import HAARPSI, haarpsi_of_bytes, haarpsi_similarity
 from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Images
 
@@ -69,5 +69,5 @@ def test_slow_one(height: int, width: int) -> None:
 def test_bytes_and_tensors_give_one_number(made_pair: MakePair, size: tuple[int, int]) -> None:
     a, b = made_pair(4, *size)
     b[0], a[1], a[2], b[2] = a[0], 0, 0, 255  # equal, black, and black against white
-    wanted = 1 - haarpsi(to_unit_tensor(a), to_unit_tensor(b)).numpy()
+    wanted = 1 - haarpsi_similarity(to_unit_tensor(a), to_unit_tensor(b)).numpy()
     np.testing.assert_allclose(haarpsi_of_bytes(a, b), wanted, rtol=0, atol=1e-12)

@@ -11,7 +11,7 @@ from scipy.signal.windows import gaussian
 
 from bapps_builder.errors import MetricError
 from bapps_builder.images.image_files import read_image
-from metrics.classic.ms_ssim import WEIGHTS, ms_ssim, ms_ssim_of_bytes, smallest_side
+from metrics.classic.ms_ssim import WEIGHTS, ms_ssim_similarity, ms_ssim_similarity_of_bytes, smallest_side
 from metrics.image_math.tensors import to_unit_tensor
 from metrics.metric import Images
 from metrics.registry import load
@@ -100,7 +100,7 @@ def test_size_rule():
 def test_negative_structure_counts_as_zero(made_pair: MakePair) -> None:
     a, _ = made_pair(1, 64, 64)
     x = to_unit_tensor(a).requires_grad_()
-    similarity = ms_ssim(x, 1 - to_unit_tensor(a), scales=3)
+    similarity = ms_ssim_similarity(x, 1 - to_unit_tensor(a), scales=3)
     similarity.sum().backward()
     assert similarity.item() == 0
     assert x.grad is not None
@@ -111,12 +111,12 @@ def test_negative_structure_counts_as_zero(made_pair: MakePair) -> None:
 def test_other_numbers_of_scales_are_refused():
     image = torch.zeros(1, 3, 64, 64)
     with pytest.raises(MetricError, match="3 or 5 scales here, got 4"):
-        ms_ssim(image, image, scales=4)
+        ms_ssim_similarity(image, image, scales=4)
 
 
 @pytest.mark.parametrize(("scales", "size"), [(3, (64, 64)), (3, (41, 51)), (5, (161, 166))])
 def test_bytes_and_tensors_give_one_number(made_pair: MakePair, scales: int, size: tuple[int, int]) -> None:
     a, b = made_pair(3, *size)
     b[0], b[1] = a[0], 255 - a[1]  # equal, and of negative structure
-    wanted = ms_ssim(to_unit_tensor(a), to_unit_tensor(b), scales=scales).numpy()
-    np.testing.assert_allclose(ms_ssim_of_bytes(a, b, scales=scales), wanted, rtol=0, atol=1e-12)
+    wanted = ms_ssim_similarity(to_unit_tensor(a), to_unit_tensor(b), scales=scales).numpy()
+    np.testing.assert_allclose(ms_ssim_similarity_of_bytes(a, b, scales=scales), wanted, rtol=0, atol=1e-12)

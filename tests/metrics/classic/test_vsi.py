@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d
 
 from bapps_builder.images.image_files import read_image
-from metrics.classic.vsi import VSI, fast_saliency, saliency, vsi
+from metrics.classic.vsi import VSI, fast_saliency, saliency, vsi_similarity
 from metrics.image_math.tensors import to_unit_tensor
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,7 @@ def test_slow_one_on_photographs(shared_data: Path) -> None:
 def test_slow_one(height: int, width: int) -> None:
     a, b = np.random.default_rng(0).integers(0, 256, (2, 2, height, width, 3), dtype=np.uint8)
     expected = [slow_vsi(x, y) for x, y in zip(a, b, strict=True)]
-    assert vsi(to_unit_tensor(a), to_unit_tensor(b)).numpy() == pytest.approx(expected, abs=1e-7)
+    assert vsi_similarity(to_unit_tensor(a), to_unit_tensor(b)).numpy() == pytest.approx(expected, abs=1e-7)
     assert 1 - VSI(a, b) == pytest.approx(expected, abs=1e-6)
 
 
