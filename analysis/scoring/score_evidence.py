@@ -60,9 +60,8 @@ def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Esti
         names = shared_metrics(sets)
         for measure in ("2afc",) if task == "2afc" else ("ap", "ap-of-ties"):
             estimates = _estimates(sets, names, measure, settings)
-            found |= {
-                Key(task, name, measure, column): of_share(one) for name, one in zip(names, estimates, strict=True)
-            }
+            estimates = [of_share(one, "all items pay the same") for one in estimates]
+            found |= {Key(task, name, measure, column): one for name, one in zip(names, estimates, strict=True)}
     return found
 
 

@@ -96,7 +96,7 @@ class Sample:
 
         That is if the items of a cluster are all the same (Kish's effective number).
         """
-        return min(float(1 / (share**2).sum()) for share in self.shares)
+        return round(min(float(1 / (share**2).sum()) for share in self.shares), 6)  # 40 alike are 40
 
     @property
     def degrees(self) -> float:

@@ -76,12 +76,13 @@ def within(one: Estimate, low: float = 0.0, high: float = 1.0) -> Estimate:
     return replace(one, low=float(np.clip(one.low, low, high)), high=float(np.clip(one.high, low, high)))
 
 
-def of_share(one: Estimate) -> Estimate:
+def of_share(one: Estimate, alike: str = "all items are alike") -> Estimate:
     """The estimate of a share, cut to [0, 1].
 
-    Items that are all alike show no spread, which is not the same as certainty: then there is no interval.
+    Items that are all alike show no spread, which is not the same as certainty: then there is no interval, and the
+    method says "no interval where" they are so, in the words of `alike`.
     """
     if one.high - one.low <= _NO_SPREAD:
         nan = float("nan")
-        return replace(one, low=nan, high=nan, method=f"no interval where all items are alike: {one.method}")
+        return replace(one, low=nan, high=nan, method=f"no interval where {alike}: {one.method}")
     return within(one)

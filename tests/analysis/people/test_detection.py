@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 from analysis.people import detection
 
@@ -64,6 +64,41 @@ def test_the_interval_of_a_person_covers() -> None:
         found = detection.of_counts(int(rng.binomial(160, h)), 160, int(rng.binomial(32, f)), 32, rng=rng, draws=500)
         hits += found.low <= d <= found.high
     assert 0.91 <= hits / 300 <= 0.99
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_the_interval_of_a_person_is_of_rates_with_half_a_count_more(level: float) -> None:
+    """With so few answers 0 or 1 instead of 1/2 would move an end by .2 and more."""
+    found = detection.of_counts(9, 10, 1, 10, rng=np.random.default_rng(0), draws=100_000, level=level)
+    grid = (np.arange(400) + 0.5) / 400
+    drawn = detection.d_prime(*np.meshgrid(beta.ppf(grid, 9.5, 1.5), beta.ppf(grid, 1.5, 9.5)))
+    expected = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.05)
+    assert found.d_prime == pytest.approx(solved(9.5 / 11, 1.5 / 11))
+
+
+def test_a_person_who_answers_as_asked_has_the_interval_of_half_a_count() -> None:
+    found = detection.of_counts(10, 10, 0, 10, rng=np.random.default_rng(0), draws=100_000)
+    grid = (np.arange(400) + 0.5) / 400
+    drawn = detection.d_prime(*np.meshgrid(beta.ppf(grid, 10.5, 0.5), beta.ppf(grid, 0.5, 10.5)))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), rel=0.02)
+
+
+def test_the_interval_of_all_people_draws_pairs_at_the_level() -> None:
+    rng = np.random.default_rng(1)
+    n, identical = np.full(60, 5), np.arange(60) >= 40
+    same = rng.binomial(5, np.where(identical, 0.8, 0.3))
+    plain = []
+    for _ in range(4000):
+        rates = []
+        for kind in (~identical, identical):
+            drawn = rng.choice(np.flatnonzero(kind), kind.sum())
+            rates.append(((n - same)[drawn].sum() + 0.5) / (n[drawn].sum() + 1))
+        plain.append(float(detection.d_prime(*rates)))
+    for level in (0.95, 0.8):
+        found = detection.pooled(same, n, identical, rng=np.random.default_rng(0), draws=4000, level=level)
+        expected = np.quantile(plain, [0.5 - level / 2, 0.5 + level / 2])
+        assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.05)
 
 
 def test_pooling_pairs_counts_answers() -> None:

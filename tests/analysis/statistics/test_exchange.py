@@ -1,5 +1,6 @@
 """Tests that exchange metrics: against every exchange in a loop, the sign test, and rates of simulated studies."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.scoring import jnd
 from analysis.statistics.exchange import compared_means, compared_statistic
 from analysis.statistics.intervals import Estimate, Resampling, Sample, bootstrap_means
 
@@ -137,6 +139,26 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("draws", [100, 101, 104])
+def test_there_are_as_many_exchanges_as_asked_for_in_blocks(draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five at a time; none of them parts the metrics as far as they are, so p is one of all and the one seen."""
+    monkeypatch.setattr("analysis.statistics.exchange._COINS_AT_A_TIME", 5 * 60)
+    differences, seen = np.ones(60), []
+
+    def exchanged_mean(exchanged: np.ndarray) -> np.ndarray:
+        seen.append(exchanged)
+        return (differences * (1 - 2.0 * exchanged)).mean(1)
+
+    assert compared(differences, of_items(60), Resampling(draws)).p == pytest.approx(1 / (draws + 1))
+    found = compared_statistic(exchanged_mean, differences != 0, of_items(60), Resampling(draws))
+    assert found.p == pytest.approx(1 / (draws + 1))
+    rows = np.concatenate(seen)
+    assert len(rows) == draws + 1
+    assert max(map(len, seen)) == 5
+    assert rows.mean() == pytest.approx(0.5, abs=0.02)
+    assert len(np.unique(rows, axis=0)) == draws + 1
+
+
 @pytest.mark.parametrize("count", [6, 12, 40])
 def test_a_statistic_that_is_a_mean_gets_the_p_of_the_mean(count: int) -> None:
     rng = np.random.default_rng(count)
@@ -191,6 +213,33 @@ def test_metrics_that_are_alike_are_told_apart_at_most_as_often_as_promised(diff
     rate = share_told_apart(differing, count, 2000)
     print(f"{differing} of {count}: {rate:.3f}")
     assert rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def share_of_rankings_told_apart(count: int, studies: int, *, noise: float) -> float:
+    """Of studies in which two metrics rank pairs alike well, each with a noise of its own."""
+    found = 0
+    for seed in range(studies):
+        rng = np.random.default_rng((seed, count))
+        lead = rng.normal(size=count)
+        same = rng.binomial(3, 1 / (1 + np.exp(-1.5 * lead))) / 3
+        first, second = noise * rng.normal(size=(2, count)) - lead
+
+        statistic = partial(jnd.difference_of_exchanged, first, second, same)
+        differing = jnd.ranks(first) != jnd.ranks(second)
+        found += compared_statistic(statistic, differing, of_items(count), Resampling(199, seed)).p <= 0.05
+    return found / studies
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "noise"), [(60, 1.0), (300, 1.0), (300, 0.05)])
+def test_rankings_that_are_alike_are_told_apart_at_most_as_often_as_promised(count: int, noise: float) -> None:
+    rate = share_of_rankings_told_apart(count, 1000, noise=noise)
+    print(f"{count} pairs, noise {noise}: {rate:.3f}")
+    assert rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_rankings_that_are_alike_are_told_apart_at_most_as_often_as_promised_in_a_shorter_run() -> None:
+    assert share_of_rankings_told_apart(60, 100, noise=1.0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 100)
 
 
 @pytest.mark.slow

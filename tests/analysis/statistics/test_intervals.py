@@ -72,6 +72,13 @@ def test_photos_of_unequal_sizes_have_the_variance_and_degrees_of_cr2(seed: int)
     assert found.method == f"t over 7 photos of unequal sizes, resting on {round(min(degrees) + 1)}"
 
 
+@pytest.mark.parametrize("photos", [39, 40, 41, 49, 57])
+def test_forty_photos_of_equal_sizes_are_enough_for_a_bootstrap(photos: int) -> None:
+    values = np.random.default_rng(0).random(2 * photos)
+    method = means_over_items(values, sample(np.repeat(np.arange(photos), 2)), Resampling(100))[0].method
+    assert method == ("t over 39 photos" if photos == 39 else "bootstrap over photos")
+
+
 def test_many_photos_of_very_unequal_sizes_get_a_t_interval_too() -> None:
     rng = np.random.default_rng(0)
     unequal, equal = np.r_[[200, 100, 50], np.ones(57)].astype(int), np.full(60, 3)
@@ -96,6 +103,50 @@ def test_the_bootstrap_is_that_of_drawing_photos_with_their_items() -> None:
     np.testing.assert_allclose(found.mean(0), np.mean(plain, 0), atol=0.004)
     np.testing.assert_allclose(found.std(0), np.std(plain, 0), rtol=0.05)
     np.testing.assert_allclose(np.cov(found.T), np.cov(np.transpose(plain)), atol=1.5e-4)
+
+
+def poisson_weights(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Of 16 random bits each, by scipy's quantiles."""
+    words = rng.integers(0, 2**64, -(-rows * columns // 4), dtype=np.uint64).view(np.uint16)[: rows * columns]
+    return np.minimum(stats.poisson.ppf((words + 0.5) / 65536, 1), 8).reshape(rows, columns)
+
+
+@pytest.mark.parametrize("draws", [1, 3, 9, 10])
+def test_there_are_as_many_draws_as_asked_for_in_blocks(draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of forty photos three draws go at a time, each block from a stream of its own, and no draw is left out."""
+    monkeypatch.setattr("analysis.statistics.intervals._WEIGHTS_AT_A_TIME", 120)
+    values = np.random.default_rng(0).random((2, 40))
+    sizes = [3] * (draws // 3) + [draws % 3] * (draws % 3 > 0)
+    streams = np.random.default_rng(5).spawn(len(sizes))
+    weights = np.concatenate([poisson_weights(rng, size, 40) for rng, size in zip(streams, sizes, strict=True)])
+    expected = weights @ values.T / weights.sum(1, keepdims=True)
+    found = bootstrap_means(values, sample(np.arange(40)), draws=draws, rng=np.random.default_rng(5))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+    seen = []
+
+    def weighted_means(given: np.ndarray) -> np.ndarray:
+        seen.append(given)
+        return given @ values.T / given.sum(1, keepdims=True)
+
+    estimates = of_statistic(weighted_means, sample(np.arange(40)), Resampling(draws, seed=5))
+    assert [len(given) for given in seen] == [1, *sizes]
+    np.testing.assert_array_equal(np.concatenate(seen[1:]), weights)
+    for estimate, row in zip(estimates, expected.T, strict=True):
+        assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(row, [0.025, 0.975])))
+
+
+def test_a_jackknife_leaves_out_each_photo_once_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.statistics.intervals._WEIGHTS_AT_A_TIME", 4 * 14)
+    seen = []
+
+    def first(given: np.ndarray) -> np.ndarray:
+        seen.append(given)
+        return given[:, :1]
+
+    of_statistic(first, sample(np.repeat(np.arange(7), 2)), Resampling())
+    assert [len(given) for given in seen] == [1, 4, 3]
+    np.testing.assert_array_equal(np.concatenate(seen[1:]), np.repeat(1 - np.eye(7), 2, axis=1))
 
 
 def test_a_mean_over_sets_counts_sets_alike_and_photos_they_share_once() -> None:
