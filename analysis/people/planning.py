@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from analysis.statistics import betabinomial
+
+Floats = NDArray[np.float64]
 
 VOTES = (1, 2, 3, 5, 8)
 _STUDIES = 300
@@ -49,7 +52,9 @@ class Plan:
     ----------
     votes, items, answers, people : int
     half_width : float
-        Half the interval of the score in simulated studies of this very size.
+        Half the interval of the score in simulated studies of this very size, over items and people.
+    over_items : float
+        Half the interval that the same studies would give over items alone.
     """
 
     votes: int
@@ -57,6 +62,7 @@ class Plan:
     answers: int
     people: int
     half_width: float
+    over_items: float
 
 
 def plan(
@@ -74,9 +80,9 @@ def plan(
         # The variance is proportional to 1 / items, so one small study, simulated often, tells the size.
         pilot = z * simulated_error(crowd, items=_PILOT, votes=number, rng=rng, studies=10 * _STUDIES)
         items = int(np.clip(np.ceil(_PILOT * (pilot / half_width) ** 2), 2, _MOST_ITEMS))
-        width = z * simulated_error(crowd, items=items, votes=number, rng=rng)
-        answers = items * number
-        found.append(Plan(number, items, answers, -(-answers // crowd.per_person), width))
+        scores, errors = simulated(crowd, items=items, votes=number, rng=rng)
+        answers, width, over_items = items * number, z * float(scores.std(ddof=1)), z * float(errors.mean())
+        found.append(Plan(number, items, answers, -(-answers // crowd.per_person), width, over_items))
     return found
 
 
@@ -84,12 +90,19 @@ def simulated_error(
     crowd: Crowd, *, items: int, votes: int, rng: np.random.Generator, studies: int = _STUDIES
 ) -> float:
     """Standard deviation of a metric's score over simulated studies."""
+    return float(simulated(crowd, items=items, votes=votes, rng=rng, studies=studies)[0].std(ddof=1))
+
+
+def simulated(
+    crowd: Crowd, *, items: int, votes: int, rng: np.random.Generator, studies: int = _STUDIES
+) -> tuple[Floats, Floats]:
+    """A metric's score in simulated studies, and the standard error that each study would find over items alone."""
     ceiling = float(betabinomial.ceiling(crowd.a))
     # The metric picks the majority's side with this chance, so that its score comes out as wanted.
     follows = np.clip((crowd.score + ceiling - 1) / (2 * ceiling - 1), 0, 1) if ceiling > 0.5 else 0.5
     answers = items * votes
     people = -(-answers // crowd.per_person)
-    scores = []
+    scores, errors = [], []
     at_a_time = max(1, _ANSWERS // answers)
     for start in range(0, studies, at_a_time):
         shape = (min(at_a_time, studies - start), items)
@@ -100,5 +113,7 @@ def simulated_error(
         # Who answers: people in turn through the answers, so that an item's votes come from different people.
         who = (np.arange(answers) % people).reshape(votes, items)
         agree = rng.random((shape[0], votes, items)) < np.clip(pays[:, None] + taste[:, who], 0, 1)
-        scores.append(agree.mean((1, 2)))
-    return float(np.concatenate(scores).std(ddof=1))
+        of_items = agree.mean(1)
+        scores.append(of_items.mean(1))
+        errors.append(of_items.std(1, ddof=1) / np.sqrt(items))
+    return np.concatenate(scores), np.concatenate(errors)

@@ -21,6 +21,8 @@ from analysis.scoring import breakdown
 from analysis.scoring.breakdown import By
 from analysis.scoring.item_facts import sample_of
 from analysis.statistics import betabinomial
+from analysis.statistics.best_metric import FEW_VOTES, best_metric, interval
+from analysis.statistics.compare import ALPHA
 from analysis.statistics.intervals import Estimate, means_over_items
 from analysis.statistics.shares import of_share
 from bapps_builder.answers.answer_table import votes
@@ -43,8 +45,11 @@ _COLUMNS = (
 _CEILING_COLUMNS = (
     Column("majority", "percent"),
     Column("others' majority", "percent"),
-    Column("best metric", "percent"),
+    Column("best metric", "range"),
     Column("ceiling interval", "range"),
+    Column("NPMLE", "percent"),
+    Column("beta-binomial", "percent"),
+    Column("p of its fit", "p"),
 )
 # Rows of the text; JSON has all.
 _RECIPES_SHOWN = 20
@@ -93,7 +98,7 @@ def agreement_by(judgments: Judgments, by: By, settings: Settings) -> Section:
         shown = _RECIPES_SHOWN
     rows = []
     for name, mask in groups.items():
-        cells, _ = _agreement_cells(judgments.items[mask], judgments.task, settings)
+        cells, _ = _agreement_cells(judgments.items[mask], judgments.task, settings, fit_tested=False)
         rows.append((name, *cells))
     overlap = "an item counts for each of its patches, so groups overlap" if by in ("recipe", "family") else ""
     columns = (Column(by), *_columns(judgments))
@@ -105,7 +110,9 @@ def _columns(judgments: Judgments) -> tuple[Column, ...]:
     return (*_COLUMNS, *_CEILING_COLUMNS) if judgments.task == "2afc" else _COLUMNS
 
 
-def _agreement_cells(items: pd.DataFrame, task: str, settings: Settings) -> tuple[tuple, list[str]]:
+def _agreement_cells(
+    items: pd.DataFrame, task: str, settings: Settings, *, fit_tested: bool = True
+) -> tuple[tuple, list[str]]:
     """The numbers of one group of items, and what must be said about them."""
     k, n = items["k"].to_numpy(), items["n"].to_numpy()
     paired = n >= 2
@@ -129,27 +136,33 @@ def _agreement_cells(items: pd.DataFrame, task: str, settings: Settings) -> tupl
     cells = (len(n), int(n.sum()), paper, unbiased.value, (unbiased.low, unbiased.high), alpha.value)
     cells += (reliability.halves, reliability.all_votes)
     if task == "2afc":
-        cells += _ceiling_cells(k[counted], n[counted], settings, notes)
+        cells += _ceiling_cells(items[counted], settings, notes, fit_tested=fit_tested)
     return cells, notes
 
 
-def _ceiling_cells(k: np.ndarray, n: np.ndarray, settings: Settings, notes: list[str]) -> tuple:
+def _ceiling_cells(items: pd.DataFrame, settings: Settings, notes: list[str], *, fit_tested: bool) -> tuple:
     nan = float("nan")
+    k, n = items["k"].to_numpy(), items["n"].to_numpy()
     plug_in = float(majority_share(k / n).mean()) if len(n) else nan
-    if not (n >= 2).any():
-        return plug_in, nan, nan, (nan, nan)
+    paired = n >= 2
+    if not paired.any():
+        return plug_in, nan, (nan, nan), (nan, nan), None, nan, None
+    found = best_metric(k[paired], n[paired])
+    ends = interval(found, sample_of(items[paired]), settings)
+    if np.isnan(ends[0]):
+        notes.append("no interval of the best metric: too few items, or all of them say the same")
     fitted = betabinomial.fit(k, n)
-    drawn = betabinomial.bootstrap(k, n, draws=min(settings.draws, 1000), rng=settings.rng())
-    tails = (0.5 - settings.level / 2, 0.5 + settings.level / 2)
-    low, high = np.quantile(drawn, tails)
     if fitted.at_bound:
         notes.append("the beta-binomial fit is at its bound: items look all unanimous, or all like coin flips")
-    if fitted.misfit > max(0.03, 2 / np.sqrt(len(n))):  # more than chance shows in so few items
-        notes.append(f"the beta-binomial misses the share of a majority by up to {100 * fitted.misfit:.1f} points")
+    p = None
+    if fit_tested:
+        p = betabinomial.goodness_of_fit(k, n, draws=min(settings.draws, 1000), rng=settings.rng())
+        if p <= ALPHA:
+            said = f"p {'<' if p < 0.001 else '='} {max(p, 0.001):.3f}"
+            notes.append(f"the beta-binomial does not fit ({said}): take the bounds of the best metric, not its number")
     left_out = float(np.nanmean(majority_left_out(k, n)))
-    if left_out > fitted.ceiling + 0.001:
-        notes.append("the others' majority, a lower estimate, is above the fitted ceiling: do not trust the fit here")
-    return plug_in, left_out, fitted.ceiling, (float(low), float(high))
+    point = None if np.isnan(found.npmle) else found.npmle
+    return plug_in, left_out, (found.low, found.high), ends, point, fitted.ceiling, p
 
 
 def _by_reaction(judgments: Judgments) -> list[Section]:
@@ -208,18 +221,28 @@ def planned(judgments: Judgments, half_width: float, settings: Settings, *, scor
         if not np.isnan(estimate):
             sd, origin = estimate, "estimated from these people's agreement with others"
     crowd = Crowd(fitted.a, min(score, fitted.ceiling), sd, per_person)
+    allowed = best_metric(k[n >= 2], n[n >= 2])
     found = plan(crowd, half_width, rng=settings.rng(), level=settings.level)
-    rows = tuple((p.votes, p.items, p.answers, p.people, p.half_width) for p in found)
+    rows = tuple((p.votes, p.items, p.answers, p.people, p.half_width, p.over_items) for p in found)
     columns = (
         Column("answers an item", "count"),
         Column("items", "count"),
         Column("answers", "count"),
         Column("people", "count"),
         Column("simulated half-width", "percent"),
+        Column("by --ci items", "percent"),
+    )
+    lowered = (
+        f", lowered from {100 * score:.1f}, which is above the beta-binomial's ceiling" if score > crowd.score else ""
     )
     notes = (
-        f"for a metric that scores {100 * crowd.score:.1f} and an interval of +-{100 * half_width:g} points, simulated",
-        f"items: Beta(a, a) with a = {fitted.a:.3f}, fitted to these votes; seed {settings.seed}",
+        f"for a metric that scores {100 * crowd.score:.1f}{lowered} and an interval of +-{100 * half_width:g} points, "
+        "simulated",
+        "for the interval over items and people (bapps-score --ci people); --ci items would print the last column, "
+        "which is too narrow, as it takes these very people for granted",
+        f"items: the beta-binomial, Beta(a, a) with a = {fitted.a:.3f}, fitted to these votes; seed {settings.seed}",
+        f"its ceiling is {100 * fitted.ceiling:.1f}; the votes allow {100 * allowed.low:.1f} to "
+        f"{100 * allowed.high:.1f}, whatever the distribution",
         f"people: each gives {per_person} answers; their agreement varies with sd {sd:.3f}, {origin}",
         "items are taken as independent; several items of one photo need more",
     )
@@ -236,8 +259,12 @@ def _meaning(judgments: Judgments) -> tuple[str, ...]:
     of_ceilings = (
         "majority: max(p, 1-p), biased upward by few votes; others' majority: each vote against the majority of the "
         "rest, a lower estimate",
-        "best metric: E[max(p, 1-p)] of a symmetric beta-binomial fitted by maximum likelihood, interval by "
-        "parametric bootstrap: what no deterministic metric can exceed, as far as the model fits",
+        "best metric: what no deterministic metric can exceed, E[max(p, 1-p)]: the least and the most that these "
+        "votes allow, whatever the distribution of p (linear programs); ceiling interval: these widened by sampling "
+        "error",
+        f"NPMLE: E[max(p, 1-p)] under the likeliest distribution, with more than {FEW_VOTES} votes an item; "
+        "beta-binomial: under a symmetric beta fitted by maximum likelihood, an assumption; p of its fit: parametric "
+        "bootstrap",
     )
     return (
         "paper: p²+(1-p)², biased upward by 2p(1-p)/n; two people: the unbiased form, two different people",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from analysis.report.tables import Cell, Column, Section
+from analysis.report.tables import Cell, Column, Section, formatted
 from analysis.scoring import breakdown, jnd
 from analysis.scoring.breakdown import By
 from analysis.scoring.calibration import calibrate
@@ -14,6 +14,7 @@ from analysis.scoring.judged_sets import JudgedSet
 from analysis.scoring.score import ScoreReport, settings_of
 from analysis.scoring.score_evidence import Key, Settings, rows_of, shared_metrics
 from analysis.statistics import betabinomial, compare
+from analysis.statistics.best_metric import FEW_VOTES, best_metric
 from analysis.statistics.intervals import Estimate
 from bapps_builder.layout import TASKS, Task
 
@@ -157,27 +158,49 @@ def beside_sections(judged: Sequence[JudgedSet]) -> list[Section]:
     """Beside each 2AFC score: its share of what can be reached, and how well the metric bets on votes."""
     if not any(one.task == "2afc" for one in judged):
         return []
-    rows = []
+    rows, beyond = [], []
     for one in judged:
         if one.task != "2afc" or "n" not in one.items:
             continue
         k, n = one.items["k"].to_numpy(), one.items["n"].to_numpy()
-        ceiling = betabinomial.fit(k, n).ceiling if (n >= 2).any() else float("nan")
+        paired, nan = n >= 2, float("nan")
+        ceilings = (nan, nan)
+        if paired.any():
+            best = best_metric(k[paired], n[paired])
+            ceilings = (best.low, best.high) if np.isnan(best.npmle) else (best.npmle, best.npmle)
+        fitted = betabinomial.fit(k, n).ceiling if paired.any() else nan
         for name, (d0, d1), value in zip(one.metrics, one.distances, one.payoffs().mean(1), strict=True):
             bets = calibrate(d0, d1, k, n)
-            reached = (float(value) - 0.5) / (ceiling - 0.5)
-            rows.append((name, one.label, float(value), ceiling, reached, bets.log_likelihood, bets.error))
-    names = ("score", "ceiling", "reachable")
-    head = (Column("metric"), Column("set"), *(Column(name, "percent") for name in names))
+            least, most = (_share(float(value), ceiling) for ceiling in ceilings[::-1])
+            if most > 1:
+                beyond.append(f"{name} on {one.label} {formatted((least, most), 'range')}")
+            cells = (float(value), ceilings, (least, most), _share(float(value), fitted))
+            rows.append((name, one.label, *cells, bets.log_likelihood, bets.error))
+    head = (Column("metric"), Column("set"), Column("score", "percent"), Column("ceiling", "range"))
+    shares = (Column("reachable", "range"), Column("by the beta-binomial", "percent"))
     tail = (Column("log-likelihood", "number"), Column("calibration error", "percent"))
-    notes = (
-        "reachable: (score - 50) / (ceiling - 50), the ceiling from the beta-binomial fit",
+    notes = [
+        "ceiling: the least and the most that the votes allow the best metric, whatever the distribution of p; with "
+        f"more than {FEW_VOTES} votes an item the likeliest (NPMLE)",
+        "reachable: (score - 50) / (ceiling - 50), from the most to the least ceiling; by the beta-binomial: with the "
+        "ceiling of that fit",
         "log-likelihood: nats a vote under P(p1) = logistic(beta (d0 - d1)), beta fitted; chance is -0.6931",
         "calibration error: mean |bet - share of votes| over ten bins of the bet",
-    )
+    ]
+    if beyond:
+        notes.insert(
+            2,
+            f"above 100%: {'; '.join(beyond)}. No metric's expected score is above the ceiling: the true ceiling is "
+            "nearer the most that the votes allow, or the score is by chance, or the metric has seen these votes",
+        )
     if not rows:
-        notes = ("the number of votes is not known; --votes says it, or k and n in items.parquet",)
-    return [Section("Beside the 2AFC score", (*head, *tail), tuple(rows), notes)]
+        notes = ["the number of votes is not known; --votes says it, or k and n in items.parquet"]
+    return [Section("Beside the 2AFC score", (*head, *shares, *tail), tuple(rows), tuple(notes))]
+
+
+def _share(score: float, ceiling: float) -> float:
+    """Of what is above chance and below the ceiling, what a score reaches."""
+    return (score - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else float("nan")
 
 
 def correlation_section(scores: Mapping[Key, float]) -> Section | None:

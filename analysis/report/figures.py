@@ -106,7 +106,7 @@ def _panel(axes: Axes, panel: Panel, names: Sequence[str], start: float) -> None
         if not np.isnan(bar.low):
             axes.plot([100 * bar.low, 100 * bar.high], [at, at], color="black", linewidth=1.3, zorder=3)
             axes.plot([100 * bar.low, 100 * bar.high], [at, at], "|", color="black", markersize=5, zorder=3)
-    styles = (("--", VERMILION), (":", "black"), ("-.", GREEN))
+    styles = (("--", VERMILION), (":", "black"), ("-.", GREEN), ((0, (1, 1)), GREEN))
     for (name, height), (dashes, color) in zip(panel.lines.items(), styles, strict=False):
         axes.axvline(100 * height, linestyle=dashes, color=color, linewidth=1.4, label=name, zorder=4)
     axes.set_yticks(range(len(names)), [_short(name) for name in names])

@@ -18,6 +18,7 @@ from analysis.report.material import Material, Shown, columns_of
 from analysis.report.summary import summary
 from analysis.report.tables import Column, Section, formatted, is_number
 from analysis.scoring.score_evidence import Key, columns
+from analysis.scoring.twoafc import AT_LEAST, AT_MOST
 from bapps_builder.layout import TASKS, Task
 
 TITLE = {"2afc": "2AFC: % of people who agree with the metric's choice", "jnd": 'JND: average precision (%) of "same"'}
@@ -27,7 +28,8 @@ _ROLES = {"ref": "reference"}
 LINES = {
     "human p²+(1-p)²": "people, the paper's form",
     "human, two people": "two people, unbiased",
-    "human, best metric": "best possible metric (fitted)",
+    AT_LEAST: "best possible metric, at least",
+    AT_MOST: "best possible metric, at most",
 }
 
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from analysis.report.material import Material, columns_of
 from analysis.report.tables import formatted
 from analysis.scoring.score_evidence import Key
+from analysis.scoring.twoafc import AT_LEAST, AT_MOST
 from analysis.statistics.compare import ALPHA
 from bapps_builder.layout import TASKS, Task
 
 _NAMES = {"2afc": "2AFC score", "jnd": "JND average precision"}
+# Rows of people, of the least and the most, and what they are.
 _PEOPLE = {
-    "human, two people": "how often two people agree (2AFC)",
-    "human, best metric": "what no metric can exceed (2AFC, fitted)",
+    ("human, two people",): "how often two people agree (2AFC)",
+    (AT_LEAST, AT_MOST): "what no metric can exceed (2AFC), as far as the votes tell",
 }
 _FEW = 3  # names that fit below a number
 
@@ -30,10 +32,10 @@ def summary(material: Material) -> list[Fact]:
     """The best metric of each task with those that cannot be told from it, then people."""
     facts = [fact for task in TASKS if (fact := _best(material, task))]
     columns = columns_of(material, "2afc")
-    for row, what in _PEOPLE.items() if columns else ():
-        value = material.values.get(Key("2afc", row, "2afc", columns[-1]))
-        if value is not None and not math.isnan(value):
-            facts.append(Fact(f"{100 * value:.1f}%", what, columns[-1]))
+    for rows, what in _PEOPLE.items() if columns else ():
+        values = [material.values.get(Key("2afc", row, "2afc", columns[-1]), math.nan) for row in rows]
+        if not any(map(math.isnan, values)):
+            facts.append(Fact(" – ".join(f"{100 * value:.1f}" for value in values) + "%", what, columns[-1]))
     return facts
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.statistics import betabinomial
+from analysis.statistics.best_metric import best_metric
 from bapps_builder.answers.vote_arithmetic import (
     agreement_paper,
     agreement_unbiased,
@@ -18,6 +19,9 @@ from bapps_builder.answers.vote_arithmetic import (
     twoafc_payoff,
 )
 from bapps_builder.layout import PAPER_GROUPS
+
+# The rows of the bounds of what a metric can score.
+AT_LEAST, AT_MOST = "human, best metric, at least", "human, best metric, at most"
 
 
 def score(d0: ArrayLike, d1: ArrayLike, p: ArrayLike) -> float:
@@ -36,16 +40,21 @@ def human(p: ArrayLike) -> dict[str, float]:
 def human_of_counts(k: ArrayLike, n: ArrayLike) -> dict[str, float]:
     """The rows that describe people without the bias of few votes; they take the number of votes.
 
-    Two different people, the majority of the others (a lower estimate of what a metric can score), and
-    the fitted ceiling (what no deterministic metric can exceed, as far as the model fits). Nothing if
-    some item has fewer than two votes.
+    Two different people, the majority of the others (a lower estimate of what a metric can score), and what no
+    deterministic metric can exceed: the least and the most that the votes allow, the likeliest where there are
+    more than ten votes an item, and under a beta-binomial. Nothing if some item has fewer than two votes.
     """
     if np.min(n) < 2:
         return {}
+    best = best_metric(k, n)
+    likeliest = {} if np.isnan(best.npmle) else {"human, best metric (NPMLE)": best.npmle}
     return {
         "human, two people": float(agreement_unbiased(k, n).mean()),
         "human, others' majority": float(majority_left_out(k, n).mean()),
-        "human, best metric": betabinomial.fit(k, n).ceiling,
+        AT_LEAST: best.low,
+        AT_MOST: best.high,
+        **likeliest,
+        "human, best metric (beta-binomial)": betabinomial.fit(k, n).ceiling,
     }
 
 

@@ -5,12 +5,11 @@ follow, without the bias of few votes, what two people agree on and what the bes
 can score.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaln
+from scipy.special import betaln, gammaln, xlogy
 from scipy.stats import betabinom
 
 Floats = NDArray[np.float64]
@@ -18,6 +17,7 @@ Floats = NDArray[np.float64]
 # Of log a: from all items unanimous to all items a coin flip.
 _GRID = np.linspace(np.log(1e-5), np.log(1e4), 2764)  # steps of .0075; between them a parabola
 _BATCH = 250
+_TIE = 1e-3  # logs of likelihood ratios nearer than this are equal: what the grid gets wrong
 
 
 def ceiling(a: ArrayLike) -> Floats:
@@ -44,15 +44,12 @@ class Fit:
     at_bound : bool
         Whether the likelihood still rises at the edge of what is searched (.00001 to 10000): all items look
         unanimous, or all like a coin flip.
-    misfit : float
-        Largest difference, over the possible majorities, of their share seen and their share expected.
     """
 
     a: float
     ceiling: float
     agreement: float
     at_bound: bool
-    misfit: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,12 @@ class _Cells:
     n: NDArray[np.int64]
     smaller: NDArray[np.int64]
     count: Floats
+
+    @property
+    def log_ways(self) -> Floats:
+        """Log of how many orders of votes make each cell."""
+        orders = gammaln(self.n + 1) - gammaln(self.smaller + 1) - gammaln(self.n - self.smaller + 1)
+        return orders + np.where(2 * self.smaller == self.n, 0, np.log(2))
 
     def chances(self, a: float) -> Floats:
         """P(smaller side | n), shape (cells,)."""
@@ -78,22 +81,17 @@ def fit(k: ArrayLike, n: ArrayLike) -> Fit:
         If no item has two votes.
     """
     cells = _cells(k, n)
-    a = float(np.exp(_peaks(_log_likelihood(cells), cells.count[None])[0]))
-    of_n = np.array([cells.count[cells.n == size].sum() for size in cells.n])
-    misfit = float(np.abs(cells.count / of_n - cells.chances(a)).max())
+    a = float(np.exp(_peaks(_log_likelihood(cells), cells.count[None])[0][0]))
     at_bound = not np.exp(_GRID[0]) < a < np.exp(_GRID[-1])
-    return Fit(a, float(ceiling(a)), float(agreement(a)), at_bound, misfit)
+    return Fit(a, float(ceiling(a)), float(agreement(a)), at_bound)
 
 
-def bootstrap(
-    k: ArrayLike,
-    n: ArrayLike,
-    *,
-    draws: int,
-    rng: np.random.Generator,
-    of: Callable[[ArrayLike], Floats] = ceiling,
-) -> Floats:
-    """Parametric bootstrap: `of(a)` refitted to data drawn from the fit, shape (draws,)."""
+def goodness_of_fit(k: ArrayLike, n: ArrayLike, *, draws: int, rng: np.random.Generator) -> float:
+    """The p-value of the model, over items of any numbers of votes together, by parametric bootstrap.
+
+    Data are drawn from the fitted model and fitted anew; the p-value is the share of those that the model fits no
+    better than it fits these, by the likelihood ratio against shares of majorities that are free for each n.
+    """
     cells = _cells(k, n)
     a = fit(k, n).a
     simulated = np.zeros((draws, len(cells.n)))
@@ -101,9 +99,12 @@ def bootstrap(
         mine = cells.n == size
         chances = cells.chances(a)[mine]
         simulated[:, mine] = rng.multinomial(int(cells.count[mine].sum()), chances / chances.sum(), size=draws)
-    likelihood = _log_likelihood(cells)
-    peaks = [_peaks(likelihood, simulated[start : start + _BATCH]) for start in range(0, draws, _BATCH)]
-    return of(np.exp(np.concatenate(peaks)))
+    likelihood = _log_likelihood(cells) + cells.log_ways[:, None]
+    excess = np.concatenate(
+        [_excess(cells, likelihood, simulated[start : start + _BATCH]) for start in range(0, draws, _BATCH)]
+    )
+    own = _excess(cells, likelihood, cells.count[None])[0]
+    return float((1 + np.count_nonzero(excess >= own - _TIE)) / (draws + 1))
 
 
 def draw_counts(a: float, n: ArrayLike, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -132,12 +133,20 @@ def _log_likelihood(cells: _Cells) -> Floats:
     return np.asarray(betaln(k + a, n - k + a) - betaln(a, a), np.float64)
 
 
-def _peaks(likelihood: Floats, counts: Floats) -> Floats:
-    """Where on the grid each row of counts is likeliest, refined by a parabola, shape (rows,)."""
+def _excess(cells: _Cells, likelihood: Floats, counts: Floats) -> Floats:
+    """Log of the likelihood ratio of each row of counts, free shares for each n against the best `a`, shape (rows,)."""
+    of_size = cells.n[:, None] == cells.n[None]
+    free = xlogy(counts, counts) - xlogy(counts, counts @ of_size)
+    return free.sum(1) - _peaks(likelihood, counts)[1]
+
+
+def _peaks(likelihood: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """Where on the grid each row of counts is likeliest, and its log-likelihood, refined by a parabola."""
     total = counts @ likelihood  # (rows, grid)
     at = total.argmax(1)
     inner = np.clip(at, 1, len(_GRID) - 2)
     left, middle, right = (total[np.arange(len(at)), inner + d] for d in (-1, 0, 1))
     bend = left - 2 * middle + right
-    shift = np.where((inner == at) & (bend < 0), 0.5 * (left - right) / np.where(bend < 0, bend, 1), 0)
-    return _GRID[at] + shift * (_GRID[1] - _GRID[0])
+    slope = 0.5 * (left - right)
+    shift = np.where((inner == at) & (bend < 0), slope / np.where(bend < 0, bend, 1), 0)
+    return _GRID[at] + shift * (_GRID[1] - _GRID[0]), total[np.arange(len(at)), at] - 0.5 * slope * shift

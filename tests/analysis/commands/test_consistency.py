@@ -45,7 +45,11 @@ def test_real_fractions(shared_data: Path, name: str, paper: float, unbiased: fl
     assert 100 * row["two people"] == pytest.approx(unbiased, abs=0.01)
     assert 100 * row["majority"] == pytest.approx(majority, abs=0.01)
     assert row["its interval"][0] < row["two people"] < row["its interval"][1]
-    assert row["two people"] < row["others' majority"] < row["best metric"] < row["majority"]
+    least, most = row["best metric"]
+    assert row["two people"] < row["others' majority"] < least < row["beta-binomial"] < most
+    assert row["ceiling interval"][0] < least < most < row["ceiling interval"][1]
+    assert row["beta-binomial"] < row["majority"]
+    assert row["NPMLE"] is None
     assert any("without people" in note for note in found["What cannot be known from this"]["notes"])
 
 

@@ -35,3 +35,13 @@ def test_a_plan_reaches_the_width_and_more_votes_need_fewer_items() -> None:
         assert one.people == -(-one.answers // 85)
     assert found[1].items < found[0].items
     assert found == plan(Crowd(1.0, 0.7, 0.03, 85), 0.03, rng=np.random.default_rng(0), votes=(2, 5))
+
+
+def test_items_alone_promise_too_narrow_an_interval_where_people_differ() -> None:
+    """Var = V / items + sd^2 / people; the first term, of p and of votes, is what items alone show."""
+    [found] = plan(Crowd(1.0, 0.7, 0.05, 85), 0.015, rng=np.random.default_rng(0), votes=(5,))
+    assert found.over_items < 0.95 * found.half_width
+    people = 1.96 * 0.05 / np.sqrt(found.people)
+    assert found.over_items**2 + people**2 == pytest.approx(found.half_width**2, rel=0.2)
+    [alike] = plan(Crowd(1.0, 0.7, 0.0, 85), 0.015, rng=np.random.default_rng(0), votes=(5,))
+    assert alike.over_items == pytest.approx(alike.half_width, rel=0.1)

@@ -135,11 +135,29 @@ def test_beside_the_score_stands_the_share_of_the_reachable() -> None:
     names = [column.name for column in section.columns]
     rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in section.rows]
     for cells in rows:
-        assert cells["reachable"] == pytest.approx((cells["score"] - 0.5) / (cells["ceiling"] - 0.5))
+        shares = [(cells["score"] - 0.5) / (ceiling - 0.5) for ceiling in cells["ceiling"]]
+        assert cells["reachable"] == pytest.approx(tuple(sorted(shares)))
+        assert cells["ceiling"][0] < cells["ceiling"][1]
+    beyond = [cells["reachable"][1] > 1 for cells in rows]
+    assert any("above 100%" in note for note in section.notes) == any(beyond)
     good, bad = rows[:2]
     assert good["log-likelihood"] > bad["log-likelihood"] > -0.6932
     [unknown] = evidence_tables.beside_sections(judged_sets([planted("val/cnn")[0]]))
     assert "--votes" in unknown.notes[0]
+
+
+def test_a_share_above_all_that_can_be_reached_is_given_with_its_reason() -> None:
+    """A metric that has seen the votes."""
+    result, facts, _ = planted("val/cnn")
+    seen = np.stack([[np.full(120, 0.5), 1 - result.labels]])
+    [one] = judged_sets([replace(result, metrics=("seer",), distances=seen)], facts=[facts])
+    [section] = evidence_tables.beside_sections([one])
+    names = [column.name for column in section.columns]
+    cells: dict[str, Any] = dict(zip(names, section.rows[0], strict=True))
+    assert cells["score"] > cells["ceiling"][1]
+    assert cells["reachable"][0] > 1
+    [note] = [note for note in section.notes if note.startswith("above 100%: seer on val/cnn 1")]
+    assert "the metric has seen these votes" in note
 
 
 def test_tasks_are_correlated_over_metrics() -> None:
@@ -161,7 +179,10 @@ def test_people_are_said_without_the_bias_of_few_votes_if_votes_are_known() -> N
     found = {s.metric: s.value for s in scores([result], {"val/cnn": counts})}
     k = counts["k"]
     assert found["human, two people"] == pytest.approx(((k * (k - 1) + (5 - k) * (4 - k)) / 20).mean())
-    assert found["human, others' majority"] < found["human, best metric"] < found["human max(p,1-p)"]
+    bounds = [found[f"human, best metric, at {end}"] for end in ("least", "most")]
+    assert found["human, others' majority"] < bounds[0] < bounds[1]
+    assert found["human, best metric (beta-binomial)"] < found["human max(p,1-p)"]
+    assert "human, best metric (NPMLE)" not in found
     assert "human, two people" not in {s.metric for s in scores([result])}
 
 
