@@ -7,7 +7,8 @@ Datasets built here also hold ROOT/{dataset.json,README.md,other_answers.parquet
 answers.parquet in the folder of each set.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -31,6 +32,7 @@ PAPER_GROUPS: dict[str, tuple[str, ...]] = {
     "distortions": ("traditional", "cnn"),
     "real algorithms": ("superres", "deblur", "color", "frameinterp"),
 }
+_SET_NAME = re.compile(r"[^\W_][\w+@,~ -]*(\.[\w+@,~ -]+)*")
 
 
 @dataclass(frozen=True)
@@ -124,3 +126,13 @@ def _sets_of_split(root: Path, task: Task, split: str) -> list[SetFolder]:
 def paper_order(name: str) -> tuple[int, str]:
     """Sort key: the paper's sets in the order of its tables, then all others by name."""
     return (PAPER_SETS.index(name) if name in PAPER_SETS else len(PAPER_SETS), name)
+
+
+def check_set_names(names: Iterable[object], source: str) -> None:
+    """Raise DatasetError for a name that, as a folder's, would lead out of the dataset, or cannot be a folder's."""
+    for name in names:
+        if not isinstance(name, str) or not _SET_NAME.fullmatch(name) or len(name) > 100:
+            raise DatasetError(
+                f"{source}: {name!r} cannot name a set; wanted letters, digits and some of . _ - + , @ ~ and spaces, "
+                "beginning with a letter or digit"
+            )

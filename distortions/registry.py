@@ -62,7 +62,7 @@ def find(name: str) -> Distortion:
         return _of_plugin(points[name])
     close = difflib.get_close_matches(name, [*known, *points], n=2, cutoff=0.45)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join([*known, *points])}"
-    raise DistortionError(f"unknown distortion {name!r}; {hint}")
+    raise DistortionError(f"unknown distortion {name!r}; {hint} (one of your own is written my_module:name)")
 
 
 def plugins() -> tuple[dict[str, Distortion], list[str]]:

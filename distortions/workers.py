@@ -4,6 +4,7 @@ Both are joblib's: its processes on this machine, or a Dask cluster whose worker
 same paths.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -18,6 +19,7 @@ from joblib.externals.loky import get_reusable_executor
 from bapps_builder.errors import PatchSetError
 
 _CONNECT_SECONDS = 10
+_SAFE_PATH = "PYTHONSAFEPATH"
 _ONE_BY_ONE: dict[str, Any] = {"batch_size": 1}  # a unit of work takes long enough
 
 T = TypeVar("T")
@@ -72,7 +74,8 @@ class Workers:
         if not self.dask:
             if self.fresh and self.count > 1:
                 get_reusable_executor().shutdown()
-            yield {"backend": "loky", "n_jobs": self.count}
+            with _searching_as_here():
+                yield {"backend": "loky", "n_jobs": self.count}
             return
         try:
             from dask.distributed import Client
@@ -84,6 +87,24 @@ class Workers:
             raise PatchSetError(f"{self.dask}: no Dask scheduler answers there: {error}") from error
         with client:
             yield {"backend": "dask", "client": client, "n_jobs": -1}
+
+
+@contextmanager
+def _searching_as_here() -> Iterator[None]:
+    """Keep processes that begin meanwhile from importing what they need from the current folder, a queue.py for one.
+
+    joblib starts them by `python -m`, which puts that folder first, and only later gives them the search path of this
+    process.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _close(results: Generator[Any, None, None]) -> None:

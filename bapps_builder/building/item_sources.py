@@ -12,7 +12,6 @@ Other people's images are named by a table (CSV or Parquet, one row an item):
 or lie in a folder with ref/, p0/ and p1/ (JND: p0/ and p1/), paired by stem.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -31,7 +30,7 @@ from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.files.download import sha256_of
 from bapps_builder.files.row_batches import Portions, chosen, sliced
 from bapps_builder.images.image_files import SUFFIXES
-from bapps_builder.layout import IMAGE_FOLDERS, SPLITS
+from bapps_builder.layout import IMAGE_FOLDERS, SPLITS, check_set_names
 from bapps_builder.patch_sets.manifest import SCHEMA, manifest_portions
 from bapps_builder.patch_sets.patch_set import MANIFEST, check_files, patch_path, read_description
 
@@ -43,7 +42,6 @@ NAMES_SCHEMA = pa.schema(
 )
 _OPTIONAL = ("photo", "p0_recipe", "p1_recipe", "p0_family", "p1_family")
 _TABLE_COLUMNS = ("item", "ref", "p0", "p1", "set", "split", *_OPTIONAL)
-_SET_NAME = re.compile(r"[^\W_][\w+@,~ -]*(\.[\w+@,~ -]+)*")
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def _from_patch_set(folder: Path) -> Source:
     names = names_of(map(_named, manifest_portions(folder / MANIFEST)))
     roles = IMAGE_FOLDERS[names["task"][0].as_py()]
     check_files(folder, roles, len(names))
-    _check_set_names(names["set"].unique().to_pylist(), str(folder))
+    check_set_names(names["set"].unique().to_pylist(), str(folder))
     return Source(
         name=folder.resolve().name,
         sha256=sha256_of(folder / MANIFEST),
@@ -188,7 +186,7 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
         split=table["split"].replace("", split) if "split" in table else split,
         ref=table.get("ref", ""),
     )
-    _check_set_names(list(table["set"].unique()), name)
+    check_set_names(list(table["set"].unique()), name)
     if wrong := [one for one in table["split"].unique() if one not in SPLITS]:
         raise DatasetError(f"{name}: the split must be {' or '.join(SPLITS)}, got {wrong[0]!r}")
     if (twice := table.duplicated(["split", "set", "item"])).any():
@@ -223,13 +221,3 @@ def _table_items(rows: pa.Table, base: Path, inside: NDArray[np.bool_]) -> Itera
 
 def _pairs(table: pa.Table, *names: str) -> zip:
     return zip(*(table[name].to_pylist() for name in names), strict=True)
-
-
-def _check_set_names(names: list[Any], source: str) -> None:
-    """A set's name becomes a folder's, so it must not lead out of the dataset."""
-    for name in names:
-        if not isinstance(name, str) or not _SET_NAME.fullmatch(name) or len(name) > 100:
-            raise DatasetError(
-                f"{source}: {name!r} cannot name a set; wanted letters, digits and some of . _ - + , @ ~ and spaces, "
-                "beginning with a letter or digit"
-            )

@@ -55,6 +55,8 @@ def list_distortions(names: tuple[str, ...], composed: bool, cnn: bool, as_json:
 
     if composed and cnn:
         raise click.UsageError("--compositions and --cnn are two lists; ask for one")
+    if cnn and names:
+        raise click.UsageError("--cnn lists the networks; --distortions chooses among the others")
     if cnn:
         click.echo(described(as_json))
         return
@@ -71,8 +73,11 @@ def list_distortions(names: tuple[str, ...], composed: bool, cnn: bool, as_json:
 
 def _known(names: Sequence[str]) -> "list[Distortion]":
     """The distortions of some names; by default all of this project and of plug-ins, with a note on broken ones."""
+    from distortions.cnn.variants import is_variant
     from distortions.registry import distortions, find, plugins
 
+    if networks := [name for name in names if is_variant(name)]:
+        raise click.UsageError(f"{networks[0]} is a network, which has no severities; --cnn shows those")
     if names:
         return list({found.name: found for found in map(find, names)}.values())
     installed, wrong = plugins()
@@ -122,6 +127,8 @@ def preview(
     from distortions.patch_sets.contact_sheet import contact_sheet, network_sheet
     from distortions.workers import settle_opencv
 
+    if cnn and names:
+        raise click.UsageError("--cnn shows the networks of a zoo; --distortions chooses among the others")
     _check_png(out)
     settle_opencv()
     trained = open_zoo(zoo or STARTER) if cnn else None

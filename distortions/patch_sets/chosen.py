@@ -138,7 +138,8 @@ def check_again(patch_set: PatchSet, *, warn: Callable[[str], None]) -> None:
         except DistortionError as error:
             raise PatchSetError(
                 f"{patch_set.folder}: made with {name} ({wanted}), which is not to be had here: {error}; when "
-                f"the set was made it was found from {folders.get(name, 'a folder that is not known')}"
+                f"the set was made it was found from {folders.get(name, 'a folder that is not known')}: work there, or "
+                "name a folder that has it in PYTHONPATH"
             ) from error
         if here is None or here.sha256 != wanted.sha256:
             warn(

@@ -12,8 +12,9 @@ from distortions.recipes import apply_all, parse
 from distortions.registry import distortions
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Pixels: between patches, between the blocks of photos, above the patches, and left of them.
+# Pixels: between patches, between the blocks of photos, above the patches, and at least left of them.
 _GAP, _BLOCK_GAP, _HEADER, _NAMES = 4, 16, 26, 216
+_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)  # face, scale, thickness
 
 
 def contact_sheet(
@@ -53,12 +54,13 @@ def contact_sheet(
     down, across = (enlarge * side + _GAP for side in _size_of(photos))
     block = across * len(severities) + _BLOCK_GAP
     shown = shown or list(distortions().values())
-    sheet = np.full((_HEADER + down * len(shown), _NAMES + block * len(photos), 3), 255, np.uint8)
+    names = max(_NAMES, *(12 + cv2.getTextSize(found.name, *_FONT)[0][0] for found in shown))
+    sheet = np.full((_HEADER + down * len(shown), names + block * len(photos), 3), 255, np.uint8)
     for row, found in enumerate(shown):
         _write(sheet, found.name, x=6, y=_HEADER + down * row + down // 2)
     for number, photo in enumerate(photos):
         for column, severity in enumerate(severities):
-            left = _NAMES + block * number + across * column
+            left = names + block * number + across * column
             _write(sheet, f"{severity:g}", x=left, y=_HEADER - 8)
             for row, found in enumerate(shown):
                 values = found.at(severity, np.random.default_rng([seed, number, row, 0]))
@@ -103,4 +105,5 @@ def _show(sheet: Patch, patch: Patch, *, x: int, y: int, enlarge: int) -> None:
 
 
 def _write(sheet: Patch, text: str, *, x: int, y: int) -> None:
-    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    face, scale, thickness = _FONT
+    cv2.putText(sheet, text, (x, y), face, scale, (0, 0, 0), thickness, cv2.LINE_AA)

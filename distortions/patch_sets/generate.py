@@ -19,7 +19,7 @@ import PIL
 from bapps_builder.errors import ImageError, PatchSetError
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.photographs import MAX_PIXELS, RAW_SUFFIXES
-from bapps_builder.layout import IMAGE_FOLDERS
+from bapps_builder.layout import IMAGE_FOLDERS, check_set_names
 from bapps_builder.patch_sets.manifest import Border, Item, Made, item_id
 from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
@@ -154,6 +154,7 @@ def generate(
         If a setting, the photos or the folder are no good. What is done stays.
     """
     check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
+    check_set_names([settings.set_name], "--set")
     settings = replace(settings, distortions=chosen(settings.distortions))
     trained = open_zoo(zoo or STARTER) if settings.family != "traditional" else None
     recipe_names(settings, trained)  # there are enough

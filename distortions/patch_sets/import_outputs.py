@@ -19,7 +19,7 @@ import numpy as np
 from bapps_builder.errors import BappsError, PatchSetError
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.photographs import MAX_PIXELS
-from bapps_builder.layout import IMAGE_FOLDERS
+from bapps_builder.layout import IMAGE_FOLDERS, check_set_names
 from bapps_builder.patch_sets.manifest import Item, Made, Split, item_id
 from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.crops import cut, smallest_photo_side
@@ -196,6 +196,7 @@ def import_outputs(
 def _check(settings: ImportSettings, outputs: Mapping[str, Path]) -> None:
     if len(outputs) < 2:
         raise PatchSetError(f"a triplet wants the outputs of two algorithms, got {len(outputs)}")
+    check_set_names([settings.set], "--set")
     check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
     if settings.scale is not None and settings.scale <= 0:
         raise PatchSetError(f"scale must be above 0, got {settings.scale}")

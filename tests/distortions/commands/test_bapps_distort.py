@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,25 @@ from click.testing import CliRunner, Result
 
 from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.patch_set import read_patch_set
+from distortions import registry
 from distortions.commands.bapps_distort import distort
 from distortions.recipes import compositions, parse
-from distortions.registry import distortions
+from distortions.registry import distortions, find
+
+OWN = """
+import numpy as np
+from distortions.distortion import Parameter, Ramp, distortion
+
+__version__ = "2.0"
+
+@distortion(
+    ramp=Ramp(60, 1), draw=lambda strength, rng: {"levels": strength}, border="none",
+    levels=Parameter(0, 255, "levels", "taken off"),
+)
+def darken(patch, rng, *, levels):
+    "Take a number off."
+    return np.clip(np.rint(patch - float(levels)), 0, 255).astype(np.uint8)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +43,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     path = list(sys.path)
     yield
     sys.path[:] = path
+    sys.modules.pop("user_listed", None)
 
 
 def run(*arguments: object) -> Result:
@@ -70,6 +88,52 @@ def test_list_of_compositions() -> None:
     assert lines == ["+".join(pair) for pair in compositions()]
     assert len(lines) == 308
     assert json.loads(done("list", "--compositions", "--json")) == [list(pair) for pair in compositions()]
+
+
+def test_lists_and_sheets_are_of_those_that_are_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user_listed.py").write_text(OWN)
+    names = ("--distortions", "user_listed:darken", "jpeg")
+    text = done("list", *names)
+    assert text.startswith(
+        "user_listed:darken (user_listed): Take a number off.\n  levels in [0, 255] levels: taken off"
+    )
+    assert "\n  from user_listed 2.0, SHA-256 " in text
+    assert [line for line in text.splitlines() if line.startswith("jpeg")] == [
+        "jpeg (compression): " + find("jpeg").summary
+    ]
+    own, jpeg = json.loads(done("list", *names, "--json"))
+    assert (own["name"], own["source"]["module"], own["source"]["version"]) == (names[1], "user_listed", "2.0")
+    assert "source" not in jpeg
+    assert done("list", *names, "--compositions").splitlines() == [f"{names[1]}+jpeg", f"jpeg+{names[1]}"]
+    done("preview", "--photos", photos, "--out", "sheet.png", *names)
+    assert 2 * 128 < read_image(tmp_path / "sheet.png").shape[0] < 3 * 128 + 26
+    for command in (("list",), ("preview", "--photos", photos, "--out", "sheet.png")):
+        assert "--distortions chooses among the others" in refused(*command, *names, "--cnn")
+        assert "unknown distortion 'jpg'; did you mean jpeg" in refused(*command, "--distortions", "jpg")
+        assert "cnn-011 is a network, which has no severities" in refused(*command, "--distortions", "cnn-011")
+
+
+def test_a_broken_plugin_is_left_out_of_the_list_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("swirl", "user_none:swirl", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    registry._entry_points.cache_clear()
+    result = run("list")
+    registry._entry_points.cache_clear()
+    assert result.exit_code == 0
+    assert result.stderr.startswith(
+        "left out: distortion 'swirl' of user_none:swirl does not load: ModuleNotFoundError"
+    )
+    assert result.stdout.startswith("lightness-shift ")
+
+
+def test_distortions_that_cannot_be_drawn_are_refused(photos: Path) -> None:
+    options = ("generate", "--photos", photos, "--out", "set", "--items", 3, "--workers", 1, "--distortions")
+    assert "only one to draw from is jpeg" in refused(*options, "jpeg", "jpeg")
+    assert "unknown distortion 'jpg'; did you mean jpeg" in refused(*options, "jpg", "shift")
+    assert "ModuleNotFoundError: No module named 'user_gone'" in refused(*options, "user_gone:f", "shift")
+    assert "--set: '../evil' cannot name a set" in refused(*options, "jpeg", "shift", "--set", "../evil")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (33, 250)])

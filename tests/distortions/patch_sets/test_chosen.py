@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bapps_builder.errors import DistortionError, PatchSetError
+from bapps_builder.errors import DatasetError, DistortionError, PatchSetError
 from bapps_builder.patch_sets.patch_set import read_patch_set
 from distortions import distortion as distortion_module
 from distortions import registry
@@ -148,7 +148,7 @@ def test_a_replay_without_the_module_is_refused_and_says_where_it_was(
     message = str(raised.value)
     assert message.startswith(f"{tmp_path / 'set'}: made with {OWN} (user_chosen, SHA-256 ")
     assert "ModuleNotFoundError: No module named 'user_chosen'" in message
-    assert message.endswith(f"when the set was made it was found from {tmp_path}")
+    assert f"when the set was made it was found from {tmp_path}: work there, or name a folder that has it" in message
 
 
 def test_workers_follow_an_edit_as_far_as_the_process_does(
@@ -164,6 +164,15 @@ def test_workers_follow_an_edit_as_far_as_the_process_does(
     module.write_text(POSTERISE + "# edited")
     with pytest.raises(DistortionError, match=r"a worker has another source of it, .* Run the command again"):
         generate(settings(OWN, "jpeg"), photos=[photos], folder=tmp_path / "set", workers=Workers(2))
+
+
+def test_files_of_the_current_folder_do_not_stand_in_for_installed_modules(
+    module: Path, photos: Path, tmp_path: Path
+) -> None:
+    for name in ("queue", "random", "numpy", "metrics", "distortions"):
+        (tmp_path / f"{name}.py").write_text("1 / 0")
+    generate(settings(OWN, "jpeg"), photos=[photos], folder=tmp_path / "set", workers=Workers(2))
+    assert all(entry.same for entry in again(tmp_path / "set"))
 
 
 @pytest.mark.parametrize(
@@ -203,6 +212,16 @@ def test_choices_that_cannot_be_drawn(
     with pytest.raises(DistortionError, match=message):
         generate(wanted, photos=[photos], folder=tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", " x", ".hidden"])
+def test_a_set_is_named_by_what_can_be_a_folder(photos: Path, tmp_path: Path, name: str) -> None:
+    wanted = dataclasses.replace(settings("jpeg", "shift"), set=name)
+    if name:
+        with pytest.raises(DatasetError, match=f"--set: {name!r} cannot name a set"):
+            generate(wanted, photos=[photos], folder=tmp_path / "set")
+    else:
+        assert wanted.set_name == "custom"
 
 
 def test_one_name_is_enough_for_jnd(photos: Path, tmp_path: Path) -> None:

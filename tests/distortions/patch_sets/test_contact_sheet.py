@@ -1,5 +1,7 @@
 """The contact sheet holds the patches that the distortions make, where its labels say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,16 @@ def test_every_row_and_column_has_a_label(photos: list[Patch]) -> None:
         assert sheet[top + 28 * row : top + 28 * row + 24, :left].min() < 100
     for column in range(2):
         assert sheet[:top, left + 44 * column : left + 44 * column + 40].min() < 100
+
+
+def test_a_long_name_has_room(photos: list[Patch]) -> None:
+    long = dataclasses.replace(find("shift"), name="a_package.with_a_long_name.tones:posterise_by_halves")
+    sheet = contact_sheet(photos[:1], [find("shift"), long], severities=(0,), enlarge=2)
+    first, second = places(sheet, enlarged(photos[0], 2))
+    assert first[1] == second[1]
+    # White stands between the name and the patch.
+    assert sheet[:, first[1] - 4 : first[1]].min() == 255
+    assert sheet[second[0] :, first[1] - 24 : first[1]].min() < 100
 
 
 def test_the_seed_makes_the_sheet(photos: list[Patch]) -> None:
