@@ -87,7 +87,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "settings",
         "errors",
     ),
-    "analysis": ("commands", "people", "report", "scoring", "statistics", "__init__"),
+    "analysis": ("commands", "whole_report", "people", "report", "scoring", "statistics", "__init__"),
     "bapps": ("__init__", "datasets", "images"),
 }
 

@@ -1,0 +1,163 @@
+"""A whole report: all that tables of distances, a dataset and its people allow to be said, put together."""
+
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.people.consistency_settings import Settings as PeopleSettings
+from analysis.people.judgments import judged
+from analysis.people.sections_of_people import consistency
+from analysis.report import evidence_tables
+from analysis.report.evidence_tables import breakdown_section
+from analysis.report.learned_weights import learned_weights
+from analysis.report.material import Material
+from analysis.report.page import table_of
+from analysis.report.shown_items import contradicting
+from analysis.report.tables import Section
+from analysis.scoring import score_evidence
+from analysis.scoring.breakdown import CHOICES, By
+from analysis.scoring.distances import SetDistances, read_distances
+from analysis.scoring.item_facts import (
+    answers_of_sets,
+    facts_of_set,
+    folders_about,
+    identity_of_set,
+    read_facts,
+)
+from analysis.scoring.judged_sets import JudgedSet, counts_of, judged_sets
+from analysis.scoring.scores import scores
+from analysis.statistics.intervals import Resampling
+from bapps_builder.answers.answer_table import read_answers
+from bapps_builder.answers.item_ids import respelled
+from bapps_builder.errors import Notice
+from bapps_builder.files.download import sha256_of
+from bapps_builder.layout import ANSWERS, ITEMS, TASKS, find_sets
+
+_DISTRIBUTIONS = ("bapps", "numpy", "scipy", "pandas", "matplotlib")
+
+
+def whole_report(
+    files: Sequence[Path],
+    data: Path | None = None,
+    *,
+    items: Path | None = None,
+    answers: Path | None = None,
+    votes: int | None = None,
+    weights: Path | None = None,
+    contradictions: int = 4,
+    how: Resampling | None = None,
+    title: str = "Metrics against people",
+    command: str = "",
+) -> Material:
+    """Put a report together; `analysis.report.page` and `analysis.report.latex` show it.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Tables of distances.
+    data : Path, optional
+        The dataset: for pictures, photos and people's answers.
+    items, answers : Path, optional
+        Tables about items and of answers, in place of those beside the sets.
+    votes : int, optional
+        Votes behind each fraction, where the table of items does not say it.
+    weights : Path, optional
+        Folder with weight files, for the figure of learned weights.
+    contradictions : int
+        Items to show for every two metrics.
+    how : Resampling, optional
+        Of intervals.
+    title, command : str
+        Of the page, and which makes it again.
+
+    Raises
+    ------
+    BappsError
+        If a file cannot be read, or files are not about the same items.
+    """
+    results, sets, said, sources = _joined(files, data, items, answers, votes)
+    how = how or Resampling()
+    drawn: score_evidence.Drawn = "people" if any(one.answers is not None for one in sets) else "items"
+    settings = score_evidence.Settings(how.draws, how.seed, how.level, drawn=drawn)
+    intervals = score_evidence.intervals(sets, settings)
+    scored = scores(results, counts_of(sets))
+    correlation = evidence_tables.correlation_section({key: one.value for key, one in intervals.items()})
+    comparisons = score_evidence.comparisons(sets, settings)
+    pairs, *tied = evidence_tables.comparison_sections(comparisons, intervals, settings)
+    compared = [*tied, pairs] if pairs.rows else []
+    heads, missing = learned_weights([name for one in sets for name in one.metrics], weights)
+    for name in missing:
+        text = f"{name}: its weights are not on this machine, so their figure is left out; see bapps-weights fetch"
+        warnings.warn(text, Notice, stacklevel=2)
+    count = sum(len(one.items) for one in sets)
+    metrics = len(dict.fromkeys(name for one in sets for name in one.metrics))
+    return Material(
+        title=title,
+        lead=f"{_counted(metrics, 'metric')} on {_counted(count, 'item')} in {_counted(len(sets), 'set')}. "
+        f"Intervals are of {100 * how.level:g}%; seed {how.seed}.",
+        judged=sets,
+        scores=scored,
+        intervals=intervals,
+        comparisons=comparisons,
+        compared=compared,
+        beside=[*evidence_tables.beside_sections(sets), *filter(None, [correlation])],
+        groups=_groups(sets),
+        people=_people(sets, said, how),
+        heads=heads,
+        contradictions=contradicting(sets, data, each=contradictions),
+        command=command,
+        files=table_of("Files", ("file", "SHA-256"), {str(path): sha256_of(path) for path in sources}),
+        versions=table_of("Versions", ("package", "version"), {name: version(name) for name in _DISTRIBUTIONS}),
+        simulated=said is not None and "simulated" in said and bool(said["simulated"].any()),
+    )
+
+
+def _joined(
+    files: Sequence[Path], data: Path | None, items: Path | None, answers: Path | None, votes: int | None
+) -> tuple[list[SetDistances], list[JudgedSet], pd.DataFrame | None, list[Path]]:
+    """Distances, the sets with all that is known about them, the answers if there are any, and the files read."""
+    results = [found for file in files for found in read_distances(file)]
+    labels = {(result.task, result.label) for result in results}
+    folders = [] if data is None else folders_about(labels, find_sets(data, TASKS))
+    facts = [read_facts(items)] if items else []
+    facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
+    facts += [identity_of_set(one) for one in folders if one.task == "jnd" and not (one.path / ITEMS).is_file()]
+    said = read_answers(answers) if answers else None
+    if said is None:
+        said = answers_of_sets(folders)
+    named = [*files, *filter(None, (items, answers))]
+    beside_sets = [path for folder in folders for name in (ITEMS, ANSWERS) if (path := folder.path / name).is_file()]
+    sets = judged_sets(results, facts=facts, answers=said, votes=votes)
+    return results, sets, said, [*named, *beside_sets]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _groups(sets: Sequence[JudgedSet]) -> list[Section]:
+    """Breakdowns by whatever is known of the items."""
+    known = {name for one in sets for name in one.items}
+    possible: list[By] = [
+        by for by in CHOICES if by != "photo" and (by == "margin" or {f"p0_{by}", f"p1_{by}"} & known)
+    ]
+    return [section for by in possible for section in breakdown_section(sets, by)]
+
+
+def _people(sets: Sequence[JudgedSet], said: pd.DataFrame | None, how: Resampling) -> list[Section]:
+    """The sections of `bapps-consistency` about these very items."""
+    settings = PeopleSettings(draws=how.draws, seed=how.seed, level=how.level)
+    sections = []
+    for task in TASKS:
+        counted = [one.items for one in sets if one.task == task and "n" in one.items]
+        if counted:
+            items = pd.concat(counted, ignore_index=True).drop(columns="p")
+            mine = None if said is None else respelled(("items", items), ("answers", said[said["task"] == task]))[1]
+            if mine is not None and "set" not in mine:
+                mine = mine.merge(items[["item", "set"]].drop_duplicates("item"), on="item", how="left")
+                mine["set"] = mine["set"].fillna("not scored")
+            sections += consistency(judged(task, items, mine), settings)
+    return sections
