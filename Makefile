@@ -3,9 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BROWSER := tests/collection_app/browser
+LINTER := .ci/pages/node_modules
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
-.PHONY: help demo test test-slow test-long check docs fix bench lock release
+.PHONY: help demo test test-slow test-long check check-pages docs fix bench lock release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +39,13 @@ check: .venv ## Check format, lint, types and documentation; change nothing
 	$(BIN)/pyrefly check --summary=none
 	$(BIN)/pyrefly check --summary=none --python-version 3.13
 	$(SPHINX)
+
+check-pages: $(LINTER) ## Check that the pages use nothing that the oldest of their browsers lacks; needs npm
+	npm --prefix .ci/pages run --silent check
+
+$(LINTER): .ci/pages/package.json .ci/pages/package-lock.json
+	npm --prefix .ci/pages ci --silent
+	touch $(LINTER)
 
 docs: .venv ## Build the documentation into docs/_build/html
 	$(SPHINX)

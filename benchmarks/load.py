@@ -1,12 +1,14 @@
 """People answering at once, with the time they think: how fast a server answers when 500,000 answers are stored.
 
-A real server (gunicorn) on loopback, on SQLite and on PostgreSQL, with one process and with two. Simulated
-people arrive, get their next items, load three images a trial, think three seconds on average and answer, while the
-admin pages' overview is opened every two seconds. The people live in one process that shares the machine's cores
-with the server: its own part of a core is printed.
+A real server on loopback (gunicorn, or with --serve `bapps-collect serve`), on SQLite and on PostgreSQL, with one
+process and with two. Simulated people arrive, get their next items, load three images a trial, think three seconds on
+average and answer, while the admin pages' overview is opened every two seconds. The people live in one process that
+shares the machine's cores with the server: its own part of a core is printed.
 
     python benchmarks/load.py                                       all cells of the table, some 15 minutes
     python benchmarks/load.py --only sqlite --processes 2 --people 300
+    python benchmarks/load.py --only sqlite --serve --people 300 --connections 6 --silent 1000
+                                                                    browsers' six connections, and 1,000 half-open ones
     python benchmarks/load.py --only postgresql --soak 30           half an hour of 60 people, with memory
     python benchmarks/load.py --export                              500,000 answers by HTTP, with memory
 
@@ -69,14 +71,18 @@ class Served:
 
 
 @contextmanager
-def server(folder: Path, url: str, processes: int) -> Iterator[Served]:
-    """Run gunicorn with the configuration that is delivered."""
+def server(folder: Path, url: str, processes: int, *, serve: bool = False) -> Iterator[Served]:
+    """Run gunicorn with the configuration that is delivered, or `bapps-collect serve`."""
     environment = {**os.environ, "BAPPS_COLLECT_STUDY": str(folder / "study.toml"), "BAPPS_COLLECT_DATABASE": url}
     environment |= {"BAPPS_COLLECT_KEY": "k" * 40, "BAPPS_COLLECT_ARRIVALS_PER_MINUTE": "0"}
     environment |= {"BAPPS_COLLECT_PASSWORD_HASH": password_hash(PASSWORD), "BAPPS_COLLECT_PORT": "0"}
     environment |= {"BAPPS_COLLECT_PROCESSES": str(processes), "BAPPS_COLLECT_REHEARSAL": "true"}
     log = folder / "server.log"
     command = [sys.executable, "-m", "gunicorn", "--config", str(CONF), "collection_app.wsgi:application()"]
+    said = "Listening at"
+    if serve:
+        command = [str(Path(sys.executable).with_name("bapps-collect")), "serve", str(folder / "study.toml")]
+        said = "; stop with"
     with log.open("w") as file:
         process = subprocess.Popen(command, env=environment, stderr=file, stdout=file)
     try:
@@ -87,9 +93,9 @@ def server(folder: Path, url: str, processes: int) -> Iterator[Served]:
             time.sleep(0.2)
             port = next(
                 (
-                    int(line.rsplit(":", 1)[1].split()[0])
+                    int(line.split("http://")[1].split(":")[1].split()[0].rstrip(";"))
                     for line in log.read_text().splitlines()
-                    if "Listening at" in line
+                    if said in line
                 ),
                 0,
             )
@@ -124,13 +130,37 @@ class Admin:
         return time.perf_counter() - began, size
 
 
-async def crowd(served: Served, admin: Admin, seen: Seen, people: int, seconds: float, *, ramp: float) -> None:
+async def crowd(
+    served: Served,
+    admin: Admin,
+    seen: Seen,
+    people: int,
+    seconds: float,
+    *,
+    ramp: float,
+    connections: int = 1,
+    silent: int = 0,
+) -> None:
     """Let people come one after another within `ramp` seconds, then answer for `seconds`; look every two seconds."""
     until = time.monotonic() + ramp + seconds
 
     async def come(number: int) -> None:
         await asyncio.sleep(ramp * number / people)
-        await person(served.port, seen, random.Random(number), until)
+        await person(served.port, seen, random.Random(number), until, connections=connections)
+
+    async def say_nothing() -> None:
+        """Keep so many requests half-open; who is cut off comes again."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        while time.monotonic() < until:
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-")
+            try:
+                await asyncio.wait_for(reader.read(), until - time.monotonic())
+            except TimeoutError:
+                break
+            finally:
+                writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.close()
 
     async def look() -> None:
         while time.monotonic() < until:
@@ -144,15 +174,18 @@ async def crowd(served: Served, admin: Admin, seen: Seen, people: int, seconds: 
         await asyncio.sleep(seconds)
         seen.timely = len(seen.seconds["answer"])
 
-    await asyncio.gather(look(), all_there(), *map(come, range(people)))
+    half_open = [say_nothing() for _ in range(silent)]
+    await asyncio.gather(look(), all_there(), *half_open, *map(come, range(people)))
 
 
-def cell(kind: str, processes: int, people: int, served: Served, *, seconds: float) -> None:
+def cell(
+    kind: str, processes: int, people: int, served: Served, *, seconds: float, connections: int, silent: int
+) -> None:
     """Measure one cell of the table."""
     seen, admin = Seen(), Admin(served.port)
     ramp = people * 60 / ARRIVALS_PER_MINUTE
     mine, theirs, began = time.process_time(), served.seconds(), time.perf_counter()
-    asyncio.run(crowd(served, admin, seen, people, seconds, ramp=ramp))
+    asyncio.run(crowd(served, admin, seen, people, seconds, ramp=ramp, connections=connections, silent=silent))
     took = time.perf_counter() - began
     requests = sum(map(len, seen.seconds.values()))
     steady = seen.timely / seconds
@@ -276,6 +309,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--people", type=int, nargs="*", default=list(PEOPLE))
     parser.add_argument("--seconds", type=float, default=40, help="of each cell, once all are there")
+    parser.add_argument("--serve", action="store_true", help="`bapps-collect serve` in place of gunicorn: one process")
+    parser.add_argument("--connections", type=int, default=1, help="that each person keeps open, as browsers do six")
+    parser.add_argument("--silent", type=int, default=0, help="half-open connections beside them")
     parser.add_argument("--soak", type=float, help="minutes of 60 people, instead of the table")
     parser.add_argument("--export", action="store_true", help="exports, instead of the table")
     parser.add_argument("--prepare", action="store_true", help="make the databases, and nothing else")
@@ -287,8 +323,8 @@ def main() -> None:
     for kind in [options.only] if options.only else ["sqlite", "postgresql"]:
         with database(folder, kind) as url:
             prepared(folder, url, kind)
-            for processes in [] if options.prepare else options.processes:
-                with server(folder, url, processes) as served:
+            for processes in [] if options.prepare else [1] if options.serve else options.processes:
+                with server(folder, url, processes, serve=options.serve) as served:
                     if options.soak:
                         engine = open_database(url)
                         soak(kind, processes, served, engine, minutes=options.soak, people=60)
@@ -298,7 +334,8 @@ def main() -> None:
                     else:
                         for people in options.people:
                             give_up_all(url)
-                            cell(kind, processes, people, served, seconds=options.seconds)
+                            many = {"connections": options.connections, "silent": options.silent}
+                            cell(kind, processes, people, served, seconds=options.seconds, **many)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from collection_app.participants.images import blueprint as images
 from collection_app.participants.openapi import blueprint as openapi
 from collection_app.participants.pages import blueprint as pages
 from collection_app.reporting.status import Status, status
+from collection_app.sessions.block_limit import BlockLimit
 from collection_app.settings import Settings
 from collection_app.signing import Entropy, PictureNames, Tokens
 from collection_app.studies.installation import freeze
@@ -27,6 +28,7 @@ from collection_app.web.http_errors import answer_problems
 from collection_app.web.logs import log_requests
 from collection_app.web.proxies import TrustedProxies, networks
 from collection_app.web.rate_limit import RateLimit
+from collection_app.web.refused_at_the_door import refuse_nul
 from collection_app.web.security_headers import guard
 from collection_app.web.served_study import Running, set_running, wall_clock
 
@@ -81,6 +83,9 @@ def create_app(
         figures=Latest(summed_up, clock=clock, keep_ms=1000 * settings.figures_seconds),
         clock=clock,
         entropy=entropy,
+        marks_key=key,
+        block_limit=_block_limit(study, settings) if not simulated else None,
+        platform_token=settings.platform_token,
         platform_secret=settings.platform_secret,
         simulated=simulated,
         least_room_mb=settings.least_room_mb,
@@ -88,6 +93,7 @@ def create_app(
     set_running(app.extensions, running)
     answer_problems(app)
     log_requests(app)
+    refuse_nul(app)
     protect(app, key=key, password_hash=password_hash, clock=clock)
     for part in (api, images, health, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
@@ -96,3 +102,10 @@ def create_app(
         TrustedProxies(app.wsgi_app, networks(settings.trusted_proxies)), engine, running.pictures, clock
     )
     return app
+
+
+def _block_limit(study: Study, settings: Settings) -> BlockLimit | None:
+    """The limit of one network, where nobody vouches for who arrives."""
+    if study.platform.vouching(settings.platform_token) != "nobody" or settings.block_share >= 1:
+        return None
+    return BlockLimit(settings.block_share, settings.block_people)

@@ -16,20 +16,37 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    database: str = Field(default="", description="address of the database; empty: an SQLite file beside the study")
+    database: str = Field(
+        default="", repr=False, description="address of the database; empty: an SQLite file beside the study"
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on; 0: any free one")
     threads: int = Field(default=8, ge=1, le=256, description="requests handled at once by a process")
+    connections: int = Field(
+        default=4000, ge=16, le=100_000, description="kept open at once by `serve`; those that rest longest are closed"
+    )
     trusted_proxies: str = Field(
         default="",
         description="reverse proxies whose X-Forwarded-For and -Proto are believed: addresses, networks, or `unix`, "
         "with commas",
     )
     password_hash: str = Field(
-        default="", description="hash of the admin pages' password; empty: what `bapps-collect password` wrote"
+        default="",
+        repr=False,
+        description="hash of the admin pages' password; empty: what `bapps-collect password` wrote",
     )
-    metrics_token: str = Field(default="", description="who sends it as Bearer may read /metrics; empty: nobody")
+    metrics_token: str = Field(
+        default="", repr=False, description="who sends it as Bearer may read /metrics; empty: nobody"
+    )
     arrivals_per_minute: int = Field(default=60, ge=0, description="from one address, to each process; 0: no limit")
+    block_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="where nobody vouches for ids: the share of a study's places that sessions from one block of "
+        "addresses may hold; 1: no limit",
+    )
+    block_people: int = Field(default=10, ge=0, description="so many people of one block may take part all the same")
     platform_token: str = Field(default="", repr=False, description="speaks for you at the platform, to ask and to pay")
     platform_secret: str = Field(default="", repr=False, description="shared with the platform, to sign its messages")
     poll_minutes: float = Field(
@@ -69,7 +86,9 @@ def settings_from(environment: Mapping[str, str] = os.environ, **given: object) 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
-        raise StudyError(f"{variable(name)}: {first['msg']}, got {first['input']!r}") from error
+        secret = not Settings.model_fields[name].repr if name in Settings.model_fields else True
+        got = "" if secret else f", got {first['input']!r}"
+        raise StudyError(f"{variable(name)}: {first['msg']}{got}") from None
 
 
 def database_url(settings: Settings, study_file: Path) -> str:

@@ -147,6 +147,11 @@ class PictureNames:
         return bytes(one ^ other for one, other in zip(place, mask, strict=False))
 
 
+def mark(key: str, kind: str, value: str) -> str:
+    """HMAC of something that is never stored itself, such as the network that somebody comes from."""
+    return hmac.new(key.encode(), f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
 # A place in 16 bytes: row id, slot, role. A name of random bytes names a role that there is once in 2**30.
 _PLACE = ">QII"
 ROLES = ("reference", "left", "right")

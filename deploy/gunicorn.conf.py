@@ -3,7 +3,10 @@
 Everything else comes from the environment: see docs/deployment.md.
 """
 
+import logging
 import os
+import re
+from typing import Any
 
 bind = os.environ.get(
     "BAPPS_COLLECT_BIND",
@@ -22,5 +25,24 @@ worker_tmp_dir = "/dev/shm"
 preload_app = False
 # The app logs every request as JSON, without addresses; gunicorn's own log would have them.
 accesslog = None
+_ADDRESS = re.compile(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:\.\d+)*|\d{1,3}(?:\.\d{1,3}){3}")
+_QUERY = re.compile(r"\?\S+")
+
+
+class NoAddresses(logging.Filter):
+    """Takes visitors' addresses, and ids after a question mark, out of what a worker logs of malformed requests."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite a record; none is dropped."""
+        said = _QUERY.sub("?...", _ADDRESS.sub("(address)", record.getMessage()))
+        record.msg, record.args = said, ()
+        return True
+
+
+def post_fork(_server: object, worker: Any) -> None:
+    """What a worker logs may be about a visitor; what the master logs is about this machine."""
+    worker.log.error_log.addFilter(NoAddresses())
+
+
 # Whose X-Forwarded-For and -Proto are believed is the app's to decide: BAPPS_COLLECT_TRUSTED_PROXIES.
 forwarded_allow_ips = ""

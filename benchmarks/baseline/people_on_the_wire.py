@@ -38,11 +38,18 @@ class Seen:
 
 
 class Wire:
-    """One connection that is kept open, as a browser does; the least that HTTP/1.1 asks of a client."""
+    """Connections that are kept open, as browsers do, and asked on in turn: the least that HTTP/1.1 asks of clients."""
 
-    def __init__(self, port: int, seen: Seen) -> None:
+    def __init__(self, port: int, seen: Seen, *, connections: int = 1) -> None:
         self._port, self._seen = port, seen
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: list[tuple[asyncio.StreamReader, asyncio.StreamWriter] | None] = [None] * connections
+        self._turn = 0
+
+    async def open_all(self) -> None:
+        """Open those that are not open yet."""
+        for number, streams in enumerate(self._streams):
+            if streams is None:
+                self._streams[number] = await asyncio.open_connection("127.0.0.1", self._port)
 
     async def ask(self, kind: str, path: str, *, body: object = None, token: str = "") -> Any:
         """Send a request until it is answered, note how long it took, and give its content."""
@@ -52,12 +59,13 @@ class Wire:
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
         message = head.encode() + b"\r\n" + content
         began = time.perf_counter()
+        self._turn = (self._turn + 1) % len(self._streams)
         for _ in range(20):
             try:
                 status, reply = await self._once(message)
                 break
             except (OSError, asyncio.IncompleteReadError):  # closed by the server in the meantime: send it again
-                self.close()
+                self._close(self._turn)
         else:
             raise AssertionError(f"no answer to {path}")
         self._seen.seconds[kind].append(time.perf_counter() - began)
@@ -67,29 +75,36 @@ class Wire:
         return json.loads(reply) if kind != "image" else reply
 
     async def _once(self, message: bytes) -> tuple[int, bytes]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
+        streams = self._streams[self._turn]
+        if streams is None:
+            streams = self._streams[self._turn] = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = streams
         writer.write(message)
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head.decode().lower().split("\r\n")
         length = next(int(line[15:]) for line in lines if line.startswith("content-length:"))
         reply = await reader.readexactly(length)
         if "connection: close" in lines:
-            self.close()
+            self._close(self._turn)
         return int(lines[0].split()[1]), reply
 
+    def _close(self, number: int) -> None:
+        if streams := self._streams[number]:
+            streams[1].close()
+            self._streams[number] = None
+
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        """Close them all."""
+        for number in range(len(self._streams)):
+            self._close(number)
 
 
-async def person(port: int, seen: Seen, chance: random.Random, until: float) -> None:
+async def person(port: int, seen: Seen, chance: random.Random, until: float, *, connections: int = 1) -> None:
     """One person after another in one place: arrives, answers, leaves when the session is complete."""
     while time.monotonic() < until:
-        wire = Wire(port, seen)
+        wire = Wire(port, seen, connections=connections)
         try:
+            await wire.open_all()
             await session(wire, seen, chance, until)
         finally:
             wire.close()

@@ -1,38 +1,53 @@
 """Who may see the admin pages: whoever knows the password, for twelve hours in one browser.
 
 The cookie is signed, for /admin alone, out of reach of scripts and never sent from another site. It holds when it
-was given and for which password, so that a new password ends every login.
+was given and for which password, so that a new password ends every login. A second one, that stays, says that this
+browser has logged in before: its tries are counted apart from those of its address.
 """
 
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from flask import Flask, Request, current_app, request, session
+from flask import Flask, Request, Response, current_app, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
+from collection_app.admin.login_delays import count_try, forget_tries
 from collection_app.admin.passwords import is_password
-from collection_app.signing import digest
+from collection_app.database.connections import write
+from collection_app.signing import digest, mark
+from collection_app.web.address_blocks import home_of
 from collection_app.web.http_errors import Stop
+from collection_app.web.logs import LOGGER
 from collection_app.web.rate_limit import RateLimit
 from collection_app.web.served_study import running
 
 PATH = "/admin"
 LOGIN_HOURS = 12
-# Tries at the password: from one address, and from all together, since each costs the server some 60 ms.
-TRIES_PER_MINUTE, ALL_TRIES_PER_MINUTE = 5, 120
+# Tries at the password from all addresses together, since each costs the server some 60 ms.
+ALL_TRIES_PER_MINUTE = 120
+KNOWN_DAYS = 90
+_KNOWN = "bapps_admin_known"
+_DAY_MS = 86_400_000
 _EXTENSION = "bapps-collect-admin"
 _SINCE, _FOR, _FORM = "since", "for", "form"
 
 
 @dataclass(frozen=True)
 class Access:
-    """The hash of the password, empty if there is none, and the limits of tries at it."""
+    """The hash of the password, empty if there is none, and what tries at it are counted and signed with."""
 
     password_hash: str
-    by_address: RateLimit
+    key: str = field(repr=False)
     together: RateLimit
+
+    @property
+    def known_browsers(self) -> URLSafeTimedSerializer:
+        """Signs the cookies of browsers that have logged in with today's password."""
+        return URLSafeTimedSerializer(self.key, salt=f"known browser {digest(self.password_hash)}")
 
 
 class _Cookie(SecureCookieSessionInterface):
@@ -56,9 +71,7 @@ def protect(app: Flask, *, key: str, password_hash: str, clock: Callable[[], int
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
     )
-    app.extensions[_EXTENSION] = Access(
-        password_hash, RateLimit(TRIES_PER_MINUTE, clock), RateLimit(ALL_TRIES_PER_MINUTE, clock)
-    )
+    app.extensions[_EXTENSION] = Access(password_hash, key, RateLimit(ALL_TRIES_PER_MINUTE, clock))
 
 
 def _access() -> Access:
@@ -70,18 +83,61 @@ def has_password() -> bool:
     return bool(_access().password_hash)
 
 
-def may_try() -> bool:
-    """Count a try at the password from the visitor's address; tell whether it is within the limits."""
-    return _access().by_address.allows(request.remote_addr or "") and _access().together.allows("")
+def _known_browser() -> str | None:
+    """The name of this browser if it has logged in before, lately and with today's password."""
+    try:
+        found = _access().known_browsers.loads(request.cookies.get(_KNOWN, ""), max_age=KNOWN_DAYS * 86_400)
+    except BadData:
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _source() -> str:
+    run, known = running(), _known_browser()
+    if known:
+        return mark(_access().key, f"login to {run.study_id}", f"browser {known}")
+    today = run.clock() // _DAY_MS
+    return mark(f"{_access().key} {today}", f"login to {run.study_id}", home_of(request.remote_addr or ""))
+
+
+def seconds_to_wait() -> int:
+    """Count a try at the password; gives how many seconds are left until this browser may try, and 0 if it may now."""
+    run, source = running(), _source()
+    try:
+        waiting = write(run.engine, lambda c: count_try(c, source, now=run.clock()))
+    except SQLAlchemyError:  # a full disk is no reason to keep the administrator out, but tries are still counted
+        waiting = 0
+    if not waiting and not _known_browser() and not _access().together.allows(""):
+        waiting = 60_000
+    return -(-waiting // 1000)
 
 
 def log_in(password: str) -> bool:
     """Log this browser in, if the password is right."""
     if not is_password(_access().password_hash, password):
         return False
+    run, source = running(), _source()
+    try:
+        write(run.engine, lambda c: forget_tries(c, source))
+    except SQLAlchemyError as error:
+        LOGGER.error("database", exc_info=error)
     session.clear()
     session[_SINCE], session[_FOR] = running().clock(), digest(_access().password_hash)
     return True
+
+
+def remember_browser(response: Response) -> Response:
+    """Give a browser that has just logged in the cookie by which its tries are counted apart."""
+    response.set_cookie(
+        _KNOWN,
+        _access().known_browsers.dumps(_known_browser() or secrets.token_hex(16)),
+        max_age=KNOWN_DAYS * 86_400,
+        path=f"{PATH}/login",
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
 
 
 def log_out() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
@@ -19,7 +19,8 @@ from collection_app.admin.admin_access import (
     log_in,
     log_out,
     logged_in,
-    may_try,
+    remember_browser,
+    seconds_to_wait,
 )
 from collection_app.database.connections import read, view
 from collection_app.reporting.export import dictionary as dictionary_text
@@ -94,14 +95,11 @@ def login() -> ResponseReturnValue:
     problem, code = "", 200
     if request.method == "POST":
         check_form()
-        if not may_try():
-            return (
-                render_template("admin/login.html", problem="Too many tries; wait a minute."),
-                429,
-                {"Retry-After": "60"},
-            )
+        if waiting := seconds_to_wait():
+            problem = f"Too many wrong tries; wait {waiting} seconds, or run `bapps-collect unlock` on the server."
+            return render_template("admin/login.html", problem=problem), 429, {"Retry-After": str(waiting)}
         if log_in(request.form.get("password", "")):
-            return redirect(url_for("admin.overview"), 303)
+            return remember_browser(make_response(redirect(url_for("admin.overview"), 303)))
         problem, code = "This is not the password.", 403
     return render_template("admin/login.html", problem=problem, has_password=has_password()), code
 

@@ -13,11 +13,13 @@ from sqlalchemy import Engine
 
 from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.patch_sets.patch_set import read_patch_set
+from collection_app.admin.login_delays import forget_tries
 from collection_app.admin.passwords import password_hash, store_hash
 from collection_app.commands.access import access
 from collection_app.commands.pay import pay
-from collection_app.database.connections import open_database, read, write
+from collection_app.database.connections import open_database, read, shown, write
 from collection_app.errors import StudyError
+from collection_app.operations.arrival_checks import begin_arrival_checks
 from collection_app.operations.platform_polling import begin_polling
 from collection_app.participants.patch_files import check_patches, patches_of
 from collection_app.participants.receipts import read_receipt
@@ -138,6 +140,7 @@ def serve(file: Path, database: str | None, host: str | None, port: int | None, 
     _check_images(app)
     server = listen(app, settings)
     begin_polling(app, settings)
+    begin_arrival_checks(app)
     if not password_hash_of(file, settings):
         note("no password is set, so nobody can see the admin pages; run `bapps-collect password`")
     note(f"serving {study.name} version {study.version} at {server.address}; stop with Ctrl-C")
@@ -165,6 +168,18 @@ def password(file: Path, show: bool, password: str) -> None:
         return
     store_hash(password_file(file), hashed)
     note(f"{password_file(file)}: the password of {study.name}, hashed; restart its server")
+
+
+@collect.command(cls=Command)
+@_study_file
+@_database
+def unlock(file: Path, database: str | None) -> None:
+    """Let everybody try the password of the admin pages again at once, however many wrong tries there were."""
+    study, engine = read_study(file), _engine(file, database)
+    read(engine, lambda c: installation.find(c, study))
+    sources = write(engine, forget_tries)
+    engine.dispose()
+    note(f"{study.name}: wrong tries of {sources} addresses and browsers are forgotten")
 
 
 @collect.command(cls=Command)
@@ -302,11 +317,11 @@ def simulate(
             advance=advance,
         )
     if as_json:
-        click.echo(json.dumps({**asdict(found), "database": engine.url.render_as_string()}, indent=2))
+        click.echo(json.dumps({**asdict(found), "database": shown(engine.url)}, indent=2))
         return
     show_status(study, found.status)
     click.echo("people: " + ", ".join(f"{count} {outcome}" for outcome, count in found.outcomes.items()))
-    click.echo(f"{found.hours:.1f} hours of one person after another; answers in {engine.url.render_as_string()}")
+    click.echo(f"{found.hours:.1f} hours of one person after another; answers in {shown(engine.url)}")
 
 
 def _shares(text: str) -> dict[Kind, float]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -35,6 +35,8 @@ _TRIES = 6
 # Deadlock, serialization failure.
 _RETRIED_STATES = frozenset({"40P01", "40001"})
 _READING = "reading"
+# Parameters of an address that hold a secret.
+_SECRET = frozenset({"password", "sslpassword"})
 
 
 class DatabaseError(BappsError):
@@ -65,8 +67,13 @@ def open_database(url: str, *, connections: int = 10) -> Engine:
     """
     try:
         address = make_url(url)
-    except ArgumentError as error:
-        raise DatabaseError(f"no database address: {url!r}; it is like sqlite:///study.sqlite") from error
+    except (ArgumentError, ValueError):
+        # Not a part of it may be shown: nobody knows where in it the password is. Nor the error, which quotes it.
+        begins = url.partition(":")[0] if "@" not in url.partition(":")[0] else "..."
+        raise DatabaseError(
+            f"no database address: it begins with {begins[:40]!r}, and is to be like sqlite:///study.sqlite or "
+            "postgresql://user:password@host/name (in a password, write @ as %40, : as %3A and / as %2F)"
+        ) from None
     kind = address.get_backend_name()
     if kind not in REQUIRED:
         raise DatabaseError(f"databases of the kind {kind!r} are not supported; use {' or '.join(REQUIRED)}")
@@ -211,9 +218,25 @@ def migrate(engine: Engine, revision: str = "head") -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
             command.upgrade(alembic_config(connection), revision)
     except OperationalError as error:
-        raise DatabaseError(f"{engine.url.render_as_string()}: cannot be opened: {error.orig}") from error
+        raise DatabaseError(f"{shown(engine.url)}: cannot be opened: {masked(engine.url, error.orig)}") from None
     except command.util.CommandError as error:
-        raise DatabaseError(f"{engine.url.render_as_string()}: {error}; was it made by a newer version?") from error
+        raise DatabaseError(f"{shown(engine.url)}: {error}; was it made by a newer version?") from error
+
+
+def shown(address: URL) -> str:
+    """A database's address as it may be shown: without its password, wherever that is written."""
+    known = {name: "***" for name in address.query if name.lower() in _SECRET}
+    return address.update_query_dict(known).render_as_string()
+
+
+def masked(address: URL, said: object) -> str:
+    """What a driver said, without the secrets of the address."""
+    secrets = [address.password, *(value for name, value in address.query.items() if name.lower() in _SECRET)]
+    text = str(said)
+    for secret in secrets:
+        if secret:
+            text = text.replace(str(secret), "***")
+    return text
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -5,7 +5,7 @@ study ─┬─ item ───────────────────�
                        └─ identity ├─ pace
                                    ├─ event
                                    ├─ decision
-                                   └─ payment            image, webhook_event stand alone
+                                   └─ payment     image, webhook_event, login_try stand alone
 
 `identity` alone knows who somebody is. An assignment that `holds` occupies one of its item's `quota` places,
 and `item.filled` counts them, `item.p1_left` those that show p1 on the left: the database itself refuses more
@@ -185,6 +185,13 @@ class Session(Base):
     # What the platform last said of the submission, in its own words, and when it said so.
     platform_state: Mapped[str | None] = mapped_column(String(32))
     platform_state_at: Mapped[int | None]
+    # Whether the platform knows the submission: known, unknown, or unreachable; nothing while nobody has asked. And
+    # when somebody asked last.
+    vouched: Mapped[str | None] = mapped_column(String(12))
+    vouched_at: Mapped[int | None]
+    # HMACs of the network that the visitor came from, and of what their browser calls itself before all studies here.
+    block: Mapped[str | None] = mapped_column(String(32), index=True)
+    browser: Mapped[str | None] = mapped_column(String(32), index=True)
     # Hash of the key that the browser made before it arrived: arriving with it again is the same arrival.
     arrival_sha256: Mapped[str] = mapped_column(Hash, unique=True)
     state: Mapped[str] = mapped_column(String(12))
@@ -324,6 +331,16 @@ class Payment(Base):
     reference: Mapped[str | None] = mapped_column(Text)
     detail: Mapped[str] = mapped_column(Text)
     at: Mapped[int]
+
+
+class LoginTry(Base):
+    """Wrong tries at the password of the admin pages from one source, an HMAC, and when it may try again."""
+
+    __tablename__ = "login_try"
+
+    source: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tries: Mapped[int]
+    next_at: Mapped[int]
 
 
 class WebhookEvent(Base):

@@ -51,8 +51,16 @@ TOLD: dict[str, Mapping[Language, str]] = {
         "de": "wie Ihre Sitzung endete, und was unsere Regeln über Ihre Antworten ergaben",
     },
     "browser": {
-        "en": "a random key that your browser keeps until you have ended, of which we keep a hash",
-        "de": "ein zufälliger Schlüssel, den Ihr Browser behält, bis Sie aufhören, und von dem wir einen Hash behalten",
+        "en": "a random key that your browser keeps until you have ended, and another one by which it knows itself, of "
+        "which we keep hashes",
+        "de": "ein zufälliger Schlüssel, den Ihr Browser behält, bis Sie aufhören, und ein zweiter, an dem er sich "
+        "selbst erkennt, von denen wir Hashes behalten",
+    },
+    "network": {
+        "en": "a code of the network that you come from, out of which nobody can read your address, unless you come by "
+        "a link of ours",
+        "de": "ein Code des Netzes, aus dem Sie kommen und aus dem niemand Ihre Adresse lesen kann, außer wenn Sie "
+        "über einen Link von uns kommen",
     },
 }
 # Of these, what tells who somebody is on their platform: `access` keeps it apart from the answers.
@@ -90,7 +98,10 @@ PERSONAL: dict[str, dict[str, Kept]] = {
         **_columns("answers", "anew", "public_id"),
         **_columns("platform", "stays", "platform"),
         **_columns("platform", "emptied", "submission_id", "kept", "platform_state", "platform_state_at", "code"),
+        **_columns("platform", "emptied", "vouched", "vouched_at"),
         **_columns("browser", "anew", "arrival_sha256"),
+        **_columns("browser", "emptied", "browser"),
+        **_columns("network", "emptied", "block"),
         **_columns("judged", "stays", "state", "excluded", "outcome"),
         **_columns("times", "stays", "consent_sha256"),
         **_columns("device", "emptied", "device"),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from collection_app.database.connections import read, write
 from collection_app.database.models import Assignment, Session
+from collection_app.operations.arrival_checks import ask_before_code
 from collection_app.platforms.platform import ArrivalError, Ended, Redirect
 from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.sessions.answering import bad_run, given_of, in_order_of_items, lock_session, record, touch
@@ -25,13 +26,15 @@ from collection_app.sessions.steps import (
     check,
     end_unsuitable,
     finish,
+    spoil,
     start,
     tries,
     withdraw,
 )
 from collection_app.sessions.trials import images_of, open_trials
-from collection_app.signing import Picture, PictureNames, digest
+from collection_app.signing import Picture, PictureNames, digest, mark
 from collection_app.studies.study import Study
+from collection_app.web.address_blocks import block_of
 from collection_app.web.http_errors import Stop
 from collection_app.web.messages import (
     AnswerReceipt,
@@ -45,6 +48,7 @@ from collection_app.web.messages import (
     Question,
     Receipts,
     SessionState,
+    Spoiled,
     Start,
     Trial,
     Trials,
@@ -90,7 +94,15 @@ def post_arrival() -> ResponseReturnValue:
         )
 
     def work(connection: Connection) -> SessionState:
-        session = arrive(connection, run.step(), visitor=visitor, key=arrival.key, simulated=run.simulated)
+        session = arrive(
+            connection,
+            run.step(),
+            visitor=visitor,
+            key=arrival.key,
+            simulated=run.simulated,
+            block=None if run.is_of_lab else mark(run.marks_key, "block", block_of(request.remote_addr or "")),
+            browser=mark(run.marks_key, "browser", arrival.browser) if arrival.browser else None,
+        )
         return _state(connection, run, session)
 
     return _reply(write(run.engine, work))
@@ -107,6 +119,7 @@ def get_session() -> ResponseReturnValue:
 def post_comprehension() -> ResponseReturnValue:
     """Try the comprehension check."""
     run, public_id, chosen = running(), _session_id(), _body(Chosen)
+    ask_before_code(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         session = check(connection, run.step(), public_id=public_id, choices=chosen.choices)
@@ -119,6 +132,7 @@ def post_comprehension() -> ResponseReturnValue:
 def post_start() -> ResponseReturnValue:
     """Note consent, and draw the session's trials."""
     run, public_id, started = running(), _session_id(), _body(Start)
+    ask_before_code(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         session = start(
@@ -128,6 +142,7 @@ def post_start() -> ResponseReturnValue:
             consent_sha256=started.consent_sha256,
             device=json.dumps(started.device, sort_keys=True),
             consented_at=started.consented_at,
+            block_limit=run.block_limit,
         )
         return _state(connection, run, session)
 
@@ -182,10 +197,23 @@ def post_answers() -> ResponseReturnValue:
     return _reply(write(run.engine, work))
 
 
+@blueprint.post("/spoiled")
+def post_spoiled() -> ResponseReturnValue:
+    """Give up trials whose pictures the browser cannot have: they go to others, and the session goes on without."""
+    run, public_id, given_up = running(), _session_id(), _body(Spoiled)
+
+    def work(connection: Connection) -> SessionState:
+        session = spoil(connection, run.step(), public_id=public_id, slots=given_up.slots)
+        return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
 @blueprint.post("/finish")
 def post_finish() -> ResponseReturnValue:
     """End the session and give its completion code, if every answer is committed."""
     run, public_id = running(), _session_id()
+    ask_before_code(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         return _state(connection, run, finish(connection, run.step(), public_id=public_id))
@@ -197,6 +225,7 @@ def post_finish() -> ResponseReturnValue:
 def post_withdrawal() -> ResponseReturnValue:
     """End the session without using its answers."""
     run, public_id, withdrawal = running(), _session_id(), _body(Withdrawal)
+    ask_before_code(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         if withdrawal.reason == NO_CONSENT and _found(connection, public_id) is None:

@@ -15,6 +15,7 @@ from collection_app.web.messages import (
     Problem,
     Receipts,
     SessionState,
+    Spoiled,
     Start,
     Taken,
     Trials,
@@ -43,7 +44,20 @@ def description() -> ResponseReturnValue:
 
 def openapi() -> dict[str, Any]:
     """Describe the interface as OpenAPI 3.1."""
-    models = (Answers, Arrival, Chosen, Health, Problem, Receipts, SessionState, Start, Taken, Trials, Withdrawal)
+    models = (
+        Answers,
+        Arrival,
+        Chosen,
+        Health,
+        Problem,
+        Receipts,
+        SessionState,
+        Spoiled,
+        Start,
+        Taken,
+        Trials,
+        Withdrawal,
+    )
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -58,6 +72,7 @@ def openapi() -> dict[str, Any]:
             "/api/start": {"post": _operation("Consent, and get trials", SessionState, Start)},
             "/api/trials": {"get": {**_operation("Get the next trials", Trials, also=(400,)), "parameters": [limit]}},
             "/api/answers": {"post": _operation("Send answers", Receipts, Answers)},
+            "/api/spoiled": {"post": _operation("Give up trials without pictures", SessionState, Spoiled)},
             "/api/finish": {"post": _operation("Finish, and get the completion code", SessionState)},
             "/api/withdraw": {"post": _operation("Withdraw", SessionState, Withdrawal)},
             "/images/{name}": {"get": _image()},
@@ -84,7 +99,7 @@ def _operation(
     token: bool = True,
     also: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    statuses = {409, 503, *also, *((401,) if token else ()), *((400, 413) if body else ())}
+    statuses = {400, 409, 503, *also, *((401,) if token else ()), *((413,) if body else ())}
     operation: dict[str, Any] = {
         "summary": summary,
         "responses": {
@@ -106,7 +121,7 @@ def _image() -> dict[str, Any]:
         "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
         "responses": {
             "200": {"description": "The patch.", "content": {"image/png": {}}},
-            **{str(status): _content(_WHAT[status], Problem) for status in (404, 503)},
+            **{str(status): _content(_WHAT[status], Problem) for status in (400, 404, 503)},
         },
     }
 
@@ -118,7 +133,7 @@ def _webhook() -> dict[str, Any]:
         "parameters": [{"name": "platform", "in": "path", "required": True, "schema": {"type": "string"}}],
         "responses": {
             "200": _content("Taken.", Taken),
-            **{str(status): _content(_WHAT[status], Problem) for status in (403, 404, 413, 503)},
+            **{str(status): _content(_WHAT[status], Problem) for status in (400, 403, 404, 413, 503)},
         },
     }
 

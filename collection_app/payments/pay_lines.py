@@ -14,12 +14,15 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 from collection_app.database.models import Assignment, Decision, Identity, Participant, Payment, Session
 from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
+from collection_app.sessions.likeness import alike_sessions
 from collection_app.sessions.steps import TURNED_AWAY, Step
+from collection_app.sessions.vouching import MADE_UP, UNKNOWN, UNREACHABLE
 from collection_app.signing import pay_id
 from collection_app.studies.study import Study
 
 Verdict = Literal["approve", "pro rata", "ask to return", "withhold"]
 DECIDED = "decided by "
+UNASKED = "the platform could not be asked whether it knows this submission"
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,28 @@ def pay_lines(connection: Connection, step: Step, only: Sequence[int] | None = N
     payments = {
         row.session_id: row for row in connection.execute(select(Payment).where(Payment.session_id.in_(sessions)))
     }
+    suspicions = {of: [why] for of, why in alike_sessions(connection, step.study_id, sessions).items()}
+    for row in rows:
+        if row.vouched == UNREACHABLE:
+            suspicions.setdefault(row.id, []).append(UNASKED)
     salt = connection.scalar(select(StudyRow.salt).where(StudyRow.id == step.study_id))
-    return [_line(step.study, salt, row, decisions.get(row.id, []), payments.get(row.id)) for row in rows]
+    return [
+        _line(step.study, salt, row, decisions.get(row.id, []), payments.get(row.id), suspicions.get(row.id, []))
+        for row in rows
+    ]
 
 
-def _line(study: Study, salt: bytes | None, session: Row, decisions: list[Row], payment: Row | None) -> Line:
+def _line(
+    study: Study,
+    salt: bytes | None,
+    session: Row,
+    decisions: list[Row],
+    payment: Row | None,
+    suspicions: Sequence[str],
+) -> Line:
     verdict, reasons, look = _judged(study, session, decisions)
+    if suspicions and not _decided(decisions):
+        reasons, look = "; ".join([reasons, *suspicions]), True
     return Line(
         external_id=session.external_id or "",
         submission_id=session.submission_id or "",
@@ -128,10 +147,11 @@ def _line(study: Study, salt: bytes | None, session: Row, decisions: list[Row], 
 
 def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, str, bool]:
     """The verdict, why, and whether a person should look first."""
-    by_people = [row for row in decisions if row.rule.startswith(DECIDED)]
-    if by_people:
+    if by_people := _decided(decisions):
         last = by_people[-1]
         return last.verdict, f"{last.rule}: {last.reason}", False
+    if session.vouched == UNKNOWN:
+        return "ask to return", MADE_UP, True
     if session.state in ("arrived", "turned away"):
         if session.outcome in (None, "no_consent", "withdrawn"):
             return "ask to return", "did not begin", False
@@ -153,6 +173,10 @@ def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, 
     if session.answered == 0:
         return "ask to return", share, False
     return "pro rata", reasons if look else share, look
+
+
+def _decided(decisions: list[Row]) -> list[Row]:
+    return [row for row in decisions if row.rule.startswith(DECIDED)]
 
 
 def amount(study: Study, verdict: Verdict, outcome: str | None, *, answered: int, trials: int) -> int:

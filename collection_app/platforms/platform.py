@@ -14,6 +14,9 @@ from pydantic import BaseModel, Field
 from bapps_builder.errors import BappsError
 
 Outcome = Literal["complete", "incomplete", "no_consent", "failed_checks", "no_work", "unsuitable_device", "withdrawn"]
+# Who vouches for the ids of arrivals: the lab, which gave out the links; the platform, which signed the address; the
+# platform, when it is asked; or nobody, so that ids can be made up.
+Vouching = Literal["lab", "signature", "answer", "nobody"]
 
 
 class ArrivalError(ValueError):
@@ -149,6 +152,21 @@ class Platform(BaseModel, ABC, frozen=True, extra="forbid"):
         ArrivalError
             If a parameter is missing or not to be believed.
         """
+
+    def vouching(self, token: str) -> Vouching:
+        """Who vouches for the ids of arrivals; `token` speaks for the study's author there, and may be empty."""
+        del token
+        return "nobody"
+
+    def knows(self, token: str, *, submission_id: str, external_id: str) -> bool:
+        """Ask the platform whether this is a submission of this person; where `vouching` is by its "answer".
+
+        Raises
+        ------
+        PlatformError
+            If it does not answer as it should.
+        """
+        raise PlatformError(f"{self.name} cannot be asked about {submission_id!r} of {external_id!r}")
 
     @abstractmethod
     def departure(self, ended: Ended) -> Redirect | Form | None:

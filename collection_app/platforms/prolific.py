@@ -25,6 +25,7 @@ from collection_app.platforms.platform import (
     Redirect,
     Submission,
     Visitor,
+    Vouching,
 )
 from collection_app.platforms.prolific_api import ProlificApi, ProlificPayer
 
@@ -50,6 +51,11 @@ class Prolific(Platform, frozen=True):
         description="origin of the study's pages, such as https://study.example.org: only addresses that Prolific "
         "signed for it are let in; empty: any",
     )
+    unsigned_reason: str = Field(
+        default="",
+        max_length=500,
+        description="why `signed_for` is empty, so that anybody can make up an id; without a reason `serve` refuses",
+    )
     completion: str = Field(
         default="https://app.prolific.com/submissions/complete",
         pattern=r"^https?://[^\s{}]+$",
@@ -73,14 +79,35 @@ class Prolific(Platform, frozen=True):
         return Redirect(f"{self.completion}?cc={quote(ended.code, safe='')}")
 
     def problems(self, codes: Mapping[str, str]) -> list[str]:
-        """Prolific knows only the codes that were written into its study, so none can be made at random."""
-        missing = [
+        """Ids must not be made up without anybody having thought of it; and Prolific knows only the codes that were
+        written into its study, so none can be made at random.
+        """
+        unsigned = []
+        if not self.signed_for and not self.unsigned_reason.strip():
+            unsigned.append(
+                "platform.signed_for: anybody can make up the ids of an unsigned address; turn on secure addresses on "
+                "Prolific and name the origin of the study's pages, or say in platform.unsigned_reason why not"
+            )
+        missing = unsigned + [
             f"outcomes.{outcome}: fill in the code from the Prolific study" for outcome, c in codes.items() if not c
         ]
         double = sorted({code for code in codes.values() if code and list(codes.values()).count(code) > 1})
         return missing + [
             f"outcomes: {code} is the code of two outcomes; Prolific could not tell them" for code in double
         ]
+
+    def vouching(self, token: str) -> Vouching:
+        """Prolific's signature, or what it answers to who has a token."""
+        return "signature" if self.signed_for else "answer" if token else "nobody"
+
+    def knows(self, token: str, *, submission_id: str, external_id: str) -> bool:
+        """Whether Prolific has this submission, of this person, to this study."""
+        found = ProlificApi(self.api, token).submission(submission_id)
+        return (
+            found.get("id") == submission_id
+            and found.get("participant_id", found.get("participant", external_id)) == external_id
+            and (not self.study_id or found.get("study_id", self.study_id) == self.study_id)
+        )
 
     def event(self, headers: Mapping[str, str], body: bytes, *, secret: str, now: int) -> Event:
         """Read a webhook: what is signed is the timestamp and the body, and the timestamp must be of now."""

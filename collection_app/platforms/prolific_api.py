@@ -13,6 +13,8 @@ _PAGE = 100
 _MOST_PAGES = 1000
 # Statuses after which the request may have been done all the same.
 _UNCLEAR = (408, 409, 429)
+_THEIR_ID = re.compile(r"[0-9a-f]{24}")
+_SOMEBODY_WAITS = urllib3.Timeout(connect=3, read=5)
 _NUMBERED = re.compile(r"/(?=[^/]*[0-9])(?!v1/)[^/]+/")
 
 
@@ -32,6 +34,13 @@ class ProlificApi:
             if len(found) < _PAGE:
                 return
 
+    def submission(self, submission_id: str) -> dict[str, Any]:
+        """One submission: id, participant or participant_id, study_id, status; empty if there is none of this id."""
+        # An id that Prolific would never make may be called malformed instead of absent.
+        absent = (404,) if _THEIR_ID.fullmatch(submission_id) else (400, 404)
+        path = f"/api/v1/submissions/{quote(submission_id, safe='')}/"
+        return self._ask("GET", path, absent=absent, timeout=_SOMEBODY_WAITS)
+
     def approve(self, submission_id: str) -> None:
         """Approve a submission, if it is not approved yet: its reward is paid."""
         path = f"/api/v1/submissions/{quote(submission_id, safe='')}/"
@@ -50,7 +59,8 @@ class ProlificApi:
         """Pay a bonus that was set up. Again pays again: never repeat it without having looked."""
         self._ask("POST", f"/api/v1/bulk-bonus-payments/{quote(bonus_id, safe='')}/pay/")
 
-    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, *, absent: tuple[int, ...] = (), **more: Any) -> dict[str, Any]:
+        """Give the reply's object, or an empty one where the status is among those of `absent`."""
         # Errors name what was asked, and nobody: they are stored beside a payment.
         what = f"{method} {_NUMBERED.sub('/.../', path)}"
         try:
@@ -61,6 +71,8 @@ class ProlificApi:
             raise PlatformRefusal(f"{self._url} cannot be reached") from error
         except urllib3.exceptions.HTTPError as error:
             raise PlatformError(f"{what}: {type(error).__name__}") from error
+        if reply.status in absent:
+            return {}
         if 400 <= reply.status < 500 and reply.status not in _UNCLEAR:
             raise PlatformRefusal(f"{what}: {reply.status}")
         if not 200 <= reply.status < 300:

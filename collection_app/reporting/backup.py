@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from bapps_builder.files.atomic import check_writable
 from bapps_builder.files.private import private_file
+from collection_app.database.connections import masked
 from collection_app.errors import StudyError
 
 
@@ -64,4 +65,4 @@ def _dump_postgresql(engine: Engine, to: Path) -> None:
     command = [program, "--format=custom", "--no-owner", f"--file={to}", f"--dbname={url.render_as_string()}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise StudyError(f"pg_dump failed: {' '.join(done.stderr.split())}")
+        raise StudyError(f"pg_dump failed: {masked(engine.url, ' '.join(done.stderr.split()))}")

@@ -1,17 +1,24 @@
-"""A server that listens: waitress, in this process."""
+"""A server that listens: waitress in this process, with a loop for many connections."""
 
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any, cast
+from typing import cast
 
 from flask import Flask
 from waitress import wasyncore
 from waitress.server import TcpWSGIServer, create_server
 
+from collection_app.server.event_loop import Connections
 from collection_app.settings import Settings
+
+# Files of this process that are no connections of visitors: the database, logs, pictures that are read.
+_OF_OUR_OWN = 200
+# Longer than people think between answers.
+_IDLE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,8 @@ class Listening:
 def listen(app: Flask, settings: Settings) -> Listening:
     """Open the port."""
     opened = socket.create_server((settings.host, settings.port), backlog=1024)
-    channels: dict[int, Any] = {}
+    connections = _files_for(settings.connections)
+    channels = Connections(connections)
     made = create_server(
         app,
         map=channels,
@@ -35,6 +43,9 @@ def listen(app: Flask, settings: Settings) -> Listening:
         ident=None,
         clear_untrusted_proxy_headers=False,  # see `proxies`
         max_request_body_size=settings.largest_request,
+        connection_limit=connections + _OF_OUR_OWN,  # never reached: see `event_loop`
+        channel_timeout=_IDLE_SECONDS,
+        cleanup_interval=5,
     )
     server = cast(TcpWSGIServer, made)  # as it is for a single socket
     host, port = opened.getsockname()[:2]
@@ -45,7 +56,25 @@ def listen(app: Flask, settings: Settings) -> Listening:
 
     stop, stopped = socket.socketpair()
     _Hangup(stopped, channels, end)
-    return Listening(f"http://{host}:{port}", server.run, stop.close)
+
+    def run() -> None:
+        try:
+            while channels:
+                channels.turn()
+        except (SystemExit, KeyboardInterrupt):
+            server.task_dispatcher.shutdown()
+
+    return Listening(f"http://{host}:{port}", run, stop.close)
+
+
+def _files_for(connections: int) -> int:
+    """See to it that this process may open so many connections, or give as many as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OF_OUR_OWN
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else max(16, min(connections, soft - _OF_OUR_OWN))
 
 
 class _Hangup(wasyncore.dispatcher):
@@ -54,7 +83,7 @@ class _Hangup(wasyncore.dispatcher):
     Waitress' own trigger cannot carry this: a loop that is awake already would close it while it is being pulled.
     """
 
-    def __init__(self, ours: socket.socket, channels: dict[int, Any], then: Callable[[], None]) -> None:
+    def __init__(self, ours: socket.socket, channels: Connections, then: Callable[[], None]) -> None:
         super().__init__(ours, map=channels)
         self._then = then
 

@@ -16,6 +16,7 @@ from collection_app.platforms.platform import Visitor
 from collection_app.sessions.allocation import wait_for_turn
 from collection_app.sessions.answering import OPEN_STATES
 from collection_app.sessions.steps import Refused, Step, note
+from collection_app.sessions.vouching import UNKNOWN
 from collection_app.signing import digest, pseudonym
 
 # Statements are built once: building one takes longer than running it.
@@ -49,13 +50,25 @@ class AlreadyStarted(Exception):
     """Someone arrives under an id that is known, without the key or submission of its session."""
 
 
-def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, simulated: bool) -> Row:
+def arrive(
+    connection: Connection,
+    step: Step,
+    *,
+    visitor: Visitor,
+    key: str,
+    simulated: bool,
+    block: str | None = None,
+    browser: str | None = None,
+) -> Row:
     """Give the session of a visitor: a new one, or theirs if they come with the same key or submission.
 
     Parameters
     ----------
     key : str
         Made at random in the browser; arriving twice with it, because the first answer was lost, is one arrival.
+    block, browser : str, optional
+        HMACs of the network that the visitor comes from and of what the browser calls itself; kept under another one
+        with the study's salt, so that nobody can make them again once that is deleted.
 
     Raises
     ------
@@ -90,7 +103,7 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
         raise AlreadyStarted  # a key under another id: a browser that somebody else has used
     if any(session.state in ("arrived", *OPEN_STATES) for session in earlier):
         raise AlreadyStarted
-    if len(earlier) >= step.study.sessions_per_person:
+    if sum(session.vouched != UNKNOWN for session in earlier) >= step.study.sessions_per_person:
         raise Refused("done", "you have taken part in this study already")
     session = connection.execute(
         _ARRIVED,
@@ -106,6 +119,8 @@ def arrive(connection: Connection, step: Step, *, visitor: Visitor, key: str, si
             "seed": int.from_bytes(step.entropy(7)),
             "simulated": simulated,
             "guarded": True,
+            "block": pseudonym(study_row.salt, "block", block) if block else None,
+            "browser": pseudonym(study_row.salt, "browser", browser) if browser else None,
             "arrived_at": step.now,
             "seen_at": step.now,
         },
@@ -126,6 +141,8 @@ def _followed(connection: Connection, session: Row, visitor: Visitor) -> Row:
             kept=_as_text(visitor.kept),
             platform_state=None,
             platform_state_at=None,
+            vouched=None,
+            vouched_at=None,
         )
     )
     return connection.execute(select(Session).where(Session.id == session.id)).one()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from collection_app.database.models import Assignment, Decision, Event, Participant, Session, table_of
 from collection_app.sessions.allocation import give_up_expired, release, wait_for_turn
 from collection_app.sessions.answering import OPEN_STATES, lock_session, touch
+from collection_app.sessions.block_limit import BlockLimit, is_full
 from collection_app.sessions.declining import NO_CONSENT, forget_declined
 from collection_app.sessions.judging import exclude_session, judge_session
 from collection_app.sessions.trials import draw_trials
@@ -143,10 +144,12 @@ def start(
     consent_sha256: str,
     device: str,
     consented_at: int | None = None,
+    block_limit: BlockLimit | None = None,
 ) -> Row:
     """Note consent and give the session its trials: training first, then test items and sentinels shuffled.
 
-    With too few items left, the session ends here with the outcome "no_work".
+    With too few items left, or as many at others of the visitor's network as `block_limit` allows, the session ends
+    here with the outcome "no_work".
 
     Raises
     ------
@@ -165,6 +168,15 @@ def start(
     said = consent_sha256 if consented_at is None else f"{consent_sha256} at {consented_at} by the browser's clock"
     note(connection, step, session_id=session.id, kind="consent", detail=said)
     tidy(connection, step)
+    if (
+        block_limit
+        and session.block
+        and is_full(
+            connection, step.study_id, block=session.block, limit=block_limit, wanted=step.study.items_per_session
+        )
+    ):
+        note(connection, step, session_id=session.id, kind="network full", detail=f"{block_limit.share:.0%} of places")
+        return _end(connection, step, session=session, state="turned away", outcome="no_work")
     trials = draw_trials(
         connection,
         step.study,
@@ -193,6 +205,22 @@ def start(
     touch(connection, step.study, session=session, now=step.now)
     note(connection, step, session_id=session.id, kind="started", detail=f"{len(trials)} trials")
     return _session(connection, public_id)
+
+
+def spoil(connection: Connection, step: Step, *, public_id: str, slots: Sequence[int]) -> Row:
+    """Give up trials of a session that its browser has no pictures for; those that have an answer keep it."""
+    session = _session(connection, public_id)
+    if session.state not in OPEN_STATES:
+        return session
+    of_session = (Assignment.session_id == session.id, Assignment.slot.in_(slots), Assignment.state == "open")
+    given_up = connection.execute(select(Assignment.id, Assignment.slot).where(*of_session)).all()
+    ids = [row.id for row in given_up]
+    connection.execute(update(Assignment).where(Assignment.id.in_(ids)).values(state="spoiled"))
+    release(connection, ids)
+    for row in given_up:
+        note(connection, step, session_id=session.id, kind="no picture", detail=f"trial {row.slot}")
+    touch(connection, step.study, session=session, now=step.now)
+    return session
 
 
 def finish(connection: Connection, step: Step, *, public_id: str) -> Row:

@@ -40,6 +40,8 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,64}$")]
 Told = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 Money = Annotated[float, Field(ge=0, le=1_000_000)]
+# How sure it is who arrives may change while a study is served: nobody is asked anything else by it.
+ABOUT_ARRIVALS = frozenset({"platform.signed_for", "platform.unsigned_reason"})
 _HTML = re.compile(r"<[A-Za-z/!?]")
 
 
@@ -375,9 +377,10 @@ def study_of(settings: dict[str, Any], *, name: str) -> Study:
 
 
 def changes(old: Study, new: Study) -> list[str]:
-    """Names of the settings in which two studies differ."""
+    """Names of the settings in which two studies differ, but for those that may change at any time."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    names = (before.keys() | after.keys()) - ABOUT_ARRIVALS
+    return sorted(name for name in names if before.get(name) != after.get(name))
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 
 def _whole(value: object) -> object:
@@ -10,9 +11,14 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Text = Annotated[str, StringConstraints(max_length=500)]
+# Nothing that may be any text holds a NUL, which PostgreSQL cannot store; `refused_at_the_door` sees to it everywhere.
+_NO_NUL = r"^[^\u0000]*$"
+Text = Annotated[str, StringConstraints(max_length=500, pattern=_NO_NUL)]
 # A platform may sign what it sends, in some 1,000 characters.
-Parameter = Annotated[str, StringConstraints(max_length=4000)]
+Parameter = Annotated[str, StringConstraints(max_length=4000, pattern=_NO_NUL)]
+# A pattern of names would not be described as one.
+Name = Annotated[str, StringConstraints(max_length=64)]
+_NAMES: JsonDict = {"propertyNames": {"maxLength": 64, "pattern": _NO_NUL}}
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
@@ -27,7 +33,7 @@ Clock = Annotated[int, Field(ge=0, le=2**53), Whole]
 Choice = Literal["left", "right", "same", "different"]
 
 
-Parameters = dict[Annotated[str, StringConstraints(max_length=64)], Parameter]
+Parameters = dict[Name, Parameter]
 
 
 class _Message(BaseModel):
@@ -38,7 +44,12 @@ class Arrival(_Message):
     """Somebody opens the study's address."""
 
     key: Key = Field(description="made at random by the browser and kept there; the same key is the same arrival")
-    parameters: Parameters = Field(default={}, max_length=32, description="of the address, such as the platform's ids")
+    browser: Key | None = Field(
+        default=None, description="made at random by the browser too, and the same for all who come with it"
+    )
+    parameters: Parameters = Field(
+        default={}, max_length=32, json_schema_extra=_NAMES, description="of the address, such as the platform's ids"
+    )
 
 
 class ExposureTimes(_Message):
@@ -121,8 +132,11 @@ class Start(_Message):
 
     consent_sha256: Sha256
     consented_at: Clock | None = Field(default=None, description="when, by the browser's clock")
-    device: dict[Annotated[str, StringConstraints(max_length=64)], bool | int | float | Text] = Field(
-        default={}, max_length=32, description="what the device check found, such as refresh_hz"
+    device: dict[Name, bool | int | float | Text] = Field(
+        default={},
+        max_length=32,
+        json_schema_extra=_NAMES,
+        description="what the device check found, such as refresh_hz",
     )
 
 
@@ -190,6 +204,12 @@ class Receipts(_Message):
     over: bool = Field(default=False, description="the session has ended with these answers: ask for it")
 
 
+class Spoiled(_Message):
+    """Trials whose pictures the browser cannot have; nobody has answered them."""
+
+    slots: list[Slot] = Field(min_length=1, max_length=1000)
+
+
 class Withdrawal(_Message):
     """Why a session ends without its answers."""
 
@@ -197,6 +217,7 @@ class Withdrawal(_Message):
     parameters: Parameters = Field(
         default={},
         max_length=32,
+        json_schema_extra=_NAMES,
         description="of the address, for who declines: nothing of them is kept that leads back to the platform if they "
         "have to say it again",
     )

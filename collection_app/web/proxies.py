@@ -10,6 +10,7 @@ from typing import Any
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from collection_app.errors import StudyError
+from collection_app.web.logs import log
 
 # A socket file has no address: who may open it is a matter of its permissions.
 SOCKET = "unix"
@@ -45,12 +46,16 @@ class TrustedProxies:
 
     def __init__(self, app: Any, trusted: Iterable[Network | str]) -> None:
         self._app, self._trusted = app, tuple(trusted)
+        self._told = False
         self._forwarded = ProxyFix(app, x_for=1, x_proto=1)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle one request."""
         if self._trusts(environ.get("REMOTE_ADDR", "")):
             return self._forwarded(environ, start_response)
+        if "HTTP_X_FORWARDED_FOR" in environ and not self._told:
+            self._told = True
+            log("X-Forwarded-For of a peer that is not in BAPPS_COLLECT_TRUSTED_PROXIES is not believed")
         for name in _HEADERS:
             environ.pop(f"HTTP_X_FORWARDED_{name}", None)
         return self._app(environ, start_response)

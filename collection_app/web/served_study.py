@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import Engine
 
 from collection_app.reporting.status import Status
+from collection_app.sessions.block_limit import BlockLimit
 from collection_app.sessions.steps import Step
 from collection_app.signing import Entropy, PictureNames, Tokens
 from collection_app.studies.study import Study
@@ -34,6 +35,12 @@ class Running:
         Gives milliseconds since 1970; a virtual one in simulations.
     entropy : callable
         Gives random bytes; a seeded generator's in simulations.
+    marks_key : str
+        Under which networks and browsers become HMACs.
+    block_limit : BlockLimit or None
+        How much sessions from one network may hold; None where somebody vouches for who arrives.
+    platform_token : str
+        Speaks for the study's author at the platform; without one, nothing is asked.
     platform_secret : str
         Shared with the platform, which signs its messages with it; without one, none are taken.
     simulated : bool
@@ -51,9 +58,17 @@ class Running:
     figures: Callable[[], Status]
     clock: Callable[[], int] = wall_clock
     entropy: Entropy = secrets.token_bytes
+    marks_key: str = field(default="", repr=False)
+    block_limit: BlockLimit | None = None
+    platform_token: str = field(default="", repr=False)
     platform_secret: str = field(default="", repr=False)
     simulated: bool = False
     least_room_mb: int = 0
+
+    @property
+    def is_of_lab(self) -> bool:
+        """Whether everybody comes by the lab's word, or is a program: networks, which rooms share, tell nothing."""
+        return self.simulated or self.study.platform.vouching(self.platform_token) == "lab"
 
     def step(self) -> Step:
         """What a step of a session taken now is given."""

@@ -1,5 +1,7 @@
 /** One choice of two, by key, mouse, pen or touch; with the time of the press, as the hardware event has it. */
 
+import { either } from "./signals.js";
+
 const KEYS = [
   ["KeyF", "ArrowLeft"],
   ["KeyJ", "ArrowRight"],
@@ -9,7 +11,7 @@ const KEYS = [
 export function chosen(buttons, signal) {
   return new Promise((resolve, reject) => {
     const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
+    const until = either(signal, stop.signal);
     let pressed = null; // when and with what a button was pressed; the click comes later
     const choose = (button, at, input) => {
       stop.abort();
@@ -48,7 +50,7 @@ export function chosen(buttons, signal) {
 export function goAhead(button, signal) {
   return new Promise((resolve, reject) => {
     const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
+    const until = either(signal, stop.signal);
     const go = () => {
       stop.abort();
       resolve();

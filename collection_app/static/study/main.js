@@ -32,6 +32,7 @@ const ask = (work) => patiently(work, unreachable, here.signal);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function main() {
+  if ("lacking" in document.body.dataset) return; // see support.js, which tells the person
   show("loading");
   if ("refused" in document.body.dataset) return showProblem("parameters");
   if ("preview" in document.body.dataset) return showPreview();
@@ -42,7 +43,8 @@ async function main() {
   const { key } = kept.key ? kept : await store.keep({ key: randomHex(16) });
   parameters = Object.fromEntries(new URLSearchParams(location.search));
   delete parameters.lang;
-  session = await ask(() => api.arrive(key, parameters));
+  const browser = await store.browser();
+  session = await ask(() => api.arrive(key, parameters, browser));
   if (session.outcome) return end();
 
   queue = new Queue(store, api);
@@ -186,9 +188,10 @@ async function welcome() {
 
 /** Trials until none is left, then the end of the session. */
 async function judge(first) {
-  const images = new Images();
+  const images = new Images(studyAnswers);
   const { exposure } = session;
-  const trials = new Trials({ task, exposure, stage, clock, attention, images, queue, view: trialView });
+  const spoil = (slot) => ask(() => api.post("/api/spoiled", { slots: [slot] }));
+  const trials = new Trials({ task, exposure, stage, clock, attention, images, queue, view: trialView, spoil });
   stage.follow(here.signal);
   for (let round = 0; ; round += 1) {
     const { trials: open } = await ask(() => api.get("/api/trials?limit=1000"));
@@ -219,6 +222,14 @@ async function judge(first) {
       if (session.outcome) return;
       await sleep(1000);
     }
+  }
+}
+
+async function studyAnswers() {
+  try {
+    return Boolean(await api.get("/api/session"));
+  } catch {
+    return false;
   }
 }
 

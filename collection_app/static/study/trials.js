@@ -3,6 +3,7 @@
 
 import { goAhead } from "./choice.js";
 import { isMagnified } from "./display/attention.js";
+import { Unshowable } from "./display/images.js";
 import { jnd } from "./jnd.js";
 import { randomId } from "./delivery/store.js";
 import { twoafc } from "./twoafc.js";
@@ -16,7 +17,7 @@ export class Trials {
   #at;
   #since = 0; // trials since somebody was last asked whether to go on
 
-  /** `at` holds what trials work with: {task, exposure, stage, clock, attention, images, queue, view}. */
+  /** `at` holds what trials work with: {task, exposure, stage, clock, attention, images, queue, view, spoil}. */
   constructor(at) {
     this.#at = at;
   }
@@ -29,6 +30,11 @@ export class Trials {
       await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
       const { bitmaps, proofs } = await this.#loaded(trial);
       signal.throwIfAborted();
+      if (!bitmaps) {
+        await this.#at.spoil(trial.slot);
+        done();
+        continue;
+      }
       const answer = { ...(await this.#answered(trial, bitmaps, signal)), pictures: proofs };
       view.ask("");
       const receipt = trial.training ? this.#receipt(answer.id) : null;
@@ -63,12 +69,18 @@ export class Trials {
     this.#since = 0;
   }
 
+  /** The pictures of a trial and their proofs; none if one cannot be had. */
   async #loaded(trial) {
     const { images, view } = this.#at;
     const slow = setTimeout(() => view.ask("trial.loading"), 300);
-    const found = await images.of(trial);
-    clearTimeout(slow);
-    return found;
+    try {
+      return await images.of(trial);
+    } catch (problem) {
+      if (problem instanceof Unshowable) return {};
+      throw problem;
+    } finally {
+      clearTimeout(slow);
+    }
   }
 
   async #answered(trial, bitmaps, signal) {

@@ -9,24 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
-from collection_app.admin.admin_access import LOGIN_HOURS, TRIES_PER_MINUTE
+from collection_app.admin.admin_access import ALL_TRIES_PER_MINUTE, LOGIN_HOURS
+from collection_app.admin.login_delays import FREE_TRIES
 from collection_app.admin.pages import STATES
 from collection_app.admin.passwords import checked_hash, is_password, password_hash, store_hash, stored_hash
+from collection_app.commands.bapps_collect import collect
 from collection_app.database.connections import open_database, read, write
+from collection_app.database.models import LoginTry
 from collection_app.errors import StudyError
 from collection_app.payments.pay_lines import pay_lines
 from collection_app.rehearsal.observers import Kind
 from collection_app.rehearsal.rehearse import rehearse
 from collection_app.reporting.export import export
 from collection_app.settings import Settings
-from collection_app.studies.presets import preset
+from collection_app.studies.presets import as_toml, preset
 from collection_app.studies.study import Study
 from collection_app.web.served_study import running
 
@@ -122,32 +126,91 @@ def test_every_page_opens_and_lets_no_script_of_others_run(app: Flask) -> None:
 
 def test_the_cookie_is_for_the_admin_pages_alone(app: Flask) -> None:
     client = app.test_client()
-    cookie = send(client, PASSWORD).headers["Set-Cookie"]
-    for wanted in ("bapps_admin=", "HttpOnly", "SameSite=Strict", "Path=/admin"):
-        assert wanted in cookie
-    assert "Secure" not in cookie
+    cookies = send(client, PASSWORD).headers.getlist("Set-Cookie")
+    assert {cookie.partition("=")[0] for cookie in cookies} == {"bapps_admin", "bapps_admin_known"}
+    for cookie in cookies:
+        for wanted in ("HttpOnly", "SameSite=Strict", "Path=/admin"):
+            assert wanted in cookie
+        assert "Secure" not in cookie
     secure = app.test_client()
     options = {"base_url": "https://study.example"}
     token = re.search(r'name="form_token" value="([^"]+)"', secure.get("/admin/login", **options).text)
     assert token
     reply = secure.post("/admin/login", data={"form_token": token[1], "password": PASSWORD}, **options)
-    assert "Secure" in reply.headers["Set-Cookie"]
+    assert all("Secure" in cookie for cookie in reply.headers.getlist("Set-Cookie"))
     assert "Set-Cookie" not in app.test_client().get("/healthz").headers
 
 
 def test_a_wrong_password_and_too_many_of_them(app: Flask, clock: Clock) -> None:
     client = app.test_client()
-    for _ in range(TRIES_PER_MINUTE):
+    for _ in range(FREE_TRIES):
         reply = send(client, "correct horse battery stapl")
         assert reply.status_code == 403
         assert "This is not the password." in reply.text
     reply = send(client, PASSWORD)  # even the right one has to wait
-    assert (reply.status_code, reply.headers["Retry-After"]) == (429, "60")
+    assert (reply.status_code, reply.headers["Retry-After"]) == (429, "1")
+    assert "wait 1 seconds, or run `bapps-collect unlock`" in reply.text
     assert client.get("/admin/").status_code == 303
-    # Another address is not concerned, and this one may try again later.
-    assert send(app.test_client(), PASSWORD, environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 303
-    clock.now += 60_000
+    clock.now += 1000
     assert send(client, PASSWORD).status_code == 303
+
+
+def test_threat_6_delays_grow_and_one_address_shuts_nobody_else_out(app: Flask, clock: Clock) -> None:
+    at_home = log_in(app)
+    assert at_home.post("/admin/logout", data={"form_token": form_token(at_home, "/admin/")}).status_code == 303
+    attacker, waited = {"REMOTE_ADDR": "203.0.113.9"}, []
+    client = app.test_client()
+    for _ in range(16):
+        clock.now += 1000 * (waited[-1] if waited else 0)
+        assert send(client, "wrong", environ_base=attacker).status_code == 403
+        for _ in range(20):  # asking all the time changes nothing
+            reply = send(client, "wrong", environ_base=attacker)
+            if reply.status_code == 429:
+                waited.append(int(reply.headers["Retry-After"]))
+                break
+    assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, *[300] * 7]
+    # Another address gets in, and so does a browser that has logged in before, from the attacker's own address.
+    assert send(app.test_client(), PASSWORD, environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 303
+    assert send(client, PASSWORD, environ_base=attacker).status_code == 429
+    assert send(at_home, PASSWORD, environ_base=attacker).status_code == 303
+
+
+def test_threat_6_all_addresses_together_do_not_shut_a_known_browser_out(app: Flask, clock: Clock) -> None:
+    known = log_in(app)
+    for number in range(ALL_TRIES_PER_MINUTE):
+        send(app.test_client(), "wrong", environ_base={"REMOTE_ADDR": f"10.0.{number}.1"})
+    assert send(app.test_client(), PASSWORD, environ_base={"REMOTE_ADDR": "10.9.9.9"}).status_code == 429
+    assert send(known, PASSWORD, environ_base={"REMOTE_ADDR": "10.9.9.9"}).status_code == 303
+
+
+def test_a_cookie_of_a_known_browser_cannot_be_made_up_and_waits_for_its_own_tries(app: Flask) -> None:
+    known, forged = log_in(app), app.test_client()
+    forged.set_cookie("bapps_admin_known", "abc", path="/admin/login")
+    for client in (known, forged):
+        for _ in range(FREE_TRIES):
+            assert send(client, "wrong").status_code == 403
+        assert send(client, PASSWORD).status_code == 429
+    assert send(app.test_client(), PASSWORD).status_code == 429  # of the address that `forged` came from
+
+
+def test_threat_6_unlock_on_the_machine_itself(app: Flask, engine: Engine, clock: Clock, tmp_path: Path) -> None:
+    client = app.test_client()
+    for _ in range(FREE_TRIES):
+        send(client, "wrong")
+    assert send(client, PASSWORD).status_code == 429
+    (tmp_path / "study.toml").write_text(as_toml(PAPER))
+    url = engine.url.render_as_string(hide_password=False)
+    done = CliRunner().invoke(collect, ["unlock", str(tmp_path / "study.toml"), "--database", url])
+    assert "wrong tries of 1 addresses and browsers are forgotten" in done.output
+    assert send(client, PASSWORD).status_code == 303
+
+
+def test_tries_are_counted_by_the_second_process_too_and_no_address_is_kept(app: Flask, engine: Engine) -> None:
+    other = create_app(PAPER, engine, key=KEY, settings=LIVE, password_hash=HASH, clock=Clock())
+    for process in (app, other, app, other, app):
+        assert send(process.test_client(), "wrong").status_code == 403
+    assert send(other.test_client(), PASSWORD).status_code == 429
+    assert "127.0.0.1" not in read(engine, lambda c: repr(c.execute(select(LoginTry)).all()))
 
 
 def test_a_login_ends_after_hours_with_the_button_and_with_a_new_password(

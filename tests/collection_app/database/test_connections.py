@@ -2,6 +2,7 @@
 
 import fcntl
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,19 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from collection_app.database.connections import DatabaseError, durability, migrate, open_database, read, write
+from collection_app.database.connections import (
+    DatabaseError,
+    durability,
+    masked,
+    migrate,
+    open_database,
+    read,
+    shown,
+    write,
+)
 from collection_app.database.models import Base
 
 
@@ -149,7 +159,7 @@ def test_a_deadlock_is_tried_again(postgres_server: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("study.sqlite", "no database address: 'study.sqlite'"),
+        ("study.sqlite", "no database address: it begins with 'study.sqlite', and is to be like"),
         ("mysql://x/y", "databases of the kind 'mysql' are not supported; use sqlite or postgresql"),
         ("sqlite://", "cannot live in memory"),
     ],
@@ -157,6 +167,34 @@ def test_a_deadlock_is_tried_again(postgres_server: str) -> None:
 def test_a_wrong_address_is_named(url: str, message: str) -> None:
     with pytest.raises(DatabaseError, match=message):
         open_database(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres//kim:s3cret@host/study",
+        "postgresql:/kim:s3cret@host/study",
+        "postgresql://kim:s3cret@host:54x2/study",
+        "postgresql://kim:pa/s3cret@host/study",
+        "kim@host s3cret",
+        "postgresql://kim:s3cret@127.0.0.1:1/study",
+        "postgresql://kim@127.0.0.1:1/study?password=s3cret",
+        "mysql://kim:s3cret@host/study",
+    ],
+)
+def test_threat_12_no_message_holds_the_password_of_a_database(url: str) -> None:
+    with pytest.raises(DatabaseError) as found:
+        migrate(open_database(url))
+    said = "".join(traceback.format_exception(found.value))  # with what it came from
+    assert "s3cret" not in said
+
+
+def test_what_a_driver_says_is_shown_without_secrets() -> None:
+    address = make_url("postgresql://kim:s3cret@host/study?password=0ther&application_name=x")
+    assert masked(address, 'missing "=" after "s3cret" and 0ther') == 'missing "=" after "***" and ***'
+    assert shown(address).startswith("postgresql://kim:***@host/study?")
+    assert "application_name=x" in shown(address)
+    assert "0ther" not in shown(address)
 
 
 def test_a_newer_database_and_one_that_cannot_be_reached_are_named(database_url: str, tmp_path: Any) -> None:

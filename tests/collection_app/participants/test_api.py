@@ -188,6 +188,30 @@ def test_a_wrong_answer_is_named(client: Any, change: dict[str, Any], where: str
     assert reply.json["contact"] == STUDY.contact
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"key": "0" * 32, "parameters": {"id": "a\0b"}},
+        {"key": "0" * 32, "parameters": {"a\0": "b"}},
+        {"key": "0" * 32, "parameters": {"id": "\\\0"}},
+    ],
+)
+def test_threat_12_a_nul_is_refused_at_the_door(client: Any, sent: Any) -> None:
+    for asked in (
+        client.post("/api/arrivals", json=sent),
+        client.post("/api/start", json={"consent_sha256": "0", "device": sent}, headers=bearer(arrive(client))),
+        client.get("/?id=a%00b"),
+        client.get("/api/session%00"),
+        client.get("/admin/sessions?state=%00"),
+    ):
+        assert (asked.status_code, asked.json["error"]) == (400, "invalid"), asked.text
+        assert "NUL" in asked.json["message"]
+
+
+def test_a_text_about_nul_is_none(client: Any) -> None:
+    assert arrive(client, "a\\u0000b")["state"] == "arrived"  # a backslash, and letters
+
+
 def test_requests_have_a_largest_size(app: Any) -> None:
     reply = app.test_client().post("/api/arrivals", data=b" " * 300_000)
     assert (reply.status_code, reply.json["error"]) == (413, "request_entity_too_large")

@@ -2,8 +2,10 @@
 
 import configparser
 import json
+import logging
 import os
 import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -211,7 +213,8 @@ def test_the_proxy_sample_in_front_of_gunicorn(repository: Path, tmp_path: Path,
         form = {"form_token": token[1], "password": "a long password"}
         login = proxy.request("POST", "/admin/login", headers=kept, fields=form, encode_multipart=False, redirect=False)
         assert (login.status, login.headers["Location"]) == (303, "/admin/")
-        kept["Cookie"] = login.headers["Set-Cookie"].split(";")[0]
+        cookies = [cookie.split(";")[0] for cookie in login.headers.getlist("Set-Cookie")]
+        kept["Cookie"] = next(cookie for cookie in cookies if cookie.startswith("bapps_admin="))
         export = proxy.request("GET", "/admin/export.csv", headers=kept)
         assert export.status == 200, export.data
         assert len(export.data.splitlines()) == 1 + len(receipts)
@@ -220,6 +223,48 @@ def test_the_proxy_sample_in_front_of_gunicorn(repository: Path, tmp_path: Path,
     assert "POST 200" in said
     assert "127.0.0.1" not in said
     assert "203.0.113.9" not in said
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /?PROLIFIC_PID=ann HTTP/9.9\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost a\r\n\r\n",
+    ],
+)
+def test_threat_12_malformed_requests_leave_no_address_in_the_log(
+    repository: Path, tmp_path: Path, small_set: PatchSet, sent: bytes
+) -> None:
+    database = f"sqlite:///{tmp_path}/study.sqlite"
+    installed(tmp_path, database, small_set).dispose()
+    with gunicorn(repository, tmp_path, database, BAPPS_COLLECT_PROCESSES="1") as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as visitor:
+            visitor.sendall(sent)
+            assert visitor.recv(100).startswith(b"HTTP/1.1 ")
+    log = (tmp_path / "gunicorn.log").read_text()
+    assert "Invalid request from ip=(address)" in log
+    assert "127.0.0.1" not in "".join(line for line in log.splitlines() if "Listening" not in line)
+    assert "PROLIFIC_PID" not in log
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("from ip=203.0.113.9: bad", "from ip=(address): bad"),
+        ("from ip=2001:db8::5:9 bad", "from ip=(address) bad"),
+        ("from ip=::ffff:203.0.113.9: bad", "from ip=(address): bad"),
+        ("Error handling request /?PROLIFIC_PID=ann", "Error handling request /?..."),
+        ("Worker exiting (pid: 12)", "Worker exiting (pid: 12)"),
+    ],
+)
+def test_what_a_worker_logs_holds_no_address(repository: Path, line: str, left: str) -> None:
+    settings = runpy.run_path(str(repository / "deploy" / "gunicorn.conf.py"))
+    record = logging.LogRecord("gunicorn.error", logging.WARNING, "", 0, "%s", (line,), None)
+    assert settings["NoAddresses"]().filter(record)
+    assert record.getMessage() == left
 
 
 def test_a_backup_under_load_restores_to_a_ledger_with_nothing_lost(

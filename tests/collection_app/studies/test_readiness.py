@@ -17,7 +17,7 @@ from collection_app.server.app_from_file import app_of
 from collection_app.settings import Settings
 from collection_app.studies.presets import PRESETS, as_toml, preset
 from collection_app.studies.readiness import TOLD, missing, require_ready
-from collection_app.studies.study import FILL_IN, Study
+from collection_app.studies.study import FILL_IN, Outcomes, Study
 
 KEY = "a signing key that is long enough for tests"
 
@@ -147,11 +147,26 @@ def test_a_study_that_was_begun_when_less_was_asked_goes_on(
 
 def test_prolific_needs_a_code_of_its_own_for_every_outcome(ready: dict[str, Any]) -> None:
     codes = {"complete": "C1", "no_consent": "C1", "failed_checks": "C3", "no_work": "C4", "unsuitable_device": "C5"}
-    found = missing(preset("paper-2afc", **ready, platform="prolific", outcomes=codes))
+    found = missing(
+        preset("paper-2afc", **ready, platform={"name": "prolific", "unsigned_reason": "a test"}, outcomes=codes)
+    )
     assert found == [
         "outcomes.withdrawn: fill in the code from the Prolific study",
         "outcomes: C1 is the code of two outcomes; Prolific could not tell them",
     ]
+
+
+def test_threat_1_prolific_must_sign_or_somebody_say_why_not(ready: dict[str, Any]) -> None:
+    codes = {name: f"C-{name}" for name in Outcomes.model_fields}
+
+    def found(**platform: str) -> list[str]:
+        return missing(preset("paper-2afc", **ready, platform={"name": "prolific", **platform}, outcomes=codes))
+
+    for empty in (found(), found(unsigned_reason=" ")):
+        assert len(empty) == 1
+        assert "anybody can make up the ids of an unsigned address" in empty[0]
+    assert found(unsigned_reason="secure addresses are not on for this workspace") == []
+    assert found(signed_for="https://study.example.org") == []
 
 
 def test_serve_refuses_in_one_line(tmp_path: Path, small_set: PatchSet) -> None:

@@ -25,8 +25,8 @@ export class Api {
   #arrival = null;
 
   /** Arrive; doing so again with the same key gives the same session, and a fresh token. */
-  async arrive(key, parameters) {
-    this.#arrival = { key, parameters };
+  async arrive(key, parameters, browser) {
+    this.#arrival = { key, parameters, browser };
     const session = await this.#send("POST", "/api/arrivals", this.#arrival);
     this.#token = session.token;
     return session;
@@ -40,7 +40,8 @@ export class Api {
       return await this.#send(method, path, body, options);
     } catch (problem) {
       if (!(problem instanceof Problem) || problem.status !== 401 || !this.#arrival) throw problem;
-      await this.arrive(this.#arrival.key, this.#arrival.parameters); // the token is too old, or the key is new
+      const { key, parameters, browser } = this.#arrival;
+      await this.arrive(key, parameters, browser); // the token is too old, or the key is new
       return this.#send(method, path, body, options);
     }
   }
@@ -48,6 +49,8 @@ export class Api {
   async #send(method, path, body, { keepalive = false } = {}) {
     const headers = { "Content-Type": "application/json" };
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    const late = new AbortController(); // Chromium has had AbortSignal.timeout since 103, Safari since 16
+    const timer = setTimeout(() => late.abort(), PATIENCE_MS);
     let reply, content;
     try {
       reply = await fetch(path, {
@@ -56,17 +59,31 @@ export class Api {
         keepalive,
         body: body === undefined ? undefined : JSON.stringify(body),
         cache: "no-store",
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: late.signal,
       });
-      content = await reply.json();
+      content = await content_of(reply);
     } catch {
-      throw new Unreachable(); // no network, cut off midway, or something between us and the server answered
+      throw new Unreachable(); // no network, or cut off midway
+    } finally {
+      clearTimeout(timer);
     }
-    if (reply.ok) return content;
+    if (reply.ok && content) return content;
     if (reply.status >= 500 || reply.status === 408 || (reply.status === 429 && path !== "/api/arrivals")) {
       throw new Unreachable(1000 * (Number(reply.headers.get("Retry-After")) || 0));
     }
-    throw new Problem(reply.status, content);
+    if (reply.status < 400) throw new Unreachable(); // a page that asks to log in to some network
+    throw new Problem(reply.status, content ?? { error: "refused", message: `status ${reply.status}` });
+  }
+}
+
+/** What the study's server says is an object with a sentence in it; null for what others between us say in its place. */
+async function content_of(reply) {
+  const said = await reply.text();
+  try {
+    const content = JSON.parse(said);
+    return reply.ok || typeof content?.message === "string" ? content : null;
+  } catch {
+    return null;
   }
 }
 

@@ -3,19 +3,21 @@
 const name = (person) => `bapps-collect ended ${person}`;
 
 export function keepEnd(person, { outcome, code, redirect, submit }) {
+  const end = { address: location.search, outcome, code, redirect, submit };
   try {
-    sessionStorage.setItem(name(person), JSON.stringify({ address: location.search, outcome, code, redirect, submit }));
+    sessionStorage.setItem(name(person), JSON.stringify(end));
   } catch {
-    // a browser that keeps nothing: the code is on the page
+    history.replaceState({ ...history.state, [name(person)]: end }, ""); // where a browser allows nothing else
   }
 }
 
 /** The end that this tab has seen at this address, or null. */
 export function keptEnd(person) {
+  let found = history.state?.[name(person)];
   try {
-    const found = JSON.parse(sessionStorage.getItem(name(person)));
-    return found?.address === location.search ? found : null;
+    found ??= JSON.parse(sessionStorage.getItem(name(person)));
   } catch {
-    return null;
+    // forbidden
   }
+  return found?.address === location.search ? found : null;
 }

@@ -58,7 +58,7 @@ export function describe({ frames, best, exact, lasting }) {
     gamut: ["rec2020", "p3", "srgb"].find((gamut) => matchMedia(`(color-gamut: ${gamut})`).matches) ?? "unknown",
     high_dynamic_range: matchMedia("(dynamic-range: high)").matches,
     touch: matchMedia("(pointer: coarse)").matches,
-    engine: navigator.userAgentData ? "chromium" : CSS.supports("-moz-appearance", "none") ? "firefox" : "webkit",
+    engine: "userAgentData" in navigator ? "chromium" : CSS.supports("-moz-appearance", "none") ? "firefox" : "webkit",
     keeps_answers: lasting,
   };
 }

@@ -49,7 +49,7 @@ export class FrameClock {
 export function period(times) {
   const intervals = times.slice(1).map((time, i) => time - times[i]);
   if (intervals.length < 8) return NaN;
-  const single = intervals.toSorted((a, b) => a - b)[Math.floor(intervals.length / 4)];
+  const single = [...intervals].sort((a, b) => a - b)[Math.floor(intervals.length / 4)];
   const alike = intervals.filter((interval) => interval > 0.5 * single && interval < 1.5 * single);
   return alike.reduce((sum, interval) => sum + interval, 0) / alike.length;
 }

@@ -1,0 +1,100 @@
+"""The loop that watches the connections of waitress, at a cost that does not grow with those that rest.
+
+Waitress's own asks every connection each time whether it is to be read or written: with 300 people, whose browsers
+keep six connections each, that takes longer than the requests. Here only those are asked that something happened to, or
+that wait for an answer; all of them once a second, since waitress marks those that have rested for too long.
+"""
+
+import selectors
+import time
+from typing import Any
+
+from waitress import wasyncore
+
+_SWEEP_SECONDS = 1.0
+# The share of all connections that is closed at once to make room.
+_MADE_ROOM = 20
+
+
+class Connections(dict[int, Any]):
+    """What waitress calls its map: file descriptors to what reads and writes them; `turn` handles what happens.
+
+    Parameters
+    ----------
+    limit : int
+        With so many, those that have rested longest are closed: whoever comes is let in.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self._selector = selectors.DefaultSelector()
+        self._watched: dict[int, int] = {}
+        # Those that may want something else than before though nothing came: a thread is working for them.
+        self._busy: set[int] = set()
+        self._swept = 0.0
+
+    def __setitem__(self, fd: int, watched: Any) -> None:
+        super().__setitem__(fd, watched)
+        self._busy.add(fd)  # asked in the next turn: it is not whole yet
+
+    def __delitem__(self, fd: int) -> None:
+        super().__delitem__(fd)
+        self._busy.discard(fd)
+        self._watch(fd, 0)
+
+    def turn(self, longest: float = 1.0) -> None:
+        """Wait until something happens, `longest` seconds at most, and handle it."""
+        if len(self) >= self._limit:
+            self._make_room()
+        now = time.monotonic()
+        if now - self._swept >= _SWEEP_SECONDS:
+            self._swept = now
+            self._busy.update(self)
+        for fd in list(self._busy):
+            self._ask(fd)
+        for key, happened in self._selector.select(longest):
+            fd, watched = key.fd, key.data
+            if happened & selectors.EVENT_READ and self.get(fd) is watched:
+                wasyncore.read(watched)
+            if happened & selectors.EVENT_WRITE and self.get(fd) is watched:
+                wasyncore.write(watched)
+            if fd in self:
+                self._busy.add(fd)
+
+    def _ask(self, fd: int) -> None:
+        """Ask whether one is to be read or written, and whether it is still waiting for a thread."""
+        watched = self.get(fd)
+        if watched is None:
+            self._busy.discard(fd)
+            return
+        # Before anything else is asked: without a request no thread works for it, and nothing changes meanwhile.
+        waits = bool(getattr(watched, "requests", None))
+        wanted = selectors.EVENT_READ * bool(watched.readable()) | selectors.EVENT_WRITE * bool(watched.writable())
+        if fd not in self:  # asking closed it
+            return
+        self._watch(fd, wanted)
+        # What accepts connections decides anew each time; a connection at rest has no request, and nothing to send.
+        if not (waits or watched.accepting or wanted & selectors.EVENT_WRITE):
+            self._busy.discard(fd)
+
+    def _watch(self, fd: int, wanted: int) -> None:
+        before = self._watched.get(fd, 0)
+        if wanted == before:
+            return
+        if not wanted:
+            self._selector.unregister(fd)
+            del self._watched[fd]
+            return
+        if before:
+            self._selector.modify(fd, wanted, self[fd])
+        else:
+            self._selector.register(fd, wanted, self[fd])
+        self._watched[fd] = wanted
+
+    def _make_room(self) -> None:
+        """Close the connections that have rested longest; a browser opens another one when it has something to ask."""
+        resting = [one for one in self.values() if getattr(one, "requests", None) == []]
+        resting.sort(key=lambda one: one.last_activity)
+        for one in resting[: 1 + self._limit // _MADE_ROOM]:
+            one.handle_close()
