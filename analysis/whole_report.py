@@ -15,10 +15,10 @@ from analysis.report.evidence_tables import breakdown_section
 from analysis.report.learned_weights import learned_weights
 from analysis.report.material import Material
 from analysis.report.page import table_of
-from analysis.report.shown_items import contradicting
+from analysis.report.shown_items import contradicting, load_choices
 from analysis.report.tables import Section
 from analysis.scoring import score_evidence
-from analysis.scoring.breakdown import CHOICES, By
+from analysis.scoring.breakdown import CHOICES, known
 from analysis.scoring.distances import SetDistances, read_distances
 from analysis.scoring.item_facts import (
     answers_of_sets,
@@ -32,6 +32,7 @@ from analysis.scoring.scores import scores
 from analysis.statistics.intervals import Resampling
 from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.answers.item_ids import respelled
+from bapps_builder.datasets.load_mode import LoadMode
 from bapps_builder.errors import Notice
 from bapps_builder.files.download import sha256_of
 from bapps_builder.layout import ANSWERS, ITEMS, TASKS, find_sets
@@ -47,6 +48,7 @@ def whole_report(
     answers: Path | None = None,
     votes: int | None = None,
     weights: Path | None = None,
+    load: LoadMode = "auto",
     contradictions: int = 4,
     how: Resampling | None = None,
     title: str = "Metrics against people",
@@ -66,6 +68,8 @@ def whole_report(
         Votes behind each fraction, where the table of items does not say it.
     weights : Path, optional
         Folder with weight files, for the figure of learned weights.
+    load : "auto", "official", "exact" or "native"
+        How pictures are read; see bapps_builder.datasets.load_mode.
     contradictions : int
         Items to show for every two metrics.
     how : Resampling, optional
@@ -92,6 +96,7 @@ def whole_report(
     for name in missing:
         text = f"{name}: its weights are not on this machine, so their figure is left out; see bapps-weights fetch"
         warnings.warn(text, Notice, stacklevel=2)
+    loads = load_choices(sets, data, load) if data and contradictions else {}
     count = sum(len(one.items) for one in sets)
     metrics = len(dict.fromkeys(name for one in sets for name in one.metrics))
     return Material(
@@ -107,7 +112,8 @@ def whole_report(
         groups=_groups(sets),
         people=_people(sets, said, how),
         heads=heads,
-        contradictions=contradicting(sets, data, each=contradictions),
+        contradictions=contradicting(sets, data, loads, each=contradictions),
+        loads=loads,
         command=command,
         files=table_of("Files", ("file", "SHA-256"), {str(path): sha256_of(path) for path in sources}),
         versions=table_of("Versions", ("package", "version"), {name: version(name) for name in _DISTRIBUTIONS}),
@@ -139,12 +145,20 @@ def _counted(count: int, what: str) -> str:
 
 
 def _groups(sets: Sequence[JudgedSet]) -> list[Section]:
-    """Breakdowns by whatever is known of the items."""
-    known = {name for one in sets for name in one.items}
-    possible: list[By] = [
-        by for by in CHOICES if by != "photo" and (by == "margin" or {f"p0_{by}", f"p1_{by}"} & known)
-    ]
-    return [section for by in possible for section in breakdown_section(sets, by)]
+    """Breakdowns by whatever is known of the items, and what is left out because nothing is."""
+    sections, absent = [], []
+    for by in CHOICES:
+        for task in TASKS if by != "photo" else ():
+            mine = [one for one in sets if one.task == task]
+            if mine and known(pd.concat([one.items for one in mine], ignore_index=True), by):
+                sections += breakdown_section(mine, by)
+            elif mine:
+                absent.append(f"{task.upper()} by {by}")
+    if absent:
+        said = f"nothing is known of the items by which to break down: {', '.join(absent)}"
+        warnings.warn(f"{said}; these breakdowns are left out", Notice, stacklevel=3)
+        sections.append(Section("Breakdowns left out", (), (), (said,)))
+    return sections
 
 
 def _people(sets: Sequence[JudgedSet], said: pd.DataFrame | None, how: Resampling) -> list[Section]:

@@ -3,11 +3,15 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.files.atomic import check_writable, replaced_whole
+
+if TYPE_CHECKING:
+    from bapps_builder.datasets.load_mode import LoadMode
 
 _EXAMPLES = """
 \b
@@ -40,6 +44,14 @@ Examples:
 @click.option("--answers", type=click.Path(path_type=Path), help="Answers. [default: answers.parquet of the sets]")
 @click.option("--votes", type=click.IntRange(1), help="Votes behind each fraction. [default: n of items.parquet]")
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder with weight files, for the figure of them.")
+@click.option(
+    "--load",
+    type=click.Choice(["auto", "official", "exact", "native"]),
+    default="auto",
+    show_default=True,
+    help="How pictures are read, as by bapps-score; auto shrinks BAPPS's enlarged patches and leaves all others as "
+    "they are.",
+)
 @click.option("--contradictions", type=click.IntRange(0), default=4, show_default=True, help="Items for two metrics.")
 @click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of the bootstrap.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything left to chance.")
@@ -55,6 +67,7 @@ def report(
     answers: Path | None,
     votes: int | None,
     weights: Path | None,
+    load: "LoadMode",
     contradictions: int,
     draws: int,
     seed: int,
@@ -81,6 +94,7 @@ def report(
             answers=answers,
             votes=votes,
             weights=weights,
+            load=load,
             contradictions=contradictions,
             how=Resampling(draws, seed, level),
             title=title,

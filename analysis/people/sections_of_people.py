@@ -51,6 +51,8 @@ _CEILING_COLUMNS = (
     Column("beta-binomial", "percent"),
     Column("p of its fit", "p"),
 )
+# What is known of how patches were made, if anything is.
+_MADE: tuple[By, ...] = ("family", "recipe")
 # Rows of the text; JSON has all.
 _RECIPES_SHOWN = 20
 
@@ -58,8 +60,8 @@ _RECIPES_SHOWN = 20
 def consistency(judgments: Judgments, settings: Settings) -> list[Section]:
     """Give every section that these judgments allow."""
     sections = [agreement(judgments, settings)]
-    for by in ("family", "recipe"):
-        if any(f"p{k}_{by}" in judgments.items for k in (0, 1)):
+    for by in _MADE:
+        if breakdown.known(judgments.items, by):
             sections.append(agreement_by(judgments, by, settings))
     if judgments.answers is not None:
         sections += [*_by_reaction(judgments), flow(judgments, settings), side_and_speed(judgments, settings)]
@@ -202,9 +204,9 @@ def unknowable(judgments: Judgments) -> Section:
         ):
             if column not in answers and not (column == "side" and judgments.task == "jnd"):
                 notes.append(f"without the column {column}: {what}")
-    if "photo" not in judgments.items:
+    if not breakdown.known(judgments.items, "photo"):
         notes.append("without photos: whether items of one photo are alike; intervals take items as independent")
-    if not any(f"p0_{by}" in judgments.items or f"p1_{by}" in judgments.items for by in ("family", "recipe")):
+    if not any(breakdown.known(judgments.items, by) for by in _MADE):
         notes.append("without recipes: agreement by distortion and family")
     return Section(titled("What cannot be known from this", judgments), (), (), tuple(notes))
 

@@ -12,6 +12,7 @@ from analysis.scoring.score_evidence import Key
 from analysis.scoring.scores import Score, set_order
 from analysis.statistics.compare import Comparison
 from analysis.statistics.intervals import Estimate
+from bapps_builder.datasets.load_mode import LoadChoice
 from bapps_builder.layout import Task
 
 
@@ -51,6 +52,8 @@ class Material:
     compared, beside, groups, people : sequences of Section
     heads : mapping of metric to its learned weights, one array a layer
     contradictions : mapping of heading to items
+    loads : mapping of a set's key `task/split/name` to LoadChoice
+        How its pictures were read; empty without pictures.
     command : str
         Which makes this report again.
     files : Section
@@ -72,6 +75,7 @@ class Material:
     people: Sequence[Section]
     heads: Mapping[str, Sequence[NDArray[np.floating]]]
     contradictions: Mapping[str, Sequence[Shown]]
+    loads: Mapping[str, LoadChoice]
     command: str
     files: Section
     versions: Section

@@ -23,6 +23,7 @@ from bapps_builder.layout import TASKS, Task
 
 TITLE = {"2afc": "2AFC: % of people who agree with the metric's choice", "jnd": 'JND: average precision (%) of "same"'}
 _WIDE = 6  # inches from which a figure on a phone is scrolled, since shrunk it could not be read
+_LARGE = 128  # pixels from which a picture is shrunk on the page, and smoothly
 _ROLES = {"ref": "reference"}
 # Rows of people to the names of the lines in the bars.
 LINES = {
@@ -75,6 +76,7 @@ def page(material: Material, drawn: Mapping[str, Figure]) -> str:
             {"title": title, "items": [_shown(item) for item in items]}
             for title, items in material.contradictions.items()
         ],
+        loads=[f"{key}: {choice.in_words}" for key, choice in material.loads.items()],
         command=material.command,
         files=material.files,
         versions=material.versions,
@@ -170,6 +172,7 @@ def _shown(item: Shown) -> dict[str, Any]:
         {
             "name": _ROLES.get(role, role),
             "png": base64.b64encode(data).decode(),
+            "large": _png_width(data) > _LARGE,
             "takers": [
                 {"who": who, "what": what.removesuffix(f" {choice}")}
                 for (who, what), choice in takers
@@ -179,6 +182,11 @@ def _shown(item: Shown) -> dict[str, Any]:
         for role, data in item.patches
     ]
     return {"id": item.item, "where": item.where, "patches": patches, "said": item.said, "marked": bool(takers)}
+
+
+def _png_width(data: bytes) -> int:
+    """The width of a PNG, from its header."""
+    return int.from_bytes(data[16:20], "big")
 
 
 def table_of(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Section:

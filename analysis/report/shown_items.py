@@ -1,6 +1,6 @@
 """The items of a report on which two metrics contradict each other, with their pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +8,34 @@ import numpy as np
 from analysis.report.material import Shown
 from analysis.scoring.contradictions import Contradiction, contradictions
 from analysis.scoring.judged_sets import JudgedSet
-from bapps_builder.images.enlargement import PATCH_SIDE, shrink
-from bapps_builder.images.image_files import SUFFIXES, encode_png, read_image
+from bapps_builder.datasets.load_mode import LoadChoice, LoadMode, choose_load, load_image
+from bapps_builder.images.image_files import SUFFIXES, encode_png
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 
 # Every two of more metrics would make a page nobody reads.
 MOST_METRICS = 4
+# Items of a set, spread over it, whose files decide how all are read.
+_LOOKED_AT = 14
 
 
-def contradicting(sets: Sequence[JudgedSet], data: Path | None, *, each: int) -> dict[str, list[Shown]]:
+def load_choices(sets: Sequence[JudgedSet], data: Path, load: LoadMode) -> dict[str, LoadChoice]:
+    """How the pictures of each set that has some are read, by the set's key; see `load_mode`."""
+    found = {}
+    for one in sets:
+        folder = _folder(one, data)
+        items = one.items["item"].tolist()
+        some = items[:: max(1, len(items) // _LOOKED_AT)]
+        if files := [path for item in some for _, path in _files(folder, str(item))]:
+            found[folder.key] = choose_load(load, files)
+    return found
+
+
+def contradicting(
+    sets: Sequence[JudgedSet], data: Path | None, loads: Mapping[str, LoadChoice], *, each: int
+) -> dict[str, list[Shown]]:
     """Give the `each` strongest items of every two of the first four metrics, of all sets of a task together.
 
-    Without the dataset's folder there are no pictures.
+    Without the dataset's folder there are no pictures. `loads` says for each set how they are read.
     """
     found: dict[str, list[tuple[float, JudgedSet, Contradiction]]] = {}
     for one in sets:
@@ -28,18 +44,20 @@ def contradicting(sets: Sequence[JudgedSet], data: Path | None, *, each: int) ->
             pair = " and ".join(sorted((clash.first, clash.second), key=one.metrics.index))
             found.setdefault(f"{one.task.upper()}: {pair}", []).append((clash.strength, one, clash))
     return {
-        title: [_shown(one, clash, data) for _, one, clash in sorted(clashes, key=lambda entry: -entry[0])[:each]]
+        title: [
+            _shown(one, clash, data, loads) for _, one, clash in sorted(clashes, key=lambda entry: -entry[0])[:each]
+        ]
         for title, clashes in found.items()
     }
 
 
-def _shown(one: JudgedSet, clash: Contradiction, data: Path | None) -> Shown:
+def _shown(one: JudgedSet, clash: Contradiction, data: Path | None, loads: Mapping[str, LoadChoice]) -> Shown:
     item = str(one.items["item"].iloc[clash.row])
     p = float(one.p[clash.row])
     return Shown(
         item=item,
         where=f"{one.label}, item {item}",
-        patches=_patches(one, item, data) if data else (),
+        patches=_patches(_folder(one, data), item, loads) if data else (),
         said=_of_triplet(one, clash, p) if one.task == "2afc" else _of_pair(one, clash, p),
         choices=("p0", "p1", _majority(p)) if one.task == "2afc" else (),
     )
@@ -70,14 +88,19 @@ def _votes(one: JudgedSet, row: int, choice: str, share: float) -> str:
     return f"{round(share * n)} of {n} {choice}"
 
 
-def _patches(one: JudgedSet, item: str, data: Path) -> tuple[tuple[str, bytes], ...]:
+def _folder(one: JudgedSet, data: Path) -> SetFolder:
     split, _, name = one.label.rpartition("/")
-    folder = SetFolder(data, one.task, split, name).path
+    return SetFolder(data, one.task, split, name)
+
+
+def _files(folder: SetFolder, item: str) -> list[tuple[str, Path]]:
+    """The pictures of an item that are there, with their roles."""
     found = []
-    for role in IMAGE_FOLDERS[one.task]:
-        files = [path for suffix in sorted(SUFFIXES) if (path := folder / role / f"{item}{suffix}").is_file()]
-        if files:
-            image = read_image(files[0])
-            square = image.shape[0] == image.shape[1] >= PATCH_SIDE
-            found.append((role, encode_png(shrink(image) if square else image)))
-    return tuple(found)
+    for role in IMAGE_FOLDERS[folder.task]:
+        paths = (folder.path / role / f"{item}{suffix}" for suffix in sorted(SUFFIXES))
+        found += [(role, path) for path in paths if path.is_file()][:1]
+    return found
+
+
+def _patches(folder: SetFolder, item: str, loads: Mapping[str, LoadChoice]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((role, encode_png(load_image(path, loads[folder.key]))) for role, path in _files(folder, item))

@@ -44,15 +44,31 @@ def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
     DatasetError
         If the items' facts do not include what is asked for.
     """
-    if by == "margin":
-        return _bands(_margins(items), lambda low, high: f"{50 + 50 * low:.0f}-{50 + 50 * high:.0f}%")
-    wanted = ("photo",) if by == "photo" else (f"p0_{by}", f"p1_{by}")
-    columns = [name for name in wanted if name in items]
-    if not columns or items[columns].isna().all(axis=None):
+    found = _found(items, by)
+    if not found:
+        wanted = " or ".join(_columns(by))
         raise DatasetError(
-            f"the items' {by} is not known: no column {' or '.join(wanted)}; it comes from items.parquet beside "
+            f"the items' {by} is not known: no column {wanted}, or nothing in it; it comes from items.parquet beside "
             "each set, or from --items FILE"
         )
+    return found
+
+
+def known(items: pd.DataFrame, by: By) -> bool:
+    """Whether items can be cut into groups: a column may be there and hold nothing."""
+    return bool(_found(items, by))
+
+
+def _columns(by: By) -> tuple[str, ...]:
+    return ("photo",) if by == "photo" else (f"p0_{by}", f"p1_{by}")
+
+
+def _found(items: pd.DataFrame, by: By) -> dict[str, Mask]:
+    if by == "margin":
+        return _bands(_margins(items), lambda low, high: f"{50 + 50 * low:.0f}-{50 + 50 * high:.0f}%")
+    columns = [name for name in _columns(by) if name in items]
+    if not columns or items[columns].isna().all(axis=None):
+        return {}
     if by == "severity":
         mean = pd.concat([items[column].map(_mean_severity) for column in columns], axis=1).mean(axis=1)
         return _bands(mean.to_numpy(), lambda low, high: f"{low:.1f} to {high:.1f}")

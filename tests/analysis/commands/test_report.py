@@ -1,5 +1,6 @@
 """`bapps-report`: one page that holds everything, escapes every name, and is the same for the same input."""
 
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,9 +11,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from analysis.commands.consistency import consistency
 from analysis.commands.report import report
 from analysis.report.latex import escaped
-from bapps_builder.images.image_files import encode_png
+from bapps_builder.commands.bapps_build import build
+from bapps_builder.images.image_files import decode_image, encode_png
 
 EVIL = "<script>alert('1')</script>&amp;$x_1$"
 
@@ -185,3 +188,61 @@ def test_distances_that_lost_their_zeros_keep_pictures_photos_and_people(data: P
     assert "60 ids had lost their zeros and were padded, as '0' to '000000'" in result.stderr
     assert "data:image/png" in pages[0]
     assert pages[0] == pages[1]
+
+
+@pytest.fixture
+def of_items(tmp_path: Path) -> Path:
+    """A dataset built from a table of people's own images, of which no recipe is known, and distances to it."""
+    rng = np.random.default_rng(0)
+    items, answers = [], []
+    for number in range(12):
+        row = {"item": f"photo-{number}"}
+        for role in ("ref", "p0", "p1"):
+            row[role] = f"{role}-{number}.png"
+            pixels = rng.integers(0, 256, (200, 200, 3), dtype=np.uint8)
+            (tmp_path / row[role]).write_bytes(encode_png(pixels))
+        items.append(row)
+        answers += [
+            {"item": row["item"], "participant": f"w{p}", "choice": f"p{(number + p) % 3 % 2}"} for p in range(4)
+        ]
+    pd.DataFrame(items).to_csv(tmp_path / "items.csv", index=False)
+    pd.DataFrame(answers).to_csv(tmp_path / "answers.csv", index=False)
+    arguments = ["build", "--items", tmp_path / "items.csv", "--answers", tmp_path / "answers.csv"]
+    result = CliRunner().invoke(build, [*map(str, arguments), "--out", str(tmp_path / "data")])
+    assert result.exit_code == 0, result.output
+    ids = [f"{number:06d}" for number in range(12)]
+    judge = [float(np.load(tmp_path / "data/2afc/val/items/judge" / f"{one}.npy").item()) for one in ids]
+    frames = [
+        pd.DataFrame(
+            {"metric": name, "set": "val/items", "id": ids, "d0": 1.0, "d1": 2 * rng.random(12), "judge": judge}
+        )
+        for name in ("a", "b")
+    ]
+    pd.concat(frames).to_csv(tmp_path / "mine.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("load", "side"), [("auto", 200), ("official", 64)])
+def test_a_dataset_of_own_images_has_a_report_with_pictures_at_their_size(of_items: Path, load: str, side: int) -> None:
+    arguments = ("--distances", of_items / "mine.csv", "--data", of_items / "data", "--draws", 100, "--load", load)
+    result = run(*arguments, "--out", of_items / "report.html")
+    assert result.exit_code == 0, result.output
+    assert "left out" in result.stderr
+    text = (of_items / "report.html").read_text()
+    assert (
+        "nothing is known of the items by which to break down: 2AFC by recipe, 2AFC by family, 2AFC by severity" in text
+    )
+    assert "2AFC score by margin" in text
+    pictures = re.findall(r"data:image/png;base64,([^\"]+)", text)
+    assert pictures
+    for picture in pictures:
+        assert decode_image(base64.b64decode(picture), name="shown").shape == (side, side, 3)
+    mode = "native, since" if load == "auto" else "official, though"
+    assert f"Pictures of 2afc/val/items: {mode}" in text
+
+
+def test_people_of_a_dataset_of_own_images_are_shown_without_what_is_not_known(of_items: Path) -> None:
+    result = CliRunner().invoke(consistency, [str(of_items / "data"), "--draws", "100"])
+    assert result.exit_code == 0, result.output
+    assert "without recipes: agreement by distortion and family" in result.stdout
+    assert "without photos" in result.stdout
