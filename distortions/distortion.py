@@ -63,8 +63,8 @@ class Parameter:
 class Ramp:
     """How strength grows with severity: strength = top * severity ** power.
 
-    The numbers come from `benchmarks/severity.py`, which puts all distortions on one scale: a mean LPIPS
-    (AlexNet) to the original of about .07 at severity .5 and .2 at 1.
+    The numbers come from `benchmarks/severity.py`, which puts all distortions on one scale: the mean of six
+    distances to the original, each in units of its mean over the twenty at severity 1.
 
     Attributes
     ----------

@@ -192,20 +192,21 @@ def team(workers: int | None, dask: str) -> "Workers":
 
 
 def _print_hardness(folder: Path) -> None:
-    """Say how hard the pairs are, where the metric's weights are at hand."""
+    """Say how far patches are from their originals and pairs from a tie, where the metric's weights are at hand."""
     from bapps_builder.patch_sets.patch_set import read_patch_set
 
+    found = read_patch_set(folder)
     try:
-        from distortions.patch_sets.hardness import BAPPS_SHARE, METRIC, hard_share, sampled_distances
+        from distortions.patch_sets.hardness import sampled_distances, spread, spread_lines
 
-        d0, d1 = sampled_distances(read_patch_set(folder))
+        d0, d1 = sampled_distances(found)
     except (ImportError, WeightsError) as error:
-        note(f"share of hard pairs not computed: {error}")
+        note(f"how far its patches are from their originals was not computed: {error}")
         return
-    click.echo(
-        f"hard pairs (|d0 - d1| below a tenth of the mean {METRIC}): {hard_share(d0, d1):.1%} of {len(d0)} sampled; "
-        f"BAPPS traditional has {BAPPS_SHARE:.1%}"
-    )
+    settings = found.description.settings  # whatever the set is called, its distortions may be those of BAPPS
+    name = found[0].set if settings.get("distortions") else settings["family"]
+    for line in spread_lines(name, spread(d0, d1), pairs=len(d0)):
+        click.echo(line)
 
 
 @click.command(cls=Command, epilog="\b\nExample:\n  bapps-distort replay patches --rows 3,17-20 --out again")

@@ -61,6 +61,9 @@ _PIXELS_AN_ITEM = 4000
 TOGETHER = 64
 # The same where networks take part, whose batches are filled up the better the more there are.
 _TOGETHER_IN_NETWORKS = 256
+# What severities mean, in patchset.json: sets without it have the first scale, that of lpips-alex alone. Strengths of
+# two scales must not end up in one set.
+SEVERITY_SCALE = 2
 # Photos that are tried for an item, if the first are damaged or too flat.
 _ATTEMPTS = 20
 # Where two patches of an item come out pixel for pixel the same, strengths are drawn anew this often, then the place,
@@ -196,7 +199,13 @@ def describe(settings: Settings, collection: Collection, zoo: Zoo | None, outsid
         name: value for name, value in asdict(settings).items() if value or name not in ("distortions", "set")
     }
     seed = content.pop("seed")
-    content.update(patch_side=PATCH_SIDE, margin=MARGIN, photos=len(collection.photos), photos_sha256=collection.digest)
+    content.update(
+        patch_side=PATCH_SIDE,
+        margin=MARGIN,
+        severity_scale=SEVERITY_SCALE,
+        photos=len(collection.photos),
+        photos_sha256=collection.digest,
+    )
     content.update(outside.settings)
     deciding = versions()
     if any(photo.path.suffix.lower() in RAW_SUFFIXES for photo in collection.photos):

@@ -26,7 +26,7 @@ Family = Literal["traditional", "cnn", "mix"]
 Known = Sequence[Sequence[tuple[str, ...]]]  # families of recipes of names
 FAMILIES: tuple[Family, ...] = ("traditional", "cnn", "mix")
 SeverityLaw = Literal["uniform", "threshold"]
-# A number even over [0, 1) to a severity. "threshold" puts half of all below .25, where people begin to see.
+# A number even over [0, 1) to a severity. "threshold" puts half of all below .25, where differences are small.
 SEVERITY_LAWS: dict[SeverityLaw, Callable[[float], float]] = {"uniform": lambda u: u, "threshold": lambda u: u * u}
 TASK_LAWS: dict[Task, SeverityLaw] = {"2afc": "uniform", "jnd": "threshold"}
 # Places that are tried in a photo for the least contrast, before the item goes to another photo.

@@ -10,7 +10,7 @@ from distortions.distortion import REFLECTED, Parameter, Patch, Ramp, distortion
 
 
 @distortion(
-    ramp=Ramp(1.03, 0.65),
+    ramp=Ramp(1.3, 0.46),
     draw=lambda strength, rng: {"sigma": strength},
     border=REFLECTED,
     sigma=Parameter(0, 100, "pixels", "standard deviation of the kernel"),
@@ -25,7 +25,7 @@ def gaussian_blur(patch: Patch, rng: np.random.Generator, *, sigma: float) -> Pa
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     sigma : float
-        Standard deviation in [0, 100] pixels. Severity s gives 1.03 s^.65.
+        Standard deviation in [0, 100] pixels. Severity s gives 1.3 s^.46.
     """
     if sigma == 0:
         return patch.copy()
@@ -37,7 +37,7 @@ _WINDOW, _SIGMA_IN_SPACE = 7, 3.0
 
 
 @distortion(
-    ramp=Ramp(125, 1.5),
+    ramp=Ramp(250, 1.5),
     draw=lambda strength, rng: {"sigma": strength},
     border=REFLECTED,
     sigma=Parameter(0, 1000, "levels", "difference of colour that is still smoothed away"),
@@ -53,7 +53,7 @@ def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float) ->
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     sigma : float
-        In [0, 1000] levels, on the sum of the absolute differences of R, G and B. Severity s gives 125 s^1.5.
+        In [0, 1000] levels, on the sum of the absolute differences of R, G and B. Severity s gives 250 s^1.5.
 
     References
     ----------

@@ -12,9 +12,14 @@ from distortions.distortion import Parameter, Patch, Ramp, distortion
 _WHOLE_CHROMA = 90
 
 
+def _quality(coarseness: float) -> int:
+    """The quality at which libjpeg takes so many percent of the quantisation tables of the standard."""
+    return round(100 - coarseness / 2 if coarseness < 100 else 5000 / coarseness)
+
+
 @distortion(
-    ramp=Ramp(90, 0.65),
-    draw=lambda strength, rng: {"quality": round(100 - strength)},
+    ramp=Ramp(520, 1.7),
+    draw=lambda strength, rng: {"quality": _quality(strength)},
     border="the encoder fills up its last blocks",
     quality=Parameter(1, 100, "", "of the encoder", whole=True),
 )
@@ -26,7 +31,8 @@ def jpeg(patch: Patch, rng: np.random.Generator, *, quality: int) -> Patch:
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     quality : int
-        In [1, 100]. Severity s gives 100 - 90 s^.65, rounded: JPEG knows no finer steps.
+        In [1, 100]. Severity s takes 520 s^1.7 percent of the standard's quantisation tables, which is
+        quality 10 at 1, 31 at .5 and 75 at .25, rounded: JPEG knows no finer steps.
 
     References
     ----------

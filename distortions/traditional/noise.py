@@ -93,7 +93,7 @@ def _added(patch: Patch, field: Field, strength: float) -> Patch:
 
 
 @distortion(
-    ramp=Ramp(23, 1),
+    ramp=Ramp(24.5, 0.88),
     draw=lambda strength, rng: {"amplitude": strength},
     border=_NO_BORDER,
     amplitude=Parameter(0, 255, "levels", "largest change"),
@@ -107,13 +107,13 @@ def uniform_white_noise(patch: Patch, rng: np.random.Generator, *, amplitude: fl
     rng : numpy Generator
         Gives the field.
     amplitude : float
-        In [0, 255] levels; the field is even over ±amplitude. Severity s gives 23 s.
+        In [0, 255] levels; the field is even over ±amplitude. Severity s gives 24.5 s^.88.
     """
     return _added(patch, uniform_field(patch.shape[:2], rng), amplitude)
 
 
 @distortion(
-    ramp=Ramp(13.5, 1),
+    ramp=Ramp(14.3, 0.88),
     draw=lambda strength, rng: {"sigma": strength},
     border=_NO_BORDER,
     sigma=_SIGMA,
@@ -127,13 +127,13 @@ def gaussian_white_noise(patch: Patch, rng: np.random.Generator, *, sigma: float
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels. Severity s gives 13.5 s.
+        Standard deviation in [0, 255] levels. Severity s gives 14.3 s^.88.
     """
     return _added(patch, normal_field(patch.shape[:2], rng), sigma)
 
 
 @distortion(
-    ramp=Ramp(11.5, 1),
+    ramp=Ramp(13, 0.88),
     draw=lambda strength, rng: {"sigma": strength},
     border=_NO_BORDER,
     sigma=_SIGMA,
@@ -147,13 +147,14 @@ def gaussian_pink_noise(patch: Patch, rng: np.random.Generator, *, sigma: float)
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels, over the whole image. Severity s gives 11.5 s.
+        Standard deviation in [0, 255] levels, over the whole image. Severity s gives
+        13 s^.88.
     """
     return _added(patch, coloured_field(patch.shape[:2], rng, slope=-1), sigma)
 
 
 @distortion(
-    ramp=Ramp(15, 1),
+    ramp=Ramp(16, 0.9),
     draw=lambda strength, rng: {"sigma": strength},
     border=_NO_BORDER,
     sigma=_SIGMA,
@@ -169,7 +170,7 @@ def gaussian_blue_noise(patch: Patch, rng: np.random.Generator, *, sigma: float)
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels. Severity s gives 15 s.
+        Standard deviation in [0, 255] levels. Severity s gives 16 s^.9.
     """
     return _added(patch, coloured_field(patch.shape[:2], rng, slope=1), sigma)
 
@@ -181,7 +182,7 @@ def _draw_colored(strength: float, rng: np.random.Generator) -> dict[str, float]
 
 
 @distortion(
-    ramp=Ramp(13.3, 1),
+    ramp=Ramp(14.2, 0.88),
     draw=_draw_colored,
     border=_NO_BORDER,
     sigma=_SIGMA,
@@ -198,7 +199,8 @@ def gaussian_colored_noise(patch: Patch, rng: np.random.Generator, *, sigma: flo
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels, over the whole image. Severity s gives 13.3 s times 1.12^slope.
+        Standard deviation in [0, 255] levels, over the whole image. Severity s gives 14.2 s^.88 times
+        1.12^slope.
     slope : float
         In [-2, 2], drawn evenly: -2 brown, -1 pink, 0 white, 1 blue, 2 violet.
     """
@@ -220,7 +222,7 @@ def _checkered(height: int, width: int, phase_x: int, phase_y: int) -> Field:
 
 
 @distortion(
-    ramp=Ramp(21, 1.1),
+    ramp=Ramp(15, 1.1),
     draw=lambda strength, rng: {
         "amplitude": strength,
         "phase_x": int(rng.integers(2)),
@@ -243,7 +245,7 @@ def checkerboard(patch: Patch, rng: np.random.Generator, *, amplitude: float, ph
     rng : numpy Generator
         Gives the strength every 16 pixels, even between 0 and twice the amplitude; linear in between.
     amplitude : float
-        In [0, 255] levels. Severity s gives 21 s^1.1.
+        In [0, 255] levels. Severity s gives 15 s^1.1.
     phase_x, phase_y : int
         Where in the cell the pattern starts, 0 or 1 pixels, drawn evenly.
 

@@ -26,7 +26,7 @@ def _plus(patch: Patch, red: float, green: float, blue: float) -> Patch:
 
 
 @distortion(
-    ramp=Ramp(85, 1),
+    ramp=Ramp(98, 0.64),
     draw=lambda strength, rng: {"levels": _sign(rng) * strength},
     border=_NO_BORDER,
     levels=Parameter(-255, 255, "levels", "added to R, G and B"),
@@ -39,13 +39,14 @@ def lightness_shift(patch: Patch, rng: np.random.Generator, *, levels: float) ->
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     levels : float
-        Added to all three channels, in [-255, 255] levels. Severity s draws +85 s or -85 s, either as often.
+        Added to all three channels, in [-255, 255] levels. Severity s draws
+        +98 s^.64 or -98 s^.64, either as often.
     """
     return _plus(patch, levels, levels, levels)
 
 
 @distortion(
-    ramp=Ramp(32, 1.2),
+    ramp=Ramp(88, 0.95),
     draw=lambda strength, rng: {"chroma": strength, "hue": 360 * rng.random()},
     border=_NO_BORDER,
     chroma=Parameter(0, 255, "levels", "size of the tint"),
@@ -62,7 +63,7 @@ def color_shift(patch: Patch, rng: np.random.Generator, *, chroma: float, hue: f
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     chroma : float
-        In [0, 255] levels. Severity s gives 32 s^1.2.
+        In [0, 255] levels. Severity s gives 88 s^.95.
     hue : float
         In [0, 360] degrees, drawn evenly.
     """
@@ -72,7 +73,7 @@ def color_shift(patch: Patch, rng: np.random.Generator, *, chroma: float, hue: f
 
 
 @distortion(
-    ramp=Ramp(1.25, 1.15),
+    ramp=Ramp(1.2, 0.8),
     draw=lambda strength, rng: {"factor": math.exp(_sign(rng) * strength)},
     border=_NO_BORDER,
     factor=Parameter(0, 10, "", "of the distance from the mean luma"),
@@ -85,20 +86,16 @@ def contrast(patch: Patch, rng: np.random.Generator, *, factor: float) -> Patch:
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     factor : float
-        In [0, 10]: 0 leaves one grey, 1 changes nothing. Severity s draws exp(1.25 s^1.15) or its inverse,
+        In [0, 10]: 0 leaves one grey, 1 changes nothing. Severity s draws exp(1.2 s^.8) or its inverse,
         either as often.
     """
     mean = float(_LUMA @ cv2.mean(patch)[:3])
     return np.asarray(cv2.addWeighted(patch, factor, patch, 0, mean * (1 - factor)), np.uint8)
 
 
-def _draw_saturation(strength: float, rng: np.random.Generator) -> dict[str, float]:
-    return {"factor": 1 + 2 * strength if rng.random() < 0.5 else 1 - strength}
-
-
 @distortion(
-    ramp=Ramp(0.95, 1),
-    draw=_draw_saturation,
+    ramp=Ramp(2.3, 0.62),
+    draw=lambda strength, rng: {"factor": math.exp(_sign(rng) * strength)},
     border=_NO_BORDER,
     factor=Parameter(0, 10, "", "of the distance from grey"),
 )
@@ -110,7 +107,7 @@ def saturation(patch: Patch, rng: np.random.Generator, *, factor: float) -> Patc
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     factor : float
-        In [0, 10]: 0 leaves a grey image, 1 changes nothing. Severity s draws 1 - .95 s or 1 + 1.9 s, either
-        as often; the second is twice as long because it takes that to be seen as much.
+        In [0, 10]: 0 leaves a grey image, 1 changes nothing. Severity s draws exp(2.3 s^.62) or its
+        inverse, either as often.
     """
     return np.asarray(cv2.transform(patch, factor * np.eye(3) + (1 - factor) * _LUMA), np.uint8)

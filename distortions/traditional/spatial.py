@@ -37,9 +37,12 @@ def _moved(image: NDArray[np.uint8], dx: float, dy: float) -> NDArray[np.uint8]:
     return _sampled(image, np.array([[1, 0, -dx], [0, 1, -dy]]))
 
 
-@distortion(ramp=Ramp(14, 1.3), draw=_any_direction, border=REFLECTED, dx=_MOVE_X, dy=_MOVE_Y)
+@distortion(ramp=Ramp(1.9, 1.1), draw=_any_direction, border=REFLECTED, dx=_MOVE_X, dy=_MOVE_Y)
 def shift(patch: Patch, rng: np.random.Generator, *, dx: float, dy: float) -> Patch:
     """Move everything by one amount.
+
+    Distance grows with severity in the mean over crops, but not on each: half a pixel also blurs, which a whole one
+    does not, and where a texture repeats a longer move may look nearer.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def shift(patch: Patch, rng: np.random.Generator, *, dx: float, dy: float) -> Pa
     rng : numpy Generator
         Not used.
     dx, dy : float
-        To the right and down, in [-1000, 1000] pixels. Severity s draws a direction; the length is 14 s^1.3.
+        To the right and down, in [-1000, 1000] pixels. Severity s draws a direction; the length is 1.9 s^1.1.
     """
     return _moved(patch, dx, dy)
 
@@ -59,7 +62,7 @@ def _draw_affine(strength: float, rng: np.random.Generator) -> dict[str, float]:
 
 
 @distortion(
-    ramp=Ramp(0.34, 1),
+    ramp=Ramp(0.135, 1.2),
     draw=_draw_affine,
     border=REFLECTED,
     xx=Parameter(-0.5, 0.5, "pixels per pixel", "change of the x looked up, along x"),
@@ -78,8 +81,8 @@ def affine_warp(patch: Patch, rng: np.random.Generator, *, xx: float, xy: float,
     rng : numpy Generator
         Not used.
     xx, xy, yx, yy : float
-        In [-.5, .5]. Severity s draws a direction of the four, even over the sphere; its length is .34 s, so
-        that no corner of a 64x64 patch moves by more than 15.4 s pixels.
+        In [-.5, .5]. Severity s draws a direction of the four, even over the sphere; its length is
+        .135 s^1.2, so that no corner of a 64x64 patch moves by more than 6.1 s^1.2 pixels.
     """
     height, width = patch.shape[:2]
     x, y = (width - 1) / 2, (height - 1) / 2  # the centre, which stays
@@ -98,7 +101,7 @@ def _draw_homography(strength: float, rng: np.random.Generator) -> dict[str, flo
 
 
 @distortion(
-    ramp=Ramp(0.11, 1),
+    ramp=Ramp(0.034, 1.2),
     draw=_draw_homography,
     border=REFLECTED,
     x0=Parameter(-0.2, 0.2, "widths", "where the upper left corner is looked up, from itself"),
@@ -125,6 +128,8 @@ def homography(
 ) -> Patch:
     """Show the image as a plane seen from elsewhere: its four corners move, each on its own.
 
+    As with `shift`, distance grows with severity in the mean over crops, but not on each.
+
     Parameters
     ----------
     patch : uint8 array of shape (H, W, 3)
@@ -133,8 +138,7 @@ def homography(
     x0, y0, ..., x3, y3 : float
         From where the corner lies to where it is looked up, clockwise from the upper left one, in
         [-.2, .2] widths and heights of the image. Severity s draws a direction for each corner; the length
-        is .11 s, which is 10.6 s pixels in a 64x64 patch with its margin. Perspective moves some pixels
-        within by more, but by less than 16 s.
+        is .034 s^1.2, which is 3.3 s^1.2 pixels in a 64x64 patch with its margin.
 
     References
     ----------
@@ -161,10 +165,10 @@ def _warped(patch: Patch, moves: Floats) -> Patch:
 
 
 @distortion(
-    ramp=Ramp(7, 1),
+    ramp=Ramp(3.9, 1.2),
     draw=lambda strength, rng: {"amplitude": strength},
     border=REFLECTED,
-    amplitude=Parameter(0, 8, "pixels", "largest move of a control point along x and along y"),
+    amplitude=Parameter(0, 4, "pixels", "largest move of a control point along x and along y"),
 )
 def linear_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> Patch:
     """Move the points of a coarse grid at random, and all between them by linear interpolation.
@@ -175,13 +179,14 @@ def linear_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> 
     rng : numpy Generator
         Gives the moves of control points, 16 pixels apart, even over ±amplitude along x and y.
     amplitude : float
-        In [0, 8] pixels: at 8, half of the spacing, neighbours may just meet. Severity s gives 7 s.
+        In [0, 4] pixels. Below 4, a quarter of the spacing, no point is shown twice: in the worst case moves of
+        neighbours differ by half of the spacing along x and along y. Severity s gives 3.9 s^1.2.
     """
     return _warped(patch, np.float32(amplitude) * displacement(patch.shape[:2], rng, degree=1))
 
 
 @distortion(
-    ramp=Ramp(14, 1.1),
+    ramp=Ramp(5.3, 1.2),
     draw=lambda strength, rng: {"amplitude": strength},
     border=REFLECTED,
     amplitude=Parameter(0, 16, "pixels", "largest move of a control point along x and along y"),
@@ -195,7 +200,7 @@ def cubic_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> P
     rng : numpy Generator
         Gives the moves of control points, 16 pixels apart, even over ±amplitude along x and y.
     amplitude : float
-        In [0, 16] pixels. Severity s gives 14 s^1.1. Splines smooth: pixels move by a third of it as a rule.
+        In [0, 16] pixels. Severity s gives 5.3 s^1.2. Splines smooth: pixels move by a third of it as a rule.
 
     References
     ----------
@@ -206,7 +211,7 @@ def cubic_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> P
 
 
 @distortion(
-    ramp=Ramp(0.55, 0.75),
+    ramp=Ramp(0.55, 0.85),
     draw=lambda strength, rng: {"opacity": strength, **_any_direction(rng.uniform(8, 15), rng)},
     border=REFLECTED,
     opacity=Parameter(0, 1, "", "weight of the moved copy; the image keeps the rest"),
@@ -222,7 +227,7 @@ def ghosting(patch: Patch, rng: np.random.Generator, *, opacity: float, dx: floa
     rng : numpy Generator
         Not used.
     opacity : float
-        In [0, 1]. Severity s gives .55 s^.75.
+        In [0, 1]. Severity s gives .55 s^.85.
     dx, dy : float
         Of the copy, to the right and down, in [-1000, 1000] pixels. Drawn in any direction at a distance even
         over 8 to 15 pixels, whatever the severity.
@@ -230,7 +235,7 @@ def ghosting(patch: Patch, rng: np.random.Generator, *, opacity: float, dx: floa
     return np.asarray(cv2.addWeighted(patch, 1 - opacity, _moved(patch, dx, dy), opacity, 0), np.uint8)
 
 
-@distortion(ramp=Ramp(2.5, 1.6), draw=_any_direction, border=REFLECTED, dx=_MOVE_X, dy=_MOVE_Y)
+@distortion(ramp=Ramp(4, 1.15), draw=_any_direction, border=REFLECTED, dx=_MOVE_X, dy=_MOVE_Y)
 def chromatic_aberration(patch: Patch, rng: np.random.Generator, *, dx: float, dy: float) -> Patch:
     """Move red one way and blue the other, as a lens does away from its axis.
 
@@ -241,7 +246,7 @@ def chromatic_aberration(patch: Patch, rng: np.random.Generator, *, dx: float, d
         Not used.
     dx, dy : float
         Of red, to the right and down, in [-1000, 1000] pixels; blue moves by as much the other way and green
-        stays. Severity s draws a direction; the length is 2.5 s^1.6.
+        stays. Severity s draws a direction; the length is 4 s^1.15.
     """
     red, green, blue = (np.asarray(channel, np.uint8) for channel in cv2.split(patch))
     return np.asarray(cv2.merge([_moved(red, dx, dy), green, _moved(blue, -dx, -dy)]), np.uint8)

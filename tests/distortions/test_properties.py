@@ -1,5 +1,6 @@
 """What holds for every distortion and all 308 compositions of the paper's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -7,14 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from bapps_builder.images.image_files import read_image
 from distortions.distortion import MARGIN, Patch
 from distortions.recipes import draw, traditional
 from distortions.registry import distortions, find
-from metrics.metric import Metric
+from distortions.traditional import TWENTY
+from metrics.metric import Metric, joint_distances
 from metrics.registry import load
+
+Floats = NDArray[np.float64]
 
 KINDS = ("noise", "black", "white", "constant", "one pixel", "lines")
 
@@ -147,35 +152,46 @@ def crops(shared_data: Path) -> list[Patch]:
     return made
 
 
-def mean_distances(name: str, crops: list[Patch], metric: Metric) -> list[float]:
-    """Mean distance to the original at severity 0 and ten more, every crop in one direction of its own."""
+def distances(name: str, crops: list[Patch], metrics: Sequence[Metric], severities: Sequence[float]) -> Floats:
+    """Mean distance to the original, (metric, severity), every crop in one direction of its own."""
     found, inner = find(name), np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    originals = metric.embed(np.stack([crop[inner] for crop in crops]))
-    means = []
-    for severity in (0.0, *TEN_LEVELS):
-        made = [
-            found.apply(crop, np.random.default_rng([i, 1]), found.at(severity, np.random.default_rng([i, 0])))[inner]
-            for i, crop in enumerate(crops)
-        ]
-        means.append(float(metric.head(metric.contrast(originals, metric.embed(np.stack(made)))).mean()))
-    return means
+
+    def distorted(number: int, severity: float) -> Patch:
+        values = found.at(severity, np.random.default_rng([number, 0]))
+        return found.apply(crops[number], np.random.default_rng([number, 1]), values)[inner]
+
+    made = [np.stack([distorted(number, severity) for number in range(len(crops))]) for severity in severities]
+    return joint_distances(metrics, np.stack([crop[inner] for crop in crops]), *made).mean(axis=-1)
 
 
-def rank_correlation(a: list[float], b: list[float]) -> float:
+def rank_correlation(a: Sequence[float], b: Sequence[float] | Floats) -> float:
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
 @pytest.mark.parametrize("name", distortions())
 def test_distance_grows_with_severity(name: str, crops: list[Patch]) -> None:
-    means = mean_distances(name, crops, load("l2"))
-    assert rank_correlation(TEN_LEVELS, means[1:]) >= 0.95
+    [means] = distances(name, crops, [load("l2")], TEN_LEVELS)
+    assert rank_correlation(TEN_LEVELS, means) >= 0.95
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", distortions())
-def test_perceptual_distance_is_on_one_scale(name: str, crops: list[Patch]) -> None:
-    none, *means = mean_distances(name, crops, load("lpips-alex"))
+def test_perceptual_distance_grows_from_nothing(name: str, crops: list[Patch]) -> None:
+    [[none, *means]] = distances(name, crops, [load("lpips-alex")], [0.0, *TEN_LEVELS])
     assert rank_correlation(TEN_LEVELS, means) >= 0.95
     assert none <= 0.01
-    assert 0.04 <= means[TEN_LEVELS.index(0.5)] <= 0.12
-    assert 0.10 <= means[-1] <= 0.35
+
+
+SIX = ("lpips-alex", "lpips-vgg", "ssim", "fsimc", "vif", "nlpd")
+
+
+@pytest.mark.slow
+def test_severity_is_one_scale_for_the_mean_of_six_distances(crops: list[Patch]) -> None:
+    """Each in units of its mean over the twenty at severity 1: within a factor of one curve, the mean of the twenty."""
+    factors = {0.1: 2.0, 0.25: 1.5, 0.5: 1.5, 0.75: 1.5, 1.0: 1.5}
+    metrics = [load(name) for name in SIX]
+    means = np.stack([distances(name, crops[:24], metrics, list(factors)) for name in TWENTY])
+    scale = (means / means[:, :, -1:].mean(axis=0)).mean(axis=1)  # (distortion, severity)
+    curve = scale.mean(axis=0)
+    assert (np.diff(curve) > 0).all()
+    assert (np.abs(np.log(scale / curve)).max(axis=0) <= np.log(list(factors.values()))).all()

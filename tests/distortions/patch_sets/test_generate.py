@@ -107,6 +107,7 @@ def test_the_description_says_everything(photos: Path, tmp_path: Path) -> None:
         "rescale": [0.4, 0.9],
         "min_contrast": 0.0,
         "margin": 16,
+        "severity_scale": 2,
         "photos": 5,
     }
     assert wanted.items() <= content["settings"].items()
