@@ -27,8 +27,11 @@ def evidence_options(command: Callable[..., Any]) -> Callable[..., Any]:
 _OPTIONS = (
     click.option(
         "--ci",
-        type=click.Choice(["items", "people"]),
-        help="Give each score an interval: over items, those of one photo together, or over items and people.",
+        is_flag=False,
+        flag_value="auto",
+        type=click.Choice(["auto", "items", "people"]),
+        help="Give each score an interval: over items, those of one photo together, or over items and people. Without "
+        "a word, or auto: people where the answers know people, else items.",
     ),
     click.option(
         "--compare", is_flag=True, help="Compare every two metrics on the same items, and say which are tied."
@@ -52,7 +55,7 @@ _OPTIONS = (
     click.option(
         "--answers",
         type=click.Path(path_type=Path),
-        help="Answers with people, for --ci people. [default: answers.parquet beside each set]",
+        help="Answers with people, for --ci. [default: answers.parquet beside each set]",
     ),
     click.option(
         "--votes", type=click.IntRange(1), help="Votes behind each fraction. [default: n of items.parquet, if there]"

@@ -53,6 +53,16 @@ def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Secti
         )
     if any("unknown" in method for method in methods):
         notes.append("photos unknown: items are taken as independent, and the interval is too narrow if they are not")
+    of_2afc = any(key.task == "2afc" for key in found)
+    if of_2afc and any("two-way" in method for method in methods):
+        notes.append(
+            "over items and people: items alone (--ci items) would ignore that other people might have been asked"
+        )
+    elif of_2afc:
+        notes.append(
+            "over items alone, which ignores that other people might have been asked; --ci people does not, where "
+            "answers with people are known"
+        )
     if settings.drawn == "people":
         if not any("two-way" in method for method in methods):
             notes.append("no answers with people are known (2AFC): over items only; --answers FILE has them")

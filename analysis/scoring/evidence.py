@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from analysis.scoring.breakdown import By
@@ -15,8 +15,9 @@ class Evidence:
 
     Attributes
     ----------
-    ci : "items", "people" or None
-        An interval for each score: over items, those of one photo together, or over items and people.
+    ci : "auto", "items", "people" or None
+        An interval for each score: over items, those of one photo together, or over items and people; auto takes
+        people where the answers know people. A report says which it was.
     compare : bool
         Compare every two metrics on the same items.
     by : tuple of "recipe", "family", "severity", "photo", "margin"
@@ -31,7 +32,7 @@ class Evidence:
         Of the bootstrap and its intervals.
     """
 
-    ci: "Drawn | None" = None
+    ci: "Drawn | Literal['auto'] | None" = None
     compare: bool = False
     by: "tuple[By, ...]" = ()
     details: bool = False

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis.scoring import score_evidence
@@ -119,7 +119,6 @@ def score(
         If there is nothing to score, a file or an item cannot be read, or a metric fails.
     """
     asked = evidence or Evidence()
-    settings = settings_of(asked)
     if metrics and data is None:
         raise DatasetError("metrics need the images of a dataset: give the folder that holds 2afc/ or jnd/")
     from_files = [found for file in files for found in read_distances(file) if found.task in tasks]
@@ -131,6 +130,9 @@ def score(
     if not results:
         raise DatasetError(f"{sources}: nothing for the task {'both' if len(tasks) > 1 else tasks[0]}")
     joined = _judged(results, folders, asked)
+    if asked.ci == "auto":
+        asked = replace(asked, ci="people" if any(map(_knows_people, joined)) else "items")
+    settings = settings_of(asked)
     return ScoreReport(
         data=sources,
         loads={items.folder.key: items.load_choice(load) for items in opened},
@@ -145,8 +147,9 @@ def score(
 
 
 def settings_of(asked: Evidence) -> Settings:
-    """How intervals are computed."""
-    return Settings(drawn=asked.ci or "items", draws=asked.draws, seed=asked.seed, level=asked.level)
+    """How intervals are computed; over items if nothing else was asked for or found."""
+    drawn = "people" if asked.ci == "people" else "items"
+    return Settings(drawn=drawn, draws=asked.draws, seed=asked.seed, level=asked.level)
 
 
 def _distances(
@@ -164,12 +167,16 @@ def _distances(
     return results
 
 
+def _knows_people(one: JudgedSet) -> bool:
+    return one.answers is not None and one.answers["participant"].nunique() > 1
+
+
 def _judged(results: Sequence[SetDistances], folders: Sequence[SetFolder], asked: Evidence) -> list[JudgedSet]:
     """Join distances with what files beside the sets, or files that were named, say about items and people."""
     folders = folders_about({(one.task, one.label) for one in results}, folders)
     facts = [read_facts(asked.items)] if asked.items else []
     facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
     answers = read_answers(asked.answers) if asked.answers else None
-    if answers is None and asked.ci == "people":
+    if answers is None and asked.ci in ("people", "auto"):
         answers = answers_of_sets(folders)
     return judged_sets(results, facts=facts, answers=answers, votes=asked.votes)

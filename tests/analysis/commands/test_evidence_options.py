@@ -72,6 +72,12 @@ def test_photos_and_people_from_tables(distances: Path, tmp_path: Path) -> None:
     text = run(*arguments, "--ci", "people", "--answers", tmp_path / "answers.csv").stdout
     assert "two-way t over photos and 40 people" in text
     assert "no answers with people are known" in run(*arguments, "--ci", "people").stdout
+    with_people = (*arguments, "--answers", tmp_path / "answers.csv")
+    assert run(*with_people, "--ci").stdout == run(*with_people, "--ci", "people").stdout == text
+    assert "items alone (--ci items) would ignore that other people might have been asked" in text
+    alone = run(*arguments, "--ci").stdout
+    assert alone == run(*arguments, "--ci", "items").stdout
+    assert "over items alone, which ignores that other people might have been asked" in alone
     assert "a t interval on photos, as the bootstrap would cover too little" in run(*arguments, "--ci", "items").stdout
 
 
