@@ -6,10 +6,12 @@ file (`distortions/traditional/blur.py` is "blur"). One from outside is named as
 
 import inspect
 import math
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -175,9 +177,11 @@ class Distortion:
         except (Exception, SystemExit) as error:
             if not self.source:
                 raise
-            raise DistortionError(
-                f"{self.name} raised {type(error).__name__}: {error} (set BAPPS_TRACEBACK=1 to see where)"
-            ) from error
+            # Where, since an error that comes from a worker process has lost its traceback.
+            frames = traceback.extract_tb(error.__traceback__)
+            place = [frame for frame in frames if frame.filename.startswith(self.source.folder)][-1:] or frames[-1:]
+            where = ", ".join(f"{Path(frame.filename).name}, line {frame.lineno}" for frame in place)
+            raise DistortionError(f"{self.name} raised {type(error).__name__}: {error} ({where})") from error
 
     def checked(self, values: Values) -> dict[str, float]:
         """Give the values in the order of the parameters, each in range, or raise DistortionError."""

@@ -172,8 +172,9 @@ def test_anything_but_a_patch_is_refused(write: Write, returned: str, got: str) 
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("1 / 0", "user_g:f raised ZeroDivisionError: division by zero (set BAPPS_TRACEBACK=1 to see where)"),
-        ("sys.exit(3)", "user_g:f raised SystemExit: 3"),
+        ("1 / 0", "user_g:f raised ZeroDivisionError: division by zero (user_g.py, line 12)"),
+        ("np.zeros(-1)", "user_g:f raised ValueError: negative dimensions are not allowed (user_g.py, line 12)"),
+        ("sys.exit(3)", "user_g:f raised SystemExit: 3 (user_g.py, line 12)"),
         (
             "return (patch * np.nan).astype(np.uint8)",
             "user_g:f raised RuntimeWarning: invalid value encountered in cast",
