@@ -25,7 +25,7 @@ def gaussian_blur(patch: Patch, rng: np.random.Generator, *, sigma: float) -> Pa
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     sigma : float
-        Standard deviation in [0, 100] pixels. Severity s gives 1.3 s^.46.
+        Standard deviation in [0, 100] pixels: the strength.
     """
     if sigma == 0:
         return patch.copy()
@@ -53,7 +53,7 @@ def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float) ->
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     sigma : float
-        In [0, 1000] levels, on the sum of the absolute differences of R, G and B. Severity s gives 250 s^1.5.
+        In [0, 1000] levels, on the sum of the absolute differences of R, G and B: the strength.
 
     References
     ----------

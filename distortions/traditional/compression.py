@@ -31,8 +31,8 @@ def jpeg(patch: Patch, rng: np.random.Generator, *, quality: int) -> Patch:
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     quality : int
-        In [1, 100]. Severity s takes 520 s^1.7 percent of the standard's quantisation tables, which is
-        quality 10 at 1, 31 at .5 and 75 at .25, rounded: JPEG knows no finer steps.
+        In [1, 100]. The strength is a share of the standard's quantisation tables, in percent, of which
+        this is the quality, rounded: JPEG knows no finer steps.
 
     References
     ----------

@@ -107,7 +107,7 @@ def uniform_white_noise(patch: Patch, rng: np.random.Generator, *, amplitude: fl
     rng : numpy Generator
         Gives the field.
     amplitude : float
-        In [0, 255] levels; the field is even over ±amplitude. Severity s gives 24.5 s^.88.
+        In [0, 255] levels; the field is even over ±amplitude: the strength.
     """
     return _added(patch, uniform_field(patch.shape[:2], rng), amplitude)
 
@@ -127,7 +127,7 @@ def gaussian_white_noise(patch: Patch, rng: np.random.Generator, *, sigma: float
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels. Severity s gives 14.3 s^.88.
+        Standard deviation in [0, 255] levels: the strength.
     """
     return _added(patch, normal_field(patch.shape[:2], rng), sigma)
 
@@ -147,8 +147,7 @@ def gaussian_pink_noise(patch: Patch, rng: np.random.Generator, *, sigma: float)
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels, over the whole image. Severity s gives
-        13 s^.88.
+        Standard deviation in [0, 255] levels, over the whole image: the strength.
     """
     return _added(patch, coloured_field(patch.shape[:2], rng, slope=-1), sigma)
 
@@ -170,7 +169,7 @@ def gaussian_blue_noise(patch: Patch, rng: np.random.Generator, *, sigma: float)
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels. Severity s gives 16 s^.9.
+        Standard deviation in [0, 255] levels: the strength.
     """
     return _added(patch, coloured_field(patch.shape[:2], rng, slope=1), sigma)
 
@@ -199,8 +198,7 @@ def gaussian_colored_noise(patch: Patch, rng: np.random.Generator, *, sigma: flo
     rng : numpy Generator
         Gives the field.
     sigma : float
-        Standard deviation in [0, 255] levels, over the whole image. Severity s gives 14.2 s^.88 times
-        1.12^slope.
+        Standard deviation in [0, 255] levels, over the whole image: the strength times 1.12^slope.
     slope : float
         In [-2, 2], drawn evenly: -2 brown, -1 pink, 0 white, 1 blue, 2 violet.
     """
@@ -245,7 +243,7 @@ def checkerboard(patch: Patch, rng: np.random.Generator, *, amplitude: float, ph
     rng : numpy Generator
         Gives the strength every 16 pixels, even between 0 and twice the amplitude; linear in between.
     amplitude : float
-        In [0, 255] levels. Severity s gives 15 s^1.1.
+        In [0, 255] levels: the strength.
     phase_x, phase_y : int
         Where in the cell the pattern starts, 0 or 1 pixels, drawn evenly.
 

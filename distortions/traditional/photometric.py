@@ -39,8 +39,8 @@ def lightness_shift(patch: Patch, rng: np.random.Generator, *, levels: float) ->
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     levels : float
-        Added to all three channels, in [-255, 255] levels. Severity s draws
-        +98 s^.64 or -98 s^.64, either as often.
+        Added to all three channels, in [-255, 255] levels: the strength or its negative, either as
+        often.
     """
     return _plus(patch, levels, levels, levels)
 
@@ -63,7 +63,7 @@ def color_shift(patch: Patch, rng: np.random.Generator, *, chroma: float, hue: f
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     chroma : float
-        In [0, 255] levels. Severity s gives 88 s^.95.
+        In [0, 255] levels: the strength.
     hue : float
         In [0, 360] degrees, drawn evenly.
     """
@@ -86,7 +86,7 @@ def contrast(patch: Patch, rng: np.random.Generator, *, factor: float) -> Patch:
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     factor : float
-        In [0, 10]: 0 leaves one grey, 1 changes nothing. Severity s draws exp(1.2 s^.8) or its inverse,
+        In [0, 10]: 0 leaves one grey, 1 changes nothing. Drawn as exp(strength) or its inverse,
         either as often.
     """
     mean = float(_LUMA @ cv2.mean(patch)[:3])
@@ -107,7 +107,7 @@ def saturation(patch: Patch, rng: np.random.Generator, *, factor: float) -> Patc
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
     factor : float
-        In [0, 10]: 0 leaves a grey image, 1 changes nothing. Severity s draws exp(2.3 s^.62) or its
-        inverse, either as often.
+        In [0, 10]: 0 leaves a grey image, 1 changes nothing. Drawn as exp(strength) or its inverse,
+        either as often.
     """
     return np.asarray(cv2.transform(patch, factor * np.eye(3) + (1 - factor) * _LUMA), np.uint8)

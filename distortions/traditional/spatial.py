@@ -50,7 +50,7 @@ def shift(patch: Patch, rng: np.random.Generator, *, dx: float, dy: float) -> Pa
     rng : numpy Generator
         Not used.
     dx, dy : float
-        To the right and down, in [-1000, 1000] pixels. Severity s draws a direction; the length is 1.9 s^1.1.
+        To the right and down, in [-1000, 1000] pixels. The direction is drawn; the length is the strength.
     """
     return _moved(patch, dx, dy)
 
@@ -81,8 +81,8 @@ def affine_warp(patch: Patch, rng: np.random.Generator, *, xx: float, xy: float,
     rng : numpy Generator
         Not used.
     xx, xy, yx, yy : float
-        In [-.5, .5]. Severity s draws a direction of the four, even over the sphere; its length is
-        .135 s^1.2, so that no corner of a 64x64 patch moves by more than 6.1 s^1.2 pixels.
+        In [-.5, .5]. The direction of the four is drawn, even over the sphere; its length is the
+        strength, so that no corner of a 64x64 patch moves by more than 45 times that in pixels.
     """
     height, width = patch.shape[:2]
     x, y = (width - 1) / 2, (height - 1) / 2  # the centre, which stays
@@ -137,8 +137,8 @@ def homography(
         Not used.
     x0, y0, ..., x3, y3 : float
         From where the corner lies to where it is looked up, clockwise from the upper left one, in
-        [-.2, .2] widths and heights of the image. Severity s draws a direction for each corner; the length
-        is .034 s^1.2, which is 3.3 s^1.2 pixels in a 64x64 patch with its margin.
+        [-.2, .2] widths and heights of the image. A direction is drawn for each corner; the length
+        is the strength, and 96 times that in pixels of a 64x64 patch with its margin.
 
     References
     ----------
@@ -180,7 +180,7 @@ def linear_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> 
         Gives the moves of control points, 16 pixels apart, even over ±amplitude along x and y.
     amplitude : float
         In [0, 4] pixels. Below 4, a quarter of the spacing, no point is shown twice: in the worst case moves of
-        neighbours differ by half of the spacing along x and along y. Severity s gives 3.9 s^1.2.
+        neighbours differ by half of the spacing along x and along y: the strength.
     """
     return _warped(patch, np.float32(amplitude) * displacement(patch.shape[:2], rng, degree=1))
 
@@ -200,7 +200,7 @@ def cubic_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> P
     rng : numpy Generator
         Gives the moves of control points, 16 pixels apart, even over ±amplitude along x and y.
     amplitude : float
-        In [0, 16] pixels. Severity s gives 5.3 s^1.2. Splines smooth: pixels move by a third of it as a rule.
+        In [0, 16] pixels: the strength. Splines smooth: pixels move by a third of it as a rule.
 
     References
     ----------
@@ -227,7 +227,7 @@ def ghosting(patch: Patch, rng: np.random.Generator, *, opacity: float, dx: floa
     rng : numpy Generator
         Not used.
     opacity : float
-        In [0, 1]. Severity s gives .55 s^.85.
+        In [0, 1]: the strength.
     dx, dy : float
         Of the copy, to the right and down, in [-1000, 1000] pixels. Drawn in any direction at a distance even
         over 8 to 15 pixels, whatever the severity.
@@ -246,7 +246,7 @@ def chromatic_aberration(patch: Patch, rng: np.random.Generator, *, dx: float, d
         Not used.
     dx, dy : float
         Of red, to the right and down, in [-1000, 1000] pixels; blue moves by as much the other way and green
-        stays. Severity s draws a direction; the length is 4 s^1.15.
+        stays. The direction is drawn; the length is the strength.
     """
     red, green, blue = (np.asarray(channel, np.uint8) for channel in cv2.split(patch))
     return np.asarray(cv2.merge([_moved(red, dx, dy), green, _moved(blue, -dx, -dy)]), np.uint8)
