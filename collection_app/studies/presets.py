@@ -26,7 +26,7 @@ on every page.
 
 **What for:** {purposes} {legal_basis}
 
-**What we store of you, under a pseudonym:**
+**What we store of you** (who you are apart from all else, which knows you by a pseudonym):
 
 {stored}
 
