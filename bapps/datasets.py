@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from analysis.people.consistency_settings import Settings as ConsistencySettings
 from analysis.people.judgments import Reading, read_judgments
@@ -51,7 +52,7 @@ def score(
     task: Task | None = None,
     load: LoadMode = "auto",
     distances: Sequence[PathLike] = (),
-    ci: Drawn | None = None,
+    ci: Drawn | Literal["auto"] | None = None,
     compare: bool = False,
     by: Sequence[By] = (),
     details: bool = False,
@@ -83,8 +84,9 @@ def score(
         all published scores did. exact: undo BAPPS's enlargement. native: files as they are.
     distances : sequence of paths
         Tables of distances computed elsewhere, which are scored too.
-    ci : "items" or "people", optional
-        Give each score an interval: over items, those of one photo together, or over items and people.
+    ci : "auto", "items" or "people", optional
+        Give each score an interval: over items, those of one photo together, or over items and people; auto takes
+        people where the answers know people.
     compare : bool
         Compare every two metrics on the same items, and say which are tied.
     by : sequence of "recipe", "family", "severity", "photo", "margin"
