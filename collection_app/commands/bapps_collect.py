@@ -1,6 +1,7 @@
 """The command `bapps-collect`."""
 
 import json
+import math
 import secrets
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from collection_app.participants.patch_files import check_patches, patches_of
 from collection_app.participants.receipts import read_receipt
 from collection_app.participants.receipts import receive as receive_answers
 from collection_app.rehearsal.observers import KINDS, Kind
-from collection_app.rehearsal.pass_rates import pass_rates
+from collection_app.rehearsal.pass_rates import conduct_rates, pass_rates
 from collection_app.rehearsal.rehearse import rehearse
 from collection_app.reporting.backup import back_up
 from collection_app.reporting.export import dictionary_path
@@ -41,8 +42,8 @@ from collection_app.sessions.steps import Step
 from collection_app.settings import settings_from
 from collection_app.signing import PictureNames, Tokens, signing_key
 from collection_app.studies import installation
-from collection_app.studies.presets import PRESETS, as_toml, preset
-from collection_app.studies.sentinels import check_items
+from collection_app.studies.presets import OPEN_TO, PRESETS, as_toml, preset
+from collection_app.studies.sentinels import check_items, count_checks
 from collection_app.studies.study import Study, name_for, read_study
 from collection_app.web.logs import log, write_logs
 from collection_app.web.served_study import running, wall_clock
@@ -50,7 +51,7 @@ from collection_app.web.served_study import running, wall_clock
 _EXAMPLES = """
 \b
 Examples:
-  bapps-collect init study.toml --patches patches/ --preset paper-2afc
+  bapps-collect init study.toml --patches patches/ --preset 2afc
   bapps-collect serve study.toml
   bapps-collect status study.toml
   bapps-collect pay study.toml --csv
@@ -100,6 +101,8 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
     passes each rule.
     """
     sets = [read_patch_set(folder) for folder in folders]
+    if not name and not file.exists():
+        raise StudyError(f"{file}: no such study file; write one with --preset {sets[0].task}, and edit it")
     if name and file.exists():
         raise StudyError(f"{file}: is there already; leave --preset out, or name another file")
     if name:
@@ -109,17 +112,25 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
         note(f"wrote {file}: fill in every FILL IN, edit what you like, then run init again")
     study = read_study(file)
     engine = _engine(file, database, made=True)
-    total = sum(len(found) for found in sets) + sum(1 for _ in check_items(study, sets))
+    total = sum(len(found) for found in sets) + count_checks(study, sets)
     with progress(total, "storing items") as advance:
         found = write(
             engine,
             lambda c: installation.install(c, study, sets, folder=_image_folder(file), advance=advance),
         )
     click.echo(
-        f"{found.items} items, {found.answers} answers wanted, {total - found.items} sentinels and training items"
+        f"{found.items} items, {found.answers} answers wanted, {count_checks(study, sets)} sentinels and training items"
     )
-    for rule, rate in pass_rates(study, check_items(study, sets)):
+    if found.left_out:
+        note(f"{found.left_out} items are left out: their two patches are the same, pixel by pixel")
+    checks = list(check_items(study, sets))
+    for rule, rate in pass_rates(study, checks):
         click.echo(f"sentinels {rule.check}: a careful person passes {rule.at_least} of {rule.count} in {rate:.1%}")
+    for rule, rate in conduct_rates(study, checks, sets):
+        if not math.isnan(rate):
+            click.echo(f"rule {rule}: a careful person keeps it in {rate:.1%}")
+    if name in OPEN_TO:
+        note(f"{name} is for replication: {OPEN_TO[name]}; {study.task} is for people whom nobody knows")
 
 
 @collect.command(cls=Command)

@@ -59,8 +59,7 @@ def _language(study: Study) -> Catalogue:
 
 
 def _practice(study: Study) -> int:
-    training = study.training
-    return training.obvious + training.same + training.different + training.distorted
+    return sum(study.training.by_check().values())
 
 
 def _trials(study: Study) -> int:

@@ -28,6 +28,8 @@ SIGMA = 0.45
 JND_UNIT = 0.12
 # Identical pairs are then called same in 88% of cases, as in the paper.
 CRITERION = 2.2
+# Spread of the logarithm of a person's time to answer, from one answer to the next.
+REACTION_SPREAD = 0.4
 # Spread of the logarithm of a person's weight for a distortion.
 _WEIGHT_SPREAD = 0.2
 _PHI = NormalDist().cdf

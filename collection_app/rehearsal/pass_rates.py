@@ -1,15 +1,23 @@
 """How likely a careful person passes the rules of a study: simulated people on the sentinels really made."""
 
+import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
+from bapps_builder.answers.exclusions import FAST_MS, Rule, parse_rule
+from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.rehearsal.latent_distance import latent_distance
-from collection_app.rehearsal.observers import Observer, observer
+from collection_app.rehearsal.observers import REACTION_SPREAD, Observer, observer
 from collection_app.studies.sentinels import CheckItem
 from collection_app.studies.study import SentinelRule, Study
 
 _PEOPLE = 200
+# How different patches look takes a millisecond each: of many sentinels and items, so many stand for all.
+_MOST = 400
+# Of a sentinel or test item: the expected answer, and how far its patches are from the reference.
+_Distances = tuple[str, float, float]
 
 
 def tail(probabilities: Sequence[float], at_least: int) -> float:
@@ -27,32 +35,102 @@ def pass_rates(study: Study, items: Iterable[CheckItem]) -> list[tuple[SentinelR
 
     `items` are the study's; each simulated person meets a session's count of them, drawn at random.
     """
-    distances: dict[str, list[tuple[CheckItem, float, float]]] = {rule.check: [] for rule in study.sentinels.rules}
-    for item in items:
-        if item.role == "sentinel":
-            original = item.p0 if item.ref is None else item.ref
-            pair = (latent_distance(original, item.p0), latent_distance(original, item.p1))
-            distances[item.check].append((item, *pair))
+    distances = _of_sentinels(study, items)
     rng = np.random.default_rng(study.seed)
-    people = [observer(study.seed, number, "careful") for number in range(_PEOPLE)]
-    return [
-        (rule, float(np.mean([_passes(p, rule, distances, rng) for p in people]))) for rule in study.sentinels.rules
-    ]
+    rates = []
+    for rule in study.sentinels.rules:
+        right = [_right(p, _drawn(distances[rule.check], rule.count, rng)) for p in _people(study)]
+        rates.append((rule, float(np.mean([tail(each, rule.at_least) for each in right]))))
+    return rates
 
 
-def _passes(
+def conduct_rates(study: Study, items: Iterable[CheckItem], sets: Sequence[PatchSet]) -> list[tuple[Rule, float]]:
+    """Of each rule of conduct, about use or pay, how likely a careful person keeps it; NaN where nobody can say."""
+    rules = [parse_rule(text) for text in dict.fromkeys((*study.rules.use, *study.rules.pay))]
+    if not rules:
+        return []
+    sentinels, tests = _of_sentinels(study, items), _of_tests(sets)
+    rng = np.random.default_rng(study.seed)
+    people = _people(study)
+    return [(rule, float(np.mean([_keeps(p, rule, study, sentinels, tests, rng) for p in people]))) for rule in rules]
+
+
+def _keeps(
     person: Observer,
-    rule: SentinelRule,
-    distances: dict[str, list[tuple[CheckItem, float, float]]],
+    rule: Rule,
+    study: Study,
+    sentinels: dict[str, list[_Distances]],
+    tests: list[_Distances],
     rng: np.random.Generator,
 ) -> float:
-    shown = rng.permutation(len(distances[rule.check]))[: rule.count]
+    count = study.items_per_session
+    if rule.quantity == "sentinels" and rule.sign == ">=":
+        right = [
+            p for one in study.sentinels.rules for p in _right(person, _drawn(sentinels[one.check], one.count, rng))
+        ]
+        return tail(right, math.ceil(rule.bound * len(right) - 1e-9)) if right else 0.0
+    if rule.quantity == "fast" and rule.sign == "<=":
+        # A time to react is lognormal about the person's median.
+        z = math.log(FAST_MS / 1000 / person.seconds) / REACTION_SPREAD
+        fast = 0.5 * math.erfc(-z / math.sqrt(2))
+        return 1 - tail([fast] * count, math.floor(rule.bound * count + 1e-9) + 1)
+    if rule.quantity == "side" and rule.sign == "<=":
+        # p1 is as often on either side, so that who looks chooses both as often, but for a bias.
+        shown = _drawn(tests, count, rng)
+        if study.task == "jnd":
+            first = [person.p_same(d1) for _, _, d1 in shown]
+        else:
+            turned = rng.random(len(shown)) < 0.5
+            first = [
+                person.p_left(*pair)
+                for pair in ((b, a) if t else (a, b) for (_, a, b), t in zip(shown, turned, strict=True))
+            ]
+        most = math.floor(rule.bound * len(first) + 1e-9)
+        return 1 - tail(first, most + 1) - tail([1 - p for p in first], most + 1)
+    return math.nan
+
+
+def _people(study: Study) -> list[Observer]:
+    return [observer(study.seed, number, "careful") for number in range(_PEOPLE)]
+
+
+def _of_sentinels(study: Study, items: Iterable[CheckItem]) -> dict[str, list[_Distances]]:
+    found: dict[str, list[_Distances]] = {rule.check: [] for rule in study.sentinels.rules}
+    for item in items:
+        if item.role == "sentinel" and len(found[item.check]) < _MOST:
+            original = item.p0 if item.ref is None else item.ref
+            found[item.check].append(
+                (item.expected, latent_distance(original, item.p0), latent_distance(original, item.p1))
+            )
+    return found
+
+
+def _of_tests(sets: Sequence[PatchSet]) -> list[_Distances]:
+    found = []
+    share = max(1, _MOST // max(len(sets), 1))
+    for each in sets:
+        step = max(1, len(each) // share)
+        for item in islice((each[i] for i in range(0, len(each), step)), share):
+            original, *others = (each.read(item, role) for role in each.roles)
+            pair = others if len(others) == 2 else [original, *others]
+            found.append(("", *(latent_distance(original, other) for other in pair)))
+    return found
+
+
+def _drawn(distances: list[_Distances], count: int, rng: np.random.Generator) -> list[_Distances]:
+    """So many of them at random; from the start again where there are fewer."""
+    order = rng.permutation(len(distances))
+    return [distances[order[i % len(order)]] for i in range(count)] if len(order) else []
+
+
+def _right(person: Observer, shown: Sequence[_Distances]) -> list[float]:
+    """How likely a person answers each as expected."""
     right = []
-    for item, d0, d1 in (distances[rule.check][i] for i in shown):
-        if item.ref is None:
+    for expected, d0, d1 in shown:
+        if expected in ("same", "different"):
             same = person.p_same(d1)
-            right.append(same if item.expected == "same" else 1 - same)
+            right.append(same if expected == "same" else 1 - same)
         else:
             first = person.p_left(d0, d1)  # as if p0 were on the left
-            right.append(first if item.expected == "p0" else 1 - first)
-    return tail(right, rule.at_least)
+            right.append(first if expected == "p0" else 1 - first)
+    return right

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.rehearsal.client import Client, CollectionError, Problem
 from collection_app.rehearsal.latent_distance import latent_distance
-from collection_app.rehearsal.observers import KINDS, Kind, Observer, observer
+from collection_app.rehearsal.observers import KINDS, REACTION_SPREAD, Kind, Observer, observer
 
 _FRAME_MS = 1000 / 60
 # Share of JND exposures that come out wrong, and share of those who leave in the middle.
@@ -155,7 +155,7 @@ def _answer(
     reference = sides.pop("reference", "")
     shown = (reference, sides["left"], sides["right"])
     rng = person.draw(shown, trial["attempt"])
-    reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, 0.4)))
+    reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, REACTION_SPREAD)))
     exposure: dict[str, Any] = {}
     if reference:
         left, right = (eyes.distance(person, reference, sides[side]) for side in ("left", "right"))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, case, func, not_, select, text, update
+from sqlalchemy import BigInteger, Connection, Row, String, and_, bindparam, case, func, not_, select, text, update
 
 from collection_app.database.models import Assignment, Item, Participant, Session, table_of
 
@@ -39,13 +39,17 @@ _TAKE = (
     .where(Item.id == bindparam("of"))
     .values(filled=Item.filled + 1, p1_left=Item.p1_left + bindparam("left"), priority=bindparam("next_priority"))
 )
+# The patch that those of an item are compared with: in JND the first.
+REFERENCE = func.coalesce(Item.ref, Item.p0)
+_REFERENCES = select(REFERENCE).where(Item.id.in_(bindparam("ids", expanding=True)))
 _CHECKS = (
-    select(Item.id)
+    select(Item.id, REFERENCE.label("reference"))
     .where(
         Item.study_id == bindparam("study_id"),
         # As text, so that the databases see that the index of these few is meant, and look at no test item.
         text("item.role <> 'test'"),
         Item.check_name == bindparam("check"),
+        Item.name.startswith(bindparam("named", type_=String())),
         _UNSEEN,
     )
     .order_by(Item.id)
@@ -123,13 +127,36 @@ def take_checks(
     check: str,
     wanted: int | None,
     rng: np.random.Generator,
+    named: str = "",
+    seen: set[str] | None = None,
 ) -> list[Place]:
-    """Draw items of one check (None: all of them) that a person has not seen; half of them on each side."""
-    sought = {"study_id": study_id, "participant_id": participant_id, "check": check}
-    ids = connection.scalars(_CHECKS, sought).all()
-    chosen = rng.permutation(np.asarray(ids, np.int64))[:wanted].tolist()
+    """Draw items of one check (None: all of them) that a person has not seen; half of them on each side.
+
+    Parameters
+    ----------
+    named : str
+        How their names begin.
+    seen : set of str, optional
+        Hashes of references: those of the items drawn are none of them, and are added.
+    """
+    sought = {"study_id": study_id, "participant_id": participant_id, "check": check, "named": named}
+    rows = connection.execute(_CHECKS, sought).all()
+    drawn = [rows[i] for i in rng.permutation(len(rows))]
+    if seen is not None:
+        # Those whose reference is seen come last; the pool is made so large that they are not needed.
+        fresh, others = [], []
+        for row in drawn:
+            (others if row.reference in seen or len(fresh) == wanted else fresh).append(row)
+            seen |= {row.reference} if fresh and fresh[-1] is row else set()
+        drawn = fresh + others
+    chosen = [row.id for row in drawn[:wanted]]
     sides = rng.permutation(np.arange(len(chosen)) % 2)
     return [Place(item, "left" if side else "right") for item, side in zip(chosen, sides, strict=True)]
+
+
+def references(connection: Connection, places: Sequence[Place]) -> set[str]:
+    """The hashes of the patches that those of some items are compared with."""
+    return set(connection.scalars(_REFERENCES, {"ids": [place.item_id for place in places]}))
 
 
 def release(connection: Connection, assignments: Iterable[int]) -> None:

@@ -182,6 +182,7 @@ def start(
         step.study,
         step.study_id,
         participant_id=session.participant_id,
+        first=session.number == 0,
         rng=np.random.default_rng(session.seed),
     )
     if not trials:

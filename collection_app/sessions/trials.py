@@ -4,7 +4,8 @@ import numpy as np
 from sqlalchemy import Connection, Row, bindparam, select
 
 from collection_app.database.models import Answer, Assignment, Item
-from collection_app.sessions.allocation import Place, take_checks, take_items
+from collection_app.sessions.allocation import Place, references, take_checks, take_items
+from collection_app.sessions.arrangement import sentinel_positions
 from collection_app.studies.sentinels import TRAINING
 from collection_app.studies.study import Study
 
@@ -19,11 +20,11 @@ _OPEN = (
 
 
 def draw_trials(
-    connection: Connection, study: Study, study_id: int, *, participant_id: int, rng: np.random.Generator
+    connection: Connection, study: Study, study_id: int, *, participant_id: int, first: bool, rng: np.random.Generator
 ) -> list[tuple[Place, bool]]:
     """Take a session's trials, in their order, each with whether it holds a place; none if too few are left.
 
-    Training comes first, then test items and sentinels shuffled.
+    Training comes first, if it is the `first` session of the person, then test items and sentinels mixed.
     """
     items = take_items(
         connection,
@@ -36,16 +37,25 @@ def draw_trials(
     if not items:
         return []
 
-    def checks(check: str, wanted: int | None) -> list[tuple[Place, bool]]:
-        found = take_checks(connection, study_id, participant_id=participant_id, check=check, wanted=wanted, rng=rng)
-        return [(place, False) for place in found]
+    seen = references(connection, items) if study.sentinels.apart else None
 
-    mixed = [(place, True) for place in items]
-    for rule in study.sentinels.rules:
-        mixed += checks(rule.check, rule.count)
-    shuffled = [mixed[i] for i in rng.permutation(len(mixed))]
-    # The pool of training items is one session's, so a person who comes again gets none.
-    return [*checks(TRAINING, None), *shuffled]
+    def checks(check: str, wanted: int | None, named: str = "") -> list[Place]:
+        of_person = {"participant_id": participant_id, "check": check, "wanted": wanted, "named": named}
+        return take_checks(connection, study_id, **of_person, rng=rng, seen=seen)
+
+    sentinels = [place for rule in study.sentinels.rules for place in checks(rule.check, rule.count)]
+    if not first:
+        training = []
+    elif study.sentinels.apart:
+        wanted = study.training.by_check()
+        training = [place for kind, count in wanted.items() if count for place in checks(TRAINING, count, f"{kind}-")]
+    else:
+        training = checks(TRAINING, None)
+    sentinels = [sentinels[i] for i in rng.permutation(len(sentinels))]
+    tests = iter([(items[i], True) for i in rng.permutation(len(items))])
+    at = dict(zip(sentinel_positions(len(items), len(sentinels), rng), sentinels, strict=True))
+    mixed = [(at[slot], False) if slot in at else next(tests) for slot in range(len(items) + len(sentinels))]
+    return [*((place, False) for place in training), *mixed]
 
 
 def images_of(row: Row) -> dict[str, str]:

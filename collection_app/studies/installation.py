@@ -30,11 +30,15 @@ _SALT_BYTES = 32
 
 @dataclass(frozen=True)
 class Installed:
-    """A study in a database: the id of its row, how many test items it has, and answers they want."""
+    """A study in a database: the id of its row, how many test items it has, and answers they want.
+
+    `left_out` counts the items of the sets whose two patches are the same: there is nothing to ask about them.
+    """
 
     study_id: int
     items: int
     answers: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ def install(
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Installed:
     """Store a study with the items of patch sets; its own images are written to `folder`, named by their hash.
+
+    An item whose two patches are pixel by pixel the same, of a distortion that did nothing, is left out.
 
     Again for the same study, this takes the place of what was there, as long as nobody has taken part. Once it
     was served, settings and items must be the same, and only the places of images are stored anew.
@@ -98,7 +104,9 @@ def install(
         ).scalar_one()
     digest, items, answers = hashlib.sha256(), 0, 0
     rng = np.random.default_rng(int.from_bytes(entropy(8)))
-    rows = _prepared(study, sets, folder)
+    # A study that was served with pairs that nobody can tell apart goes on with them.
+    alike = select(Item.id).where(Item.study_id == study_id, Item.role == "test", Item.p0 == Item.p1).limit(1)
+    rows = _prepared(study, sets, folder, alike=connection.scalar(alike) is not None)
     while some := list(islice(rows, _AT_A_TIME)):
         for row in some:
             digest.update(json.dumps(row.columns, sort_keys=True).encode())
@@ -122,7 +130,7 @@ def install(
         .where(StudyRow.id == study_id)
         .values(settings=study.canonical(), settings_sha256=study.digest(), items_sha256=digest.hexdigest())
     )
-    return Installed(study_id, items, answers)
+    return Installed(study_id, items, answers, sum(len(found) for found in sets) - items)
 
 
 def freeze(connection: Connection, study: Study, now: int, *, simulated: bool = False) -> int:
@@ -179,7 +187,7 @@ def _remove_items(connection: Connection, study_id: int) -> None:
     connection.execute(delete(Item).where(Item.study_id == study_id))
 
 
-def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path) -> Iterator[_Prepared]:
+def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bool) -> Iterator[_Prepared]:
     names: set[tuple[str, str]] = set()
     for found in sets:
         for item in found:
@@ -191,6 +199,8 @@ def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path) -> Iterator[
                 found.read(item, role)  # checks the pixels against the manifest
             columns = {"role": "test", "set_name": label, "name": item.id, "check_name": "", "expected": ""}
             hashes = {role: item.digest(role) for role in found.roles}
+            if hashes["p0"] == hashes["p1"] and not alike:
+                continue
             paths = {hashes[role]: found.path(item, role).resolve() for role in found.roles}
             yield _Prepared({**columns, "ref": None, **hashes, "quota": study.quota(item.split)}, paths)
     private_folder(folder)

@@ -1,8 +1,12 @@
 """Ready studies, and the study file written with the meaning of every setting beside it.
 
+`2afc` and `jnd` are for studies that pay people whom nobody knows: their sentinels look as test items do, and are so
+many that who answers by chance passes in less than 2% of cases, and who lapses now and then in more than 99%.
+
 `paper-2afc` and `paper-jnd` follow Zhang et al., CVPR 2018, arXiv 1801.03924, section 2.2. Where the paper
 prints no number it is ours: 85 test items in a 2AFC session, 5 training items before it, and the rule that
-a JND session must pass.
+a JND session must pass. They are for replication: their sentinels can be told from test items by their noise, and the
+few there are become known to people who compare notes.
 """
 
 import json
@@ -59,6 +63,11 @@ _TERMS = {
     "complaint": f"{FILL_IN}: such as: You may complain to a data protection authority, ours is ... with its address.",
 }
 
+# What each is open to, where it is open to something: `init` says so.
+OPEN_TO = {
+    "paper-2afc": "a program finds its 15 sentinels by their white noise, and who compares notes soon knows them all",
+    "paper-jnd": "a program finds its sentinels by their white noise, and who compares notes soon knows them all",
+}
 _SHARED: dict[str, Any] = {
     "name": "my-study",
     "title": "How similar are these pictures?",
@@ -66,7 +75,31 @@ _SHARED: dict[str, Any] = {
     "consent": _CONSENT,
     "terms": _TERMS,
 }
+# Of answers that nobody gives who looks; the same ask somebody to look before pay.
+_CONDUCT = ["fast<=0.1", "side<=0.95"]
+_JND_CONDUCT = ["sentinels>=0.63", "fast<=0.1", "side<=0.98"]
 PRESETS: dict[str, dict[str, Any]] = {
+    "2afc": {
+        "task": "2afc",
+        "items_per_session": 160,
+        "sentinels": {"rules": [{"check": "graded", "count": 72, "at_least": 47}], "pool": 10, "apart": True},
+        "training": {"graded": 5},
+        "rules": {"use": _CONDUCT, "pay": _CONDUCT},
+    },
+    "jnd": {
+        "task": "jnd",
+        "items_per_session": 160,
+        "sentinels": {
+            "rules": [
+                {"check": "identical", "count": 42, "at_least": 21},
+                {"check": "graded", "count": 42, "at_least": 21},
+            ],
+            "pool": 10,
+            "apart": True,
+        },
+        "training": {"same": 4, "graded": 6},
+        "rules": {"use": _JND_CONDUCT, "pay": _JND_CONDUCT},
+    },
     "paper-2afc": {
         "task": "2afc",
         "items_per_session": 85,

@@ -30,9 +30,9 @@ from collection_app.platforms import platform_of
 from collection_app.platforms.local import Local
 from collection_app.platforms.platform import Platform
 
-Check = Literal["obvious", "identical", "noise"]
+Check = Literal["obvious", "identical", "noise", "graded"]
 # The checks that make sense in each task.
-CHECKS: dict[Task, tuple[Check, ...]] = {"2afc": ("obvious",), "jnd": ("identical", "noise")}
+CHECKS: dict[Task, tuple[Check, ...]] = {"2afc": ("obvious", "graded"), "jnd": ("identical", "noise", "graded")}
 
 # Stands where a preset cannot know what to write.
 FILL_IN = "FILL IN"
@@ -62,7 +62,8 @@ class SentinelRule(_Settings):
 
     check: Check = Field(
         description="obvious (2AFC): much against little Gaussian noise; identical (JND): the same patch twice; "
-        "noise (JND): a patch, and the same with large Gaussian noise"
+        "noise (JND): a patch, and the same with large Gaussian noise; graded: one of the study's own distortions, "
+        "much against little of it (2AFC), or much against none (JND), at strengths that differ"
     )
     count: int = Field(ge=1, le=500, description="sentinels in each session")
     at_least: int = Field(ge=0, le=500, description="answered as expected, for the answers of a session to be used")
@@ -79,6 +80,11 @@ class Sentinels(_Settings):
 
     rules: tuple[SentinelRule, ...] = Field(default=(), description="one for each check")
     pool: int = Field(default=4, ge=1, le=100, description="how many times a session's count of them is made")
+    apart: bool = Field(
+        default=False,
+        description="nobody sees a reference in a test item that they see in a sentinel or in training; "
+        "training is then drawn from a pool too",
+    )
     little_noise: float = Field(
         default=4.0, ge=0, le=255, description="sigma in levels of the better patch of `obvious`"
     )
@@ -89,11 +95,17 @@ class Training(_Settings):
     """Items with feedback before the first session of a person."""
 
     obvious: int = Field(default=0, ge=0, le=50, description="2AFC: much against little noise")
+    graded: int = Field(default=0, ge=0, le=50, description="as the sentinels of this check")
     same: int = Field(default=0, ge=0, le=50, description="JND: identical pairs")
     different: int = Field(default=0, ge=0, le=50, description="JND: pairs with large noise")
     distorted: int = Field(
         default=0, ge=0, le=50, description="JND: pairs with one of the 20 distortions, plainly different"
     )
+
+    def by_check(self) -> dict[str, int]:
+        """How many there are of each check, in the order in which they are made."""
+        made = {"obvious": self.obvious, "identical": self.same, "noise": self.different, "distorted": self.distorted}
+        return {**made, "graded": self.graded}
 
 
 class Exposure(_Settings):
@@ -304,6 +316,11 @@ class Study(_Settings):
         if self.task == "jnd":
             return self.answers_per_item.jnd
         return self.answers_per_item.train if split == "train" else self.answers_per_item.val
+
+    @property
+    def checks(self) -> int:
+        """How many sentinels and training items the first session of a person holds."""
+        return sum(rule.count for rule in self.sentinels.rules) + sum(self.training.by_check().values())
 
     @property
     def attempts(self) -> int:
