@@ -45,7 +45,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, text: str) -> dic
     "rules",
     multiple=True,
     metavar="RULE",
-    help="Exclude people who break it; may be repeated. On answers, sentinels, fast, streak, side. "
+    help="Exclude people who break it; may be repeated. On answers, sentinels, fast, streak, side, away. "
     "[default: sentinels>=0.8 and fast<=0.2]",
 )
 @click.option("--no-rules", is_flag=True, help="Only the exclusions that the study itself recorded.")

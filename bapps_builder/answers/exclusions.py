@@ -10,6 +10,7 @@ measures.
     fast         share of answers under 200 ms, faster than anyone judges
     streak       longest run of the same side (2AFC) or choice (JND)
     side         share of answers on the person's preferred side (2AFC) or choice (JND)
+    away         share of answers during which the page was not in front
 """
 
 import re
@@ -25,7 +26,7 @@ from bapps_builder.errors import DatasetError
 Floats = NDArray[np.float64]
 
 FAST_MS = 200.0
-QUANTITIES = ("answers", "sentinels", "fast", "streak", "side")
+QUANTITIES = ("answers", "sentinels", "fast", "streak", "side", "away")
 _RULE = re.compile(r"\s*(?P<quantity>[a-z]+)\s*(?P<sign>>=|<=)\s*(?P<bound>[0-9]+(?:\.[0-9]+)?)\s*")
 
 
@@ -82,6 +83,8 @@ class Conduct:
         Longest run of the same side or choice, in the order of `trial`, else of the rows.
     sided, right : arrays of shape (P,)
         Answers with a known side, and those on the right (2AFC); all, and those of "same" (JND).
+    watched, away : arrays of shape (P,)
+        Answers of which it is known whether the page stayed in front, and those of which it did not.
     """
 
     people: NDArray[np.object_]
@@ -93,6 +96,8 @@ class Conduct:
     streak: Floats
     sided: Floats
     right: Floats
+    watched: Floats
+    away: Floats
 
     def quantity(self, name: str) -> Floats:
         """Give the quantity a rule is about, shape (P,)."""
@@ -101,6 +106,8 @@ class Conduct:
                 return self.passed / self.sentinels
             if name == "fast":
                 return self.fast / self.timed
+            if name == "away":
+                return self.away / self.watched
             if name == "side":
                 share = self.right / self.sided
                 return np.maximum(share, 1 - share)
@@ -121,6 +128,9 @@ def conduct(table: pd.DataFrame) -> Conduct:
     reaction = table["reaction_ms"].to_numpy() if "reaction_ms" in table else np.full(len(table), np.nan)
     right = right_side(table)
     known = test & ~np.isnan(right)
+    lost = np.full(len(table), np.nan)
+    if "focus_lost" in table:
+        lost = pd.to_numeric(table["focus_lost"].astype(object), errors="coerce").to_numpy(np.float64)
     return Conduct(
         people=np.asarray(people, object),
         answers=count(test),
@@ -131,6 +141,8 @@ def conduct(table: pd.DataFrame) -> Conduct:
         streak=_streaks(table.filter(["trial", "session"])[known], codes[known], right[known], size),
         sided=count(known),
         right=count(known & (right == 1)),
+        watched=count(test & ~np.isnan(lost)),
+        away=count(test & (lost == 1)),
     )
 
 

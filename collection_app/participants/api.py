@@ -26,6 +26,7 @@ from collection_app.sessions.steps import (
     check,
     end_unsuitable,
     finish,
+    note_device,
     spoil,
     start,
     tries,
@@ -42,6 +43,7 @@ from collection_app.web.messages import (
     Arrival,
     Chosen,
     Comprehension,
+    Device,
     Display,
     ExposureTimes,
     Form,
@@ -145,6 +147,18 @@ def post_start() -> ResponseReturnValue:
             block_limit=run.block_limit,
         )
         return _state(connection, run, session)
+
+    return _reply(write(run.engine, work))
+
+
+@blueprint.post("/device")
+def post_device() -> ResponseReturnValue:
+    """Note what a repeated device check found: by it the exposures from now on are judged."""
+    run, public_id, found = running(), _session_id(), _body(Device)
+
+    def work(connection: Connection) -> SessionState:
+        device = json.dumps(found.device, sort_keys=True)
+        return _state(connection, run, note_device(connection, run.step(), public_id=public_id, device=device))
 
     return _reply(write(run.engine, work))
 

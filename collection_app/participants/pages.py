@@ -10,7 +10,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from markdown_it import MarkdownIt
 
-from collection_app.participants.texts_catalogue import Catalogue, choose
+from collection_app.participants.texts_catalogue import choose
 from collection_app.platforms.platform import ArrivalError
 from collection_app.signing import digest
 from collection_app.studies.study import Study
@@ -27,7 +27,8 @@ _SPOKEN = ("bar", "device", "done", "problem", "stuck", "trial", "welcome", "wit
 def study_page() -> ResponseReturnValue:
     """Give the page."""
     study = running().study
-    language = _language(study)
+    # The consent is in one language, and so is all around it, whatever browser or address ask for.
+    language = choose(study.language)
     state, person = "", ""
     try:
         visitor = study.platform.visitor(request.args, "")
@@ -51,11 +52,6 @@ def study_page() -> ResponseReturnValue:
         person=person,
     )
     return _guarded(make_response(page, 400 if state == "refused" else 200), study)
-
-
-def _language(study: Study) -> Catalogue:
-    accepted = [tag for tag, _ in request.accept_languages]
-    return choose(request.args.get("lang", ""), study.language, accepted=accepted)
 
 
 def _practice(study: Study) -> int:

@@ -4,7 +4,6 @@ A text is named by its table and key, such as `consent.agree`, and may hold {pla
 """
 
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -41,9 +40,6 @@ def catalogues() -> dict[str, Catalogue]:
     return found
 
 
-def choose(*wanted: str, accepted: Iterable[str] = ()) -> Catalogue:
-    """The first language there is: of those wanted, then of those the browser accepts, best first; else English."""
-    for tag in (*wanted, *accepted):
-        if found := catalogues().get(tag.partition("-")[0].lower()):
-            return found
-    return catalogues()[FALLBACK]
+def choose(wanted: str) -> Catalogue:
+    """The catalogue of a language, or English where there is none."""
+    return catalogues().get(wanted, catalogues()[FALLBACK])

@@ -45,6 +45,7 @@ class Judged:
     side: str
     slot: int
     reaction_ms: float
+    focus_lost: bool = False
 
     @property
     def passed(self) -> bool:
@@ -193,6 +194,7 @@ def _conduct(study: Study, answers: Sequence[Judged], came: Came, *, finished: b
             "side": [answer.side if study.task == "2afc" else "" for answer in answers],
             "trial": [answer.slot for answer in answers],
             "reaction_ms": [answer.reaction_ms for answer in answers],
+            "focus_lost": [answer.focus_lost for answer in answers],
         }
     )
     behaved = conduct(table) if answers else None
@@ -213,7 +215,7 @@ def judge_session(connection: Connection, study: Study, *, session_id: int, fini
     rows = connection.execute(
         select(Item.role, Item.check_name, Answer.choice, Item.expected, Assignment.side, Assignment.slot)
         .add_columns(Answer.reaction_ms, Answer.valid, Answer.reason, Answer.submitted_at, Answer.fetched_at)
-        .add_columns(Answer.first_ms, Answer.gap_ms, Answer.second_ms)
+        .add_columns(Answer.first_ms, Answer.gap_ms, Answer.second_ms, Answer.focus_lost)
         .select_from(Assignment)
         .join(Item)
         .join(Answer, Answer.assignment_id == Assignment.id)
@@ -222,7 +224,11 @@ def judge_session(connection: Connection, study: Study, *, session_id: int, fini
     ).all()
     # One answer an assignment: the last valid attempt, whether it came in time or not.
     by_slot = {
-        row.slot: Judged(*row[:6], reaction_ms=_reaction_ms(row.reaction_ms, row.fetched_at, row.submitted_at))
+        row.slot: Judged(
+            *row[:6],
+            reaction_ms=_reaction_ms(row.reaction_ms, row.fetched_at, row.submitted_at),
+            focus_lost=row.focus_lost,
+        )
         for row in rows
         if row.valid
     }

@@ -224,6 +224,15 @@ def spoil(connection: Connection, step: Step, *, public_id: str, slots: Sequence
     return session
 
 
+def note_device(connection: Connection, step: Step, *, public_id: str, device: str) -> Row:
+    """Keep what the device check found when it was repeated in a session under way, and that it was."""
+    session = _session(connection, public_id)
+    if session.state in OPEN_STATES:
+        connection.execute(update(Session).where(Session.id == session.id).values(device=device))
+        note(connection, step, session_id=session.id, kind="device", detail=device)
+    return _session(connection, public_id)
+
+
 def finish(connection: Connection, step: Step, *, public_id: str) -> Row:
     """End a session whose every trial is answered: judge it and make its completion code.
 

@@ -70,13 +70,14 @@ OPEN_TO = {
 }
 _SHARED: dict[str, Any] = {
     "name": "my-study",
+    "language": "en",
     "title": "How similar are these pictures?",
     "contact": f"{FILL_IN}: name and address",
     "consent": _CONSENT,
     "terms": _TERMS,
 }
 # Of answers that nobody gives who looks; the same ask somebody to look before pay.
-_CONDUCT = ["fast<=0.1", "side<=0.95"]
+_CONDUCT = ["fast<=0.1", "side<=0.95", "away<=0.2"]
 _JND_CONDUCT = ["sentinels>=0.63", "fast<=0.1", "side<=0.98"]
 PRESETS: dict[str, dict[str, Any]] = {
     "2afc": {

@@ -256,7 +256,7 @@ class Study(_Settings):
         "name, which may name the last two",
     )
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = Field(
-        default="", description="of the pages, such as en or de; empty: the visitor's"
+        default="", description="of consent and pages, such as en or de, for everybody; empty: en"
     )
     task: Task = Field(description="2afc: which is closer to the reference? jnd: same or different?")
     answers_per_item: AnswersPerItem = Field(default_factory=AnswersPerItem)

@@ -140,6 +140,12 @@ class Start(_Message):
     )
 
 
+class Device(_Message):
+    """What the device check found when it was repeated, since the display had changed."""
+
+    device: dict[Annotated[str, StringConstraints(max_length=64)], bool | int | float | Text] = Field(max_length=32)
+
+
 class Trial(_Message):
     """One trial; images are addresses below /images/."""
 

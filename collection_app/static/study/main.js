@@ -5,7 +5,7 @@
 
 import { Api, patiently, Problem } from "./delivery/api.js";
 import { Attention, isMagnified } from "./display/attention.js";
-import { describe, faults, watchFrames } from "./display/device.js";
+import { describe, differs, faults, watchFrames } from "./display/device.js";
 import { FrameClock } from "./display/frames.js";
 import { decoded, Images } from "./display/images.js";
 import { onDisplayChange, Patch, scaleFor } from "./display/patch.js";
@@ -42,7 +42,6 @@ async function main() {
   const kept = await store.kept();
   const { key } = kept.key ? kept : await store.keep({ key: randomHex(16) });
   parameters = Object.fromEntries(new URLSearchParams(location.search));
-  delete parameters.lang;
   const browser = await store.browser();
   session = await ask(() => api.arrive(key, parameters, browser));
   if (session.outcome) return end();
@@ -191,7 +190,9 @@ async function judge(first) {
   const images = new Images(studyAnswers);
   const { exposure } = session;
   const spoil = (slot) => ask(() => api.post("/api/spoiled", { slots: [slot] }));
-  const trials = new Trials({ task, exposure, stage, clock, attention, images, queue, view: trialView, spoil });
+  const display = { changed: await sinceCheck(), check: checkAgain };
+  const at = { task, exposure, stage, clock, attention, images, queue, display, view: trialView, spoil };
+  const trials = new Trials(at);
   stage.follow(here.signal);
   for (let round = 0; ; round += 1) {
     const { trials: open } = await ask(() => api.get("/api/trials?limit=1000"));
@@ -231,6 +232,28 @@ async function studyAnswers() {
   } catch {
     return false;
   }
+}
+
+/** Gives what tells whether the display has changed since it was last checked: never, where that is not known. */
+async function sinceCheck() {
+  let { device } = await store.kept();
+  return async () => {
+    const hz = task === "jnd" ? 1000 / clock.period : NaN;
+    if (!device || !differs(device, hz)) return false;
+    ({ device } = await store.kept()); // perhaps it was checked since
+    return !device || differs(device, hz);
+  };
+}
+
+/** Check the display again in the middle of a session, tell the server, and go back to the trials. */
+async function checkAgain() {
+  await checkDevice();
+  here.signal.throwIfAborted();
+  const { device } = await store.kept();
+  await ask(() => api.post("/api/device", { device }));
+  attention.left = true; // asks before the next trial
+  show("trials");
+  stage.fit();
 }
 
 /** Wait until the server has every answer; say so where it takes a while. */

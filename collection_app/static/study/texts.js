@@ -1,4 +1,4 @@
-/** Words that scripts put in: those of the catalogue in the visitor's language, which the document brings along. */
+/** Words that scripts put in: those of the catalogue in the study's language, which the document brings along. */
 
 const texts = JSON.parse(document.body.dataset.texts);
 

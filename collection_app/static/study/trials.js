@@ -17,16 +17,17 @@ export class Trials {
   #at;
   #since = 0; // trials since somebody was last asked whether to go on
 
-  /** `at` holds what trials work with: {task, exposure, stage, clock, attention, images, queue, view, spoil}. */
+  /** `at` holds what trials work with: {task, exposure, stage, clock, attention, images, queue, display, view, spoil}. */
   constructor(at) {
     this.#at = at;
   }
 
   /** Run trials, given in their order; `done()` is called after each. */
   async run(trials, { first, done, signal }) {
-    const { images, stage, view } = this.#at;
+    const { images, stage, view, display } = this.#at;
     for (const [i, trial] of trials.entries()) {
       images.want(trials.slice(i, i + AHEAD));
+      if (await display.changed()) await display.check();
       await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
       const { bitmaps, proofs } = await this.#loaded(trial);
       signal.throwIfAborted();

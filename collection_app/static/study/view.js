@@ -129,7 +129,7 @@ function leadAway({ redirect, submit }) {
   }
 }
 
-/** What the server refused, in the visitor's language where there are words for it. */
+/** What the server refused, in the study's language where there are words for it. */
 export function showProblem(name, message) {
   if (hasText(`problem.${name}_title`)) say("problem-title", `problem.${name}_title`);
   by("problem-text").textContent = hasText(`problem.${name}`) ? text(`problem.${name}`) : message;

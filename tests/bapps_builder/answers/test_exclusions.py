@@ -88,6 +88,15 @@ def test_what_is_not_known_excludes_nobody(table: pd.DataFrame) -> None:
     assert all("not known" in step.what for step in flow[1:])
 
 
+def test_who_is_away_is_known_where_focus_is() -> None:
+    rows = {"item": list("abcde"), "participant": list("xxxyz"), "choice": "p0", "role": "test", "task": "2afc"}
+    lost = [True, False, False, True, np.nan]
+    found = conduct(pd.DataFrame({**rows, "use": True, "focus_lost": lost}))
+    assert found.quantity("away")[:2] == pytest.approx([1 / 3, 1])
+    assert np.isnan(found.quantity("away")[2])
+    assert np.isnan(conduct(pd.DataFrame({**rows, "use": True})).quantity("away")).all()
+
+
 def test_same_or_different_has_choices_for_sides() -> None:
     table = check_answers(
         pd.DataFrame({"item": list("abcd"), "participant": "x", "choice": ["same", "same", "same", "different"]}),

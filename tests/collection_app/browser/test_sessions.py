@@ -101,3 +101,24 @@ def test_exposures_that_are_bad_one_after_another_end_the_session(
     assert (session.state, session.outcome) == ("incomplete", "unsuitable_device")
     assert somebody.page.inner_text("#code") == session.code
     assert {answer.reason for answer in found.answers("unsteady")} == {"bad exposure"}
+
+
+def test_the_screen_is_checked_again_when_it_has_changed(study: Callable[..., Any], person: Callable[..., Any]) -> None:
+    """Threat 17: what was checked once held for ever."""
+    found = study("2afc", training={})
+    somebody = person(f"{found.address}/?id=zooms")
+    somebody.until("question")
+    assert json.loads(found.session("zooms").device)["device_pixel_ratio"] == 1
+    devtools = somebody.page.context.new_cdp_session(somebody.page)
+    metrics = {"width": 1280, "height": 720, "deviceScaleFactor": 1.5, "mobile": False}
+    devtools.send("Emulation.setDeviceMetricsOverride", metrics)
+    somebody.act()
+    assert somebody.state() == "device"
+    somebody.act()
+    assert somebody.until("gate", "device") == "gate"  # and one is asked before going on
+    while somebody.state() != "done":
+        somebody.act()
+    session = found.session("zooms")
+    assert session.outcome == "complete"
+    assert json.loads(session.device)["device_pixel_ratio"] == 1.5
+    assert [answer.device_pixel_ratio for answer in found.answers("zooms")][-1] == 1.5

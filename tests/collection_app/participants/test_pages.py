@@ -82,13 +82,16 @@ def test_consent_is_markdown_and_no_way_in(client: Any) -> None:
     ("query", "accepted", "setting", "language"),
     [
         ("", "", "", "en"),
-        ("", "de-CH,fr;q=0.5", "", "de"),
-        ("", "de", "en", "en"),
-        ("?lang=de", "en", "en", "de"),
+        ("", "de-CH,fr;q=0.5", "", "en"),
+        ("", "en", "de", "de"),
+        ("?lang=de", "de", "en", "en"),
         ("?lang=../../etc/passwd", "", "", "en"),
     ],
 )
-def test_language(client: Any, query: str, accepted: str, setting: str, language: str) -> None:
+def test_the_language_is_the_studys_whatever_a_browser_asks_for(
+    client: Any, query: str, accepted: str, setting: str, language: str
+) -> None:
+    """Threat 18: German buttons round an English consent were two conditions in one study."""
     page = client(language=setting).get(f"/{query}", headers={"Accept-Language": accepted}).text
     assert f'<html lang="{language}">' in page
     assert {"en": "Before you begin", "de": "Bevor Sie beginnen"}[language] in page

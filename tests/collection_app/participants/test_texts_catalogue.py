@@ -44,10 +44,8 @@ def test_every_text_is_asked_for_and_there(repository: Path) -> None:
     assert unused == {"language.name"}
 
 
-def test_the_first_language_there_is_wins() -> None:
-    assert choose("", "", accepted=["fr-CH", "de-AT", "en"]).language == "de"
-    assert choose("en", "de", accepted=["de"]).language == "en"
-    assert choose("xx", "", accepted=[]).language == FALLBACK
+def test_a_language_that_there_is_not_is_english() -> None:
+    assert [choose(language).language for language in ("de", "en", "xx", "")] == ["de", "en", FALLBACK, FALLBACK]
 
 
 def test_a_text_without_its_value_is_an_error() -> None:

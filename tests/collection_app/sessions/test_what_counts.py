@@ -425,3 +425,33 @@ def test_who_is_ahead_of_time_is_counted() -> None:
     assert ahead_of_time([1000.0] * 8, [8000] * 8, began=0) == 0  # all at once, in their own time
     assert ahead_of_time([1000.0] * 8, [1000] * 8, began=0) == 7
     assert ahead_of_time([2000.0] * 8, steady.tolist(), began=0) == 8
+
+
+def test_the_device_check_that_counts_is_the_last(serve: Any) -> None:
+    """Threat 17: a later mode of 30 frames a second only widened the tolerance."""
+    server = serve(PAIRS)
+    browser = server.visit()
+    trials = browser.trials()
+    slow = {name: 30 * round(value / 30) for name, value in GOOD.items()} | {"frame_ms": 1000 / 30}
+    browser.answer(trials[0], "same", **slow)
+    for device, slot in (({"refresh_hz": 120}, 1), ({"refresh_hz": 30}, 2)):
+        reply = browser.client.post("/api/device", json={"device": device}, headers=browser.bearer)
+        assert reply.json["state"] == "started"
+        browser.answer(trials[slot], "same", **(GOOD if slot == 1 else slow))
+    assert {answer.reason for answer in browser.answers()} == {SLOW_FRAMES}  # least_hz is 50, whatever a check says
+    browser.client.post("/api/device", json={"device": {"refresh_hz": 60}}, headers=browser.bearer)
+    assert not browser.answer(trials[3], "same")["receipts"][0]["repeat"]
+
+
+@pytest.mark.parametrize(("lost", "used"), [(2, True), (3, False)])
+def test_a_rule_decides_about_answers_given_while_the_page_was_left(serve: Any, lost: int, used: bool) -> None:
+    """Threat 17: 2AFC answers with lost focus counted, and nothing could be said about them."""
+    server = serve(Study.model_validate(CHOICES.model_dump() | {"rules": {"use": ["away<=0.2"]}}))
+    browser = server.visit()
+    right = browser.right()
+    tests = [slot for slot in range(20) if slot not in right]
+    for trial in browser.trials():
+        browser.answer(trial, right.get(trial["slot"], "left"), focus_lost=trial["slot"] in tests[:lost])
+    assert browser.finish()["outcome"] == "complete"
+    assert all(answer.use for answer in browser.answers()) is used
+    assert sum(answer.focus_lost for answer in browser.answers()) == lost

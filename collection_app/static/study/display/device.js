@@ -36,6 +36,17 @@ export function faults({ task, scale, magnified, hz, missed, leastHz }) {
   return found;
 }
 
+// How far a rate of frames may be from the one that was checked.
+const ANOTHER_RATE = 1.25;
+
+/** Whether the display is not the one that was checked: another screen or zoom, or another rate where `hz` is known. */
+export function differs(checked, hz = NaN) {
+  const now = { device_pixel_ratio: devicePixelRatio, screen_width: screen.width, screen_height: screen.height };
+  const other = Object.entries(now).some(([name, value]) => Math.abs(value - checked[name]) > 1e-6);
+  const times = Math.max(hz / checked.refresh_hz, checked.refresh_hz / hz);
+  return other || times > ANOTHER_RATE;
+}
+
 /** All that is stored of a device. */
 export function describe({ frames, best, exact, lasting }) {
   const round = (value, digits) => Number(value.toFixed(digits));
