@@ -69,6 +69,13 @@ LEDGER = preset(
     terms={
         **dict.fromkeys(("controller", "ethics", "retention", "publishing"), "nobody is asked"),
         **{"minutes": 1, "pay": 1, "currency": "GBP", "least_per_hour": 1, "adults_only": True},
+        "purposes": "a benchmark",
+        "legal_basis": "none",
+        "recipients": "nobody",
+        "transfer": "none",
+        "rights": "none",
+        "withdrawing": "nobody is asked",
+        "complaint": "nobody is asked",
     },
 )
 
