@@ -24,6 +24,7 @@ Correlation = Callable[[Floats, Floats], float]
 DRAWS = 1000
 # Four parameters go through any four points.
 FEWEST_FOR_FIT = 5
+_PERFECT = 1 - 1e-9  # a correlation of 1, but for rounding
 _STEEPEST = 700  # of (x - middle) / width: beyond, the curve is flat to the last bit
 
 
@@ -201,8 +202,13 @@ def interval_of(
             found[draw] = measure(x[rows], y[rows])
         low, high = np.nanquantile(found, [0.5 - how.level / 2, 0.5 + how.level / 2])
         return Estimate(value, float(low), float(high), nan, f"bootstrap over {unit}")
-    left_out = np.arctanh([min(measure(x[keep], y[keep]), 1 - 1e-12) for keep in (groups != g for g in range(count))])
+    found = np.array([measure(x[keep], y[keep]) for keep in (groups != g for g in range(count))])
+    if (
+        np.abs(np.append(found, value)).max() > _PERFECT
+    ):  # Fisher's z has no end there, and the interval would have none
+        return Estimate(value, nan, nan, nan, f"no interval: perfect with or without one of {count} {unit}")
+    left_out = np.arctanh(found)
     error = np.sqrt(((left_out - left_out.mean()) ** 2).sum() * (count - 1) / count)
     half = float(t.ppf(0.5 + how.level / 2, count - 1) * error)
-    z = float(np.arctanh(min(value, 1 - 1e-12)))
+    z = float(np.arctanh(value))
     return Estimate(value, float(np.tanh(z - half)), float(np.tanh(z + half)), nan, f"jackknife t over {count} {unit}")

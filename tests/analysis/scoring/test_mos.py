@@ -140,3 +140,11 @@ def test_several_metrics_in_one_table_keep_their_names(tmp_path: Path) -> None:
     assert [row["score"] for row in rows] == ["rises", "falls"]
     assert rows[1]["Spearman"] == 1
     assert "references unknown" in run(tmp_path / "x.csv", "--draws", 100).stdout
+
+
+def test_a_correlation_that_is_perfect_without_one_item_has_no_interval() -> None:
+    """Fisher's z of 1 is infinite: the interval would be -1 to 1, or a warning."""
+    for values in ([2.0, 3.0, 1.0], [2.0, 3.0, 1.0, 4.0], [1.0, 2.0, 3.0, 4.0]):
+        found = associate(values, np.arange(len(values)), None, Resampling(draws=100))
+        assert np.isnan([found.spearman.low, found.spearman.high]).all()
+        assert "no interval: perfect with or without one of" in found.spearman.method
