@@ -25,9 +25,9 @@ from collection_app.operations.platform_polling import begin_polling
 from collection_app.participants.patch_files import check_patches, patches_of
 from collection_app.participants.receipts import read_receipt
 from collection_app.participants.receipts import receive as receive_answers
-from collection_app.rehearsal.observers import KINDS, Kind
 from collection_app.rehearsal.pass_rates import conduct_rates, pass_rates
 from collection_app.rehearsal.rehearse import rehearse
+from collection_app.rehearsal.simulated_people import PLAYERS, Player
 from collection_app.reporting.backup import back_up
 from collection_app.reporting.export import dictionary_path
 from collection_app.reporting.export import export as export_answers
@@ -293,7 +293,7 @@ def close(file: Path, database: str | None) -> None:
 @_study_file
 @_patches
 @click.option("--people", type=click.IntRange(min=1), help="How many come. [default: until the study is full]")
-@click.option("--mix", default="careful=1", show_default=True, help=f"Shares, of {', '.join(KINDS)}, with commas.")
+@click.option("--mix", default="careful=1", show_default=True, help=f"Shares, of {', '.join(PLAYERS)}, with commas.")
 @click.option("--dropout", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share who leave midway.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--database", metavar="URL", help="An empty database. [default: STUDY.simulated.sqlite beside the file]")
@@ -335,13 +335,15 @@ def simulate(
     click.echo(f"{found.hours:.1f} hours of one person after another; answers in {shown(engine.url)}")
 
 
-def _shares(text: str) -> dict[Kind, float]:
-    shares: dict[Kind, float] = {}
+def _shares(text: str) -> dict[Player, float]:
+    shares: dict[Player, float] = {}
     for part in text.split(","):
         kind, _, share = part.partition("=")
-        if kind.strip() not in KINDS or not share.strip().replace(".", "", 1).isdigit():
-            raise click.BadParameter(f"{part!r}: wanted KIND=SHARE with one of {', '.join(KINDS)}", param_hint="--mix")
-        shares[cast(Kind, kind.strip())] = float(share)
+        if kind.strip() not in PLAYERS or not share.strip().replace(".", "", 1).isdigit():
+            raise click.BadParameter(
+                f"{part!r}: wanted KIND=SHARE with one of {', '.join(PLAYERS)}", param_hint="--mix"
+            )
+        shares[cast(Player, kind.strip())] = float(share)
     if not sum(shares.values()):
         raise click.BadParameter("the shares add up to nothing", param_hint="--mix")
     return shares

@@ -13,8 +13,7 @@ from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database.connections import migrate, read, write
 from collection_app.rehearsal.client import Client
-from collection_app.rehearsal.observers import Kind
-from collection_app.rehearsal.simulated_people import Eyes, Playing, SeededEntropy, VirtualClock, play
+from collection_app.rehearsal.simulated_people import Eyes, Player, Playing, SeededEntropy, VirtualClock, play
 from collection_app.reporting.status import Status, status
 from collection_app.server.serving import served
 from collection_app.settings import Settings
@@ -42,7 +41,7 @@ def rehearse(
     engine: Engine,
     *,
     folder: Path,
-    mix: Mapping[Kind, float],
+    mix: Mapping[Player, float],
     seed: int,
     people: int | None = None,
     dropout: float = 0.0,

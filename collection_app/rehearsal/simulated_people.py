@@ -10,16 +10,20 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.patch_sets.patch_set import pixel_digest
+from collection_app.rehearsal.adversaries import ADVERSARIES, Adversary, Attack, Notes
 from collection_app.rehearsal.client import Client, CollectionError, Problem
 from collection_app.rehearsal.latent_distance import latent_distance
 from collection_app.rehearsal.observers import KINDS, REACTION_SPREAD, Kind, Observer, observer
 
+# Who may come: people, and programs that want the money.
+Player = Kind | Adversary
+PLAYERS: tuple[Player, ...] = (*KINDS, *ADVERSARIES)
 _FRAME_MS = 1000 / 60
 # Share of JND exposures that come out wrong, and share of those who leave in the middle.
 _BAD_EXPOSURES = 0.02
@@ -105,23 +109,31 @@ class Playing:
     """
 
     seed: int
-    mix: Mapping[Kind, float]
+    mix: Mapping[Player, float]
     dropout: float
     batch: int
     pause: Callable[[float], None]
     now: Callable[[], int]
+    notes: Mapping[Adversary, Notes] = field(default_factory=lambda: {kind: Notes() for kind in ADVERSARIES})
 
-    def person(self, number: int) -> Observer:
-        """Draw the person of a number."""
+    def player(self, number: int) -> Player:
+        """Draw who comes as the person of a number."""
         rng = np.random.default_rng([self.seed, number])
-        shares = np.array([self.mix.get(kind, 0.0) for kind in KINDS])
-        return observer(self.seed, number, KINDS[rng.choice(len(KINDS), p=shares / shares.sum())])
+        # People first: a mix of them alone draws the same as it did before there were others.
+        kinds: tuple[Player, ...] = KINDS if set(self.mix) <= set(KINDS) else PLAYERS
+        shares = np.array([self.mix.get(kind, 0.0) for kind in kinds])
+        return kinds[rng.choice(len(kinds), p=shares / shares.sum())]
 
 
 def play(client: Client, eyes: Eyes, playing: Playing, number: int) -> str:
     """Let one person take part; give the outcome: complete, no_work, left, or the error of a refused arrival."""
-    person = playing.person(number)
+    kind = playing.player(number)
     rng = np.random.default_rng([playing.seed, number, 1])
+    if kind in ADVERSARIES:
+        program = cast(Adversary, kind)
+        attack = Attack(client, program, rng, playing.pause, playing.now, playing.notes[program])
+        return attack.play(f"simulated-{number:06d}")
+    person = observer(playing.seed, number, cast(Kind, kind))
     key = hashlib.sha256(f"{playing.seed} {number}".encode()).hexdigest()
     try:
         session = client.post("/api/arrivals", {"key": key, "parameters": {"id": f"simulated-{number:06d}"}})

@@ -26,8 +26,8 @@ from collection_app.database.connections import open_database, read, write
 from collection_app.database.models import LoginTry
 from collection_app.errors import StudyError
 from collection_app.payments.pay_lines import pay_lines
-from collection_app.rehearsal.observers import Kind
 from collection_app.rehearsal.rehearse import rehearse
+from collection_app.rehearsal.simulated_people import Player
 from collection_app.reporting.export import export
 from collection_app.settings import Settings
 from collection_app.studies.presets import as_toml, preset
@@ -288,7 +288,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..., Pat
                 make_set(folder / "b", task=task, count=8, name="two", split="train", seed=1),
             ]
             engine = open_database(f"sqlite:///{folder}/study.sqlite")
-            mix: dict[Kind, float] = {"careful": 0.6, "random": 0.4}
+            mix: dict[Player, float] = {"careful": 0.6, "random": 0.4}
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("collection_app.rehearsal.simulated_people._BAD_EXPOSURES", 0.2)
                 rehearse(
