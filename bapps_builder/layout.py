@@ -102,7 +102,7 @@ def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> 
     present = [found for task in tasks for split in SPLITS for found in _sets_of_split(root, task, split)]
     if not present:
         places = " or ".join(str(root / task / "val" / "SET") for task in tasks)
-        raise DatasetError(f"{root}: no sets in it; wanted folders {places}")
+        raise DatasetError(f"{root}: no sets in it; expected folders {places}")
     for label in wanted:
         if label not in {found.label for found in present}:
             there = ", ".join(f"{found.label} ({found.task})" for found in present)
@@ -133,6 +133,6 @@ def check_set_names(names: Iterable[object], source: str) -> None:
     for name in names:
         if not isinstance(name, str) or not _SET_NAME.fullmatch(name) or len(name) > 100:
             raise DatasetError(
-                f"{source}: {name!r} cannot name a set; wanted letters, digits and some of . _ - + , @ ~ and spaces, "
+                f"{source}: {name!r} cannot name a set; expected letters, digits and some of . _ - + , @ ~ and spaces, "
                 "beginning with a letter or digit"
             )

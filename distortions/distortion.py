@@ -193,7 +193,7 @@ class Distortion:
         found = {}
         for name, parameter in self.parameters.items():
             if name not in values:
-                raise DistortionError(f"{self.name} wants {', '.join(self.parameters)}, but {name} is missing")
+                raise DistortionError(f"{self.name} needs {', '.join(self.parameters)}, but {name} is missing")
             value = values[name]
             if not math.isfinite(value) or not parameter.low <= value <= parameter.high:
                 unit = f" {parameter.unit}" if parameter.unit else ""

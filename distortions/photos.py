@@ -123,7 +123,9 @@ def list_photos(
     """
     found = sorted((name, path) for folder in folders for name, path in _files(folder))
     if not found:
-        raise ImageError(f"{', '.join(map(str, folders))}: no photos in it; wanted JPEG, PNG, WebP, TIFF or raw files")
+        raise ImageError(
+            f"{', '.join(map(str, folders))}: no photos in it; expected JPEG, PNG, WebP, TIFF or raw files"
+        )
     for _, path in found:
         if path.suffix.lower() in RAW_SUFFIXES and not raw_is_readable():
             raise ImageError(f'{path}: raw files want the extra `raw`: pip install "bapps[raw]"')

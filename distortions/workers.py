@@ -80,7 +80,7 @@ class Workers:
         try:
             from dask.distributed import Client
         except ImportError as error:
-            raise PatchSetError('--dask wants the extra `dask`: pip install "bapps[dask]"') from error
+            raise PatchSetError('--dask needs the extra `dask`: pip install "bapps[dask]"') from error
         try:
             client = Client(self.dask, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:

@@ -211,7 +211,7 @@ def _from_module(name: str) -> Metric:
             found = getattr(found, part)
     except Exception as error:  # the user's own code runs here
         raise MetricError(
-            f"metric {name!r}: {type(error).__name__}: {error}; wanted module:callable with an importable module "
+            f"metric {name!r}: {type(error).__name__}: {error}; expected module:callable with an importable module "
             "(the current folder is searched last)"
         ) from error
     return _adopt(name, found)
@@ -221,7 +221,7 @@ def _adopt(name: str, found: object) -> Metric:
     if isinstance(found, Metric):
         return replace(found, name=name)  # the name that parses back
     if not callable(found):
-        raise MetricError(f"metric {name!r} is a {type(found).__name__}, wanted a function of two image batches")
+        raise MetricError(f"metric {name!r} is a {type(found).__name__}, expected a function of two image batches")
     lines = (getattr(found, "__doc__", None) or "").strip().splitlines()
     return from_function(name, found, lines[0] if lines else "user's function")
 

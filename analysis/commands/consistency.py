@@ -26,7 +26,7 @@ Examples:
 def _pairs(context: click.Context, parameter: click.Parameter, text: str) -> dict[str, str]:
     parts = [part.partition("=") for part in text.split(",") if part]
     if wrong := [part for part in parts if not (part[0] and part[2])]:
-        raise click.BadParameter(f"wanted OURS=THEIRS,... got {wrong[0][0]!r}")
+        raise click.BadParameter(f"expected OURS=THEIRS,... got {wrong[0][0]!r}")
     return {left.strip(): right.strip() for left, _, right in parts}
 
 

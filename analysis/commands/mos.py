@@ -90,7 +90,7 @@ def read_opinions(path: Path) -> list[Opinions]:
     metrics = [name for name in table if name not in ours.values()]
     if "mos" not in ours or not metrics or not len(table):
         raise DatasetError(
-            f"{path}: has {len(table)} rows and the columns {', '.join(map(str, table))}; wanted mos, "
+            f"{path}: has {len(table)} rows and the columns {', '.join(map(str, table))}; expected mos, "
             "one column a metric, and optionally id and ref"
         )
     names = {name: path.name.split(".")[0] if name in _NAMELESS else str(name) for name in metrics}

@@ -157,7 +157,7 @@ def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
         same = table.get("identical", pd.Series(False, table.index)).eq(True) | _identical(table["item"], reading)
         found.append(Judgments(task, table.assign(identical=same), answers_of_sets(folders) if everywhere else None))
     if not found:
-        raise DatasetError(f"{root}: no sets in it; wanted folders like {root / '2afc' / 'val' / 'SET'}")
+        raise DatasetError(f"{root}: no sets in it; expected folders like {root / '2afc' / 'val' / 'SET'}")
     return found
 
 
@@ -206,7 +206,7 @@ def _of_json(path: Path, reading: Reading) -> Judgments:
     except ValueError as error:
         raise DatasetError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(content, dict) or not content:
-        raise DatasetError(f"{path}: wanted an object of lists of votes, {{item: [0, 1, ...]}}")
+        raise DatasetError(f"{path}: expected an object of lists of votes, {{item: [0, 1, ...]}}")
     for item, given in content.items():
         if not isinstance(given, list) or not given or any(vote not in (0, 1) for vote in given):
             raise DatasetError(f"{path}: the votes of {item} must be a list of 0 and 1, got {str(given)[:60]}")
@@ -224,7 +224,7 @@ def _of_counts(path: Path, reading: Reading) -> Judgments:
     counted = {"k", "n"} <= set(table)
     if "id" not in table or not (counted or len(labels) == 1):
         raise DatasetError(
-            f"{path}: has the columns {', '.join(table.columns)}; wanted item, participant, choice (answers), or "
+            f"{path}: has the columns {', '.join(table.columns)}; expected item, participant, choice (answers), or "
             "id, k, n (counts), or id, judge (2AFC) or id, same (JND). --columns says which are which"
         )
     of_labels: list[Task] = [task for task in TASKS if LABEL_FOLDER[task] in labels]

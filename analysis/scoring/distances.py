@@ -93,7 +93,7 @@ def read_distances(path: Path) -> list[SetDistances]:
     if not tasks:
         raise DatasetError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; "
-            "wanted id, d0, d1, judge or id, distance, same"
+            "expected id, d0, d1, judge or id, distance, same"
         )
     stem = path.name.removesuffix(
         next(suffix for suffix in sorted(SUFFIXES, key=len)[::-1] if path.name.endswith(suffix))

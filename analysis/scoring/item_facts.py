@@ -25,7 +25,7 @@ def read_facts(path: Path) -> pd.DataFrame:
     """
     table = read_table(path)
     if "id" not in table:
-        raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; wanted id and {', '.join(FACTS)}")
+        raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; expected id and {', '.join(FACTS)}")
     if {"set", "split"} <= set(table):
         table["set"] = table["split"].str.cat(table["set"], sep="/")
     kept = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]

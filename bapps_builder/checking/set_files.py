@@ -50,7 +50,7 @@ def list_files(root: Path) -> list[tuple[SetFiles, list[Finding]]]:
         raise DatasetError(f"{root}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
     sets = every_set(root)
     if not sets:
-        raise DatasetError(f"{root}: no sets in it; wanted folders like {SetFolder(root, '2afc', 'val', 'SET').path}")
+        raise DatasetError(f"{root}: no sets in it; expected folders like {SetFolder(root, '2afc', 'val', 'SET').path}")
     return [_list_set(folder) for folder in sets]
 
 

@@ -127,7 +127,7 @@ def build_command(
     if not patches and not items:
         raise click.UsageError("no items: name a patch set with --patches, or images with --items")
     if out.exists():
-        raise BadInput(f"{out}: is there already; name another folder, or add a round with `bapps-build append`")
+        raise BadInput(f"{out}: already exists; name another folder, or add a round with `bapps-build append`")
     from bapps_builder.answers.exclusions import parse_rule
     from bapps_builder.building.build import build as build_dataset
     from bapps_builder.datasets.dataset_record import Settings
@@ -239,7 +239,7 @@ def _pairs(options: Sequence[str]) -> dict[str, str]:
     for option in options:
         left, equals, right = option.partition("=")
         if not equals or not left or not right:
-            raise click.UsageError(f"{option!r}: wanted two names with = between them")
+            raise click.UsageError(f"{option!r}: expected two names with = between them")
         pairs[left] = right
     return pairs
 

@@ -57,7 +57,7 @@ def publish_command(
     Only the columns of the public schema leave: no ids, no times, no comments.
     """
     if out.exists():
-        raise BadInput(f"{out}: is there already; name another folder")
+        raise BadInput(f"{out}: already exists; name another folder")
     import numpy as np
 
     from bapps_builder.checking.set_files import list_files

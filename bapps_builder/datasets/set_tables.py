@@ -39,7 +39,7 @@ def item_portions(folder: SetFolder) -> Iterator[pa.Table]:
         for table in table_portions(path):
             if table.schema.names != ITEMS_SCHEMA.names:
                 raise DatasetError(
-                    f"{path}: its columns are {', '.join(table.schema.names)}; wanted those of a dataset"
+                    f"{path}: its columns are {', '.join(table.schema.names)}; expected those of a dataset"
                 )
             yield table.cast(ITEMS_SCHEMA)
     except FileNotFoundError as error:

@@ -73,7 +73,7 @@ def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance
             done = 0
         elif _first_byte(response) != done:
             answered = response.headers.get("Content-Range")
-            raise DownloadError(f"{address}: answered with a piece ({answered}), wanted the whole file")
+            raise DownloadError(f"{address}: answered with a piece ({answered}), expected the whole file")
         advance(done)
         if not done:
             _note_origin(origin, address, response)
@@ -86,7 +86,7 @@ def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance
     if not found.startswith(sha256_prefix):
         part.unlink()
         raise DownloadError(
-            f"{address}: gave a file with SHA-256 {found}, wanted one that begins with {sha256_prefix}; deleted"
+            f"{address}: gave a file with SHA-256 {found}, expected one that begins with {sha256_prefix}; deleted"
         )
     part.replace(target)
 

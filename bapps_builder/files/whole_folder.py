@@ -36,7 +36,7 @@ def folder_made_whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
     # Where it takes the place of what a link points to, the link stays; a new one is no link.
     target = target.resolve() if replace else target.absolute()
     if not replace and (target.exists() or target.is_symlink()):
-        raise FileExistsError(errno.EEXIST, "is there already; name another folder or remove it", str(target))
+        raise FileExistsError(errno.EEXIST, "already exists; name another folder or remove it", str(target))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(target.parent))
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-writing-", dir=target.parent))

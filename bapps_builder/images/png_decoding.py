@@ -64,7 +64,7 @@ def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
     view, kind = memoryview(data), b""
     for kind, start, end in chunks_of(data):
         if end > len(data):
-            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} wants {end})")
+            raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, chunk {kind!r} needs {end})")
         if isal_zlib.crc32(view[start + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
             raise ImageError(f"{name}: corrupt PNG (checksum of chunk {kind!r})")
         yield kind, view[start + 8 : end - 4]

@@ -127,11 +127,11 @@ def unpack_copy(
     """
     _check_free(archive, out)
     if not file.is_file():
-        raise DownloadError(f"{file}: no such file; wanted a copy of {archive.file}")
+        raise DownloadError(f"{file}: no such file; expected a copy of {archive.file}")
     found, wanted = sha256_of(file), sha256 or _recorded(out, archive)
     try:
         if wanted and found != wanted:
-            raise DownloadError(f"{file}: has SHA-256 {found}, wanted {wanted}; this is another file")
+            raise DownloadError(f"{file}: has SHA-256 {found}, expected {wanted}; this is another file")
         out.mkdir(parents=True, exist_ok=True)
         folder = unpack(file, out, task=archive.task, split=archive.split)
     except DownloadError:
@@ -148,7 +148,7 @@ def unpack_copy(
 def _check_free(archive: Archive, out: Path) -> None:
     there = out / archive.task / archive.split
     if there.exists():
-        raise DownloadError(f"{there}: is there already; remove it to have it downloaded anew")
+        raise DownloadError(f"{there}: already exists; remove it to have it downloaded anew")
 
 
 def _from_mirrors(

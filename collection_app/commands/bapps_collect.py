@@ -104,7 +104,7 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
     if not name and not file.exists():
         raise StudyError(f"{file}: no such study file; write one with --preset {sets[0].task}, and edit it")
     if name and file.exists():
-        raise StudyError(f"{file}: is there already; leave --preset out, or name another file")
+        raise StudyError(f"{file}: already exists; leave --preset out, or name another file")
     if name:
         made = preset(name, name=name_for(file))
         installation.check_tasks(made, sets)  # before anything is written
@@ -312,7 +312,7 @@ def simulate(
     study, sets = read_study(file), [read_patch_set(folder) for folder in folders]
     own = file.resolve().with_suffix(".simulated.sqlite")
     if database is None and own.exists():
-        raise StudyError(f"{own}: is there already; remove it to simulate again")
+        raise StudyError(f"{own}: already exists; remove it to simulate again")
     engine = open_database(database or f"sqlite:///{own}")
     wanted = sum(study.quota(item.split) for found in sets for item in found)
     with progress(wanted, "simulating") as advance:
@@ -341,7 +341,7 @@ def _shares(text: str) -> dict[Player, float]:
         kind, _, share = part.partition("=")
         if kind.strip() not in PLAYERS or not share.strip().replace(".", "", 1).isdigit():
             raise click.BadParameter(
-                f"{part!r}: wanted KIND=SHARE with one of {', '.join(PLAYERS)}", param_hint="--mix"
+                f"{part!r}: expected KIND=SHARE with one of {', '.join(PLAYERS)}", param_hint="--mix"
             )
         shares[cast(Player, kind.strip())] = float(share)
     if not sum(shares.values()):

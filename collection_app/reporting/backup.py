@@ -25,10 +25,10 @@ def back_up(engine: Engine, path: Path) -> None:
     Raises
     ------
     StudyError
-        If `path` is there already, pg_dump is not installed or fails, or the copy is not sound.
+        If `path` already exists, pg_dump is not installed or fails, or the copy is not sound.
     """
     if path.exists():
-        raise StudyError(f"{path}: is there already; a backup never takes the place of an older one")
+        raise StudyError(f"{path}: already exists; a backup never takes the place of an older one")
     check_writable(path)
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)

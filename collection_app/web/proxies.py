@@ -36,7 +36,7 @@ def networks(text: str) -> tuple[Network | str, ...]:
             found.append(ip_network(part))
         except ValueError as error:
             raise StudyError(
-                f"trusted_proxies: wanted addresses, networks or {SOCKET}, with commas, got {part!r}"
+                f"trusted_proxies: expected addresses, networks or {SOCKET}, with commas, got {part!r}"
             ) from error
     return tuple(found)
 

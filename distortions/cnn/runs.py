@@ -90,7 +90,7 @@ def train(
     advance: Callable[[int], None] = lambda steps: None,
     report: Callable[[Report], None] = lambda report: None,
 ) -> bool:
-    """Train a variant, or go on with it; False if its file is there already.
+    """Train a variant, or go on with it; False if its file already exists.
 
     Parameters
     ----------

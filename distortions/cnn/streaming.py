@@ -40,7 +40,7 @@ def split(photos: Sequence[Photo], seed: int) -> tuple[list[Photo], list[Photo]]
         If there are fewer than three.
     """
     if len(photos) < 3:
-        raise ImageError(f"training wants 3 photos at least, two of them to measure on; there are {len(photos)}")
+        raise ImageError(f"training needs 3 photos at least, two of them to measure on; there are {len(photos)}")
     held = min(max(2, round(_HELD_OUT_SHARE * len(photos))), _MOST_HELD_OUT)
     order = np.random.default_rng(seed).permutation(len(photos))
     return [photos[k] for k in sorted(order[held:])], [photos[k] for k in sorted(order[:held])]

@@ -97,11 +97,11 @@ def open_zoo(folder: Path = STARTER) -> Zoo:
         If there is no zoo, or a file in it is none of a trained variant of this table.
     """
     if not folder.is_dir():
-        raise DistortionError(f"{folder}: no such zoo; wanted a folder of files such as cnn-017{SUFFIX}")
+        raise DistortionError(f"{folder}: no such zoo; expected a folder of files such as cnn-017{SUFFIX}")
     paths = sorted(path for path in folder.glob(f"*{SUFFIX}") if is_variant(path.name.removesuffix(SUFFIX)))
     if not paths:
         raise DistortionError(
-            f"{folder}: no trained variants in it, wanted files such as cnn-017{SUFFIX}; `bapps-distort train-cnn` "
+            f"{folder}: no trained variants in it, expected files such as cnn-017{SUFFIX}; `bapps-distort train-cnn` "
             "makes them"
         )
     entries = [read_entry(path) for path in paths]

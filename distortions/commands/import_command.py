@@ -110,4 +110,4 @@ def _scale(text: str) -> float | None:
     try:
         return float(text)
     except ValueError as error:
-        raise click.UsageError(f"--scale wants auto or a number, got {text!r}") from error
+        raise click.UsageError(f"--scale needs auto or a number, got {text!r}") from error

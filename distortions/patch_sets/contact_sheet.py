@@ -93,7 +93,7 @@ def _size_of(photos: Sequence[Patch]) -> tuple[int, int]:
     sizes = sorted({photo.shape[:2] for photo in photos})
     if len(sizes) != 1 or min(sizes[0]) <= 2 * MARGIN:
         raise DistortionError(
-            f"a contact sheet wants crops of one size, larger than their margin of {MARGIN} pixels a side, "
+            f"a contact sheet needs crops of one size, larger than their margin of {MARGIN} pixels a side, "
             f"got sizes {', '.join(f'{height}x{width}' for height, width in sizes) or 'of no photo'}"
         )
     return sizes[0][0] - 2 * MARGIN, sizes[0][1] - 2 * MARGIN

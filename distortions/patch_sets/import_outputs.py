@@ -195,7 +195,7 @@ def import_outputs(
 
 def _check(settings: ImportSettings, outputs: Mapping[str, Path]) -> None:
     if len(outputs) < 2:
-        raise PatchSetError(f"a triplet wants the outputs of two algorithms, got {len(outputs)}")
+        raise PatchSetError(f"a triplet needs the outputs of two algorithms, got {len(outputs)}")
     check_set_names([settings.set], "--set")
     check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
     if settings.scale is not None and settings.scale <= 0:

@@ -143,7 +143,7 @@ def fitted(output: Patch, reference: Patch, *, scale: float | None, name: str) -
     output, reference : uint8 arrays of shape (H, W, 3)
     scale : float or None
         The factor that takes the output's size to the reference's, to a pixel. 1 takes outputs as they are and
-        wants equal sizes. None takes any factor that is the same for width and height, to a pixel.
+        needs equal sizes. None takes any factor that is the same for width and height, to a pixel.
     name : str
         What an error calls the output.
 

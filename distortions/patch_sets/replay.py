@@ -143,4 +143,4 @@ def _find(item: Item, folders: Sequence[Path]) -> Photo:
             return photo
     where = ", ".join(map(str, there or folders))
     what = "another photo of that name" if there else "no such photo"
-    raise PatchSetError(f"item {item.id} wants the photo {item.photo}; {where}: {what}. Name its folder with --photos")
+    raise PatchSetError(f"item {item.id} needs the photo {item.photo}; {where}: {what}. Name its folder with --photos")

@@ -80,9 +80,9 @@ def distance(
     pairs = _pairs(a, b)
     if map_file:
         if len(pairs) != 1:
-            raise click.UsageError("--map wants two images, not folders")
+            raise click.UsageError("--map needs two images, not folders")
         if len(names) != 1:
-            raise click.UsageError("--map wants one --metric")
+            raise click.UsageError("--map needs one --metric")
         _check_map_file(map_file)
 
     metrics = load_metrics(names, device, precision, weights, replacements)
@@ -134,7 +134,7 @@ def _rows(
 def _check_map_file(target: Path) -> None:
     """Refuse what a map could not be written to, before the work."""
     if target.is_dir():
-        raise ImageError(f"{target}: is a folder; --map wants the name of a PNG file")
+        raise ImageError(f"{target}: is a folder; --map needs the name of a PNG file")
     if target.suffix.lower() != ".png":
         raise ImageError(f"{target}: --map writes PNG; the name must end with .png, not {target.suffix!r}")
     if not target.absolute().parent.is_dir():

@@ -67,13 +67,13 @@ def random_crops(folder: Path, *, count: int, rng: np.random.Generator) -> NDArr
     """
     photos = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     if not photos:
-        raise ImageError(f"{folder}: no photos in it; wanted {', '.join(sorted(SUFFIXES))}")
+        raise ImageError(f"{folder}: no photos in it; expected {', '.join(sorted(SUFFIXES))}")
     crops: list[NDArray[np.uint8]] = []
     for number, path in enumerate(photos):
         photo = read_image(path)
         height, width = photo.shape[:2]
         if min(height, width) < SIDE:
-            raise ImageError(f"{path}: is {width}x{height}, wanted at least {SIDE} pixels a side")
+            raise ImageError(f"{path}: is {width}x{height}, expected at least {SIDE} pixels a side")
         for _ in range(number, count, len(photos)):
             y, x = int(rng.integers(height - SIDE + 1)), int(rng.integers(width - SIDE + 1))
             crops.append(photo[y : y + SIDE, x : x + SIDE])

@@ -67,7 +67,7 @@ class _Features:
         return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
     def scaled(self, images: Images) -> Tensor:
-        """The same, scaled as the trunk wants it.
+        """The same, scaled as the trunk needs it.
 
         Levels to scaled values is one affine map a channel. Along whole rows of W x 3 numbers it takes
         a tenth of the time of a broadcast over an innermost dimension of 3.

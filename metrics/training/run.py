@@ -245,7 +245,7 @@ def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
                 raise ValueError(f"adam.{key}.{name} has shape {tuple(tensors[f'adam.{key}.{name}'].shape)}")
         with torch.no_grad():
             if tensors[name].shape != parameter.shape:
-                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, wanted {tuple(parameter.shape)}")
+                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(parameter.shape)}")
             parameter.copy_(tensors[name])
     groups = learner.optimiser.state_dict()["param_groups"]
     learner.optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -90,7 +90,7 @@ def read_pickled_arrays(data: bytes) -> dict[str, Any]:
     except Exception as error:  # pickle raises nearly anything on a broken file
         raise WeightsError(f"not a readable pickle of arrays: {error}") from error
     if not isinstance(loaded, dict):
-        raise WeightsError(f"a pickle of a {type(loaded).__name__}, wanted a dictionary of arrays")
+        raise WeightsError(f"a pickle of a {type(loaded).__name__}, expected a dictionary of arrays")
     return loaded
 
 
@@ -122,7 +122,7 @@ def read_tensors(path: Path) -> Tensors:
             # Of bytes: given a path, numpy leaves the file of a broken archive open.
             arrays = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise WeightsError("a single array, wanted an archive of named ones")
+                raise WeightsError("a single array, expected an archive of named ones")
             return {name: arrays[name].astype(np.float32) for name in arrays.files}
         if path.suffix == ".safetensors":
             return read_safetensors(path)[0]

@@ -274,7 +274,7 @@ def _read_converted(record: WeightFile, path: Path) -> Weights:
     digest = tensors_digest(tensors)
     if about.get("record") != record.name or digest != wanted:
         raise WeightsError(
-            f"{path}: its tensors have SHA-256 {digest}, wanted {wanted or 'one recorded in it'}; delete it and "
+            f"{path}: its tensors have SHA-256 {digest}, expected {wanted or 'one recorded in it'}; delete it and "
             f"run `bapps-weights fetch {record.name}`"
         )
     return Weights(record.name, tensors, digest, True, about.get("source", str(path)))
@@ -284,7 +284,7 @@ def _checked(record: WeightFile, tensors: Tensors, source: str) -> Weights:
     digest = tensors_digest(tensors)
     if record.tensors_sha256 and digest != record.tensors_sha256:
         raise WeightsError(
-            f"{source}: the tensors of {record.name} have SHA-256 {digest}, wanted {record.tensors_sha256}"
+            f"{source}: the tensors of {record.name} have SHA-256 {digest}, expected {record.tensors_sha256}"
         )
     return Weights(record.name, tensors, digest, True, source)
 

@@ -71,7 +71,7 @@ def test_a_set_of_the_other_task_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sets", [[], ["2afc/val"], ["2afc/val/.cache"], ["val/cnn"], ["2afc/test/cnn"]])
 def test_a_folder_without_sets_is_an_error_that_says_where_they_go(tmp_path: Path, sets: list[str]) -> None:
     make(tmp_path, *sets)
-    message = f"{tmp_path}: no sets in it; wanted folders {tmp_path}/2afc/val/SET or {tmp_path}/jnd/val/SET"
+    message = f"{tmp_path}: no sets in it; expected folders {tmp_path}/2afc/val/SET or {tmp_path}/jnd/val/SET"
     with pytest.raises(DatasetError, match=re.escape(message)):
         find_sets(tmp_path, BOTH)
 

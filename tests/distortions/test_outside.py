@@ -204,7 +204,7 @@ def test_a_function_may_write_into_its_patch_and_return_one_array_again(write: W
     [
         ("{'levels': 300}", "user_j:f: levels must be in [0, 255] levels, got 300.0"),
         ("{'levels': float('nan')}", "user_j:f: levels must be in [0, 255] levels, got nan"),
-        ("{}", "user_j:f wants levels, but levels is missing"),
+        ("{}", "user_j:f needs levels, but levels is missing"),
         ("{'levels': 1, 'more': 2}", "user_j:f has no parameter 'more'; it has levels"),
         ("strength", "user_j:f raised AttributeError: "),
         ("{'levels': 'much'}", "user_j:f raised ValueError: "),

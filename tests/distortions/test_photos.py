@@ -95,7 +95,7 @@ def test_how_many_may_be_skipped(skipped: int, total: int, share: float, fine: b
 
 
 def test_folders_without_photos_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no photos in it; wanted JPEG"):
+    with pytest.raises(ImageError, match="no photos in it; expected JPEG"):
         list_photos([tmp_path], smallest_side=64)
     with pytest.raises(ImageError, match="none: no such folder of photos"):
         list_photos([tmp_path / "none"], smallest_side=64)

@@ -134,7 +134,7 @@ def test_unknown_names(name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "jpeg wants quality, but quality is missing"),
+        ({}, "jpeg needs quality, but quality is missing"),
         ({"quality": 0}, "jpeg: quality must be in [1, 100], got 0"),
         ({"quality": float("nan")}, "jpeg: quality must be in [1, 100], got nan"),
         ({"quality": 20.5}, "jpeg: quality must be a whole number, got 20.5"),

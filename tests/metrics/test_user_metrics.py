@@ -84,9 +84,9 @@ def test_a_metric_object_of_the_user_does_not_vanish_behind_ours(module: str) ->
         ("user_metrics_a:absent", "has no attribute 'absent'"),
         ("user_metrics_a:", "has no attribute ''"),
         ("user_metrics_a:far.absent", "has no attribute 'absent'"),
-        ("user_metrics_a:number", "is a int, wanted a function of two image batches"),
+        ("user_metrics_a:number", "is a int, expected a function of two image batches"),
         (":far", "Empty module name"),
-        (".user_metrics_a:far", "wanted module:callable"),
+        (".user_metrics_a:far", "expected module:callable"),
     ],
 )
 @pytest.mark.usefixtures("module")

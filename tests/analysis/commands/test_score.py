@@ -283,7 +283,7 @@ def test_without_data_the_commands_that_make_or_download_some_are_shown() -> Non
     ("arguments", "parts"),
     [
         (["--data", "absent"], ["absent: no such folder; it should hold 2afc/ or jnd/"]),
-        (["--data", "empty"], ["empty: no sets in it; wanted folders empty/2afc/val/SET or empty/jnd/val/SET"]),
+        (["--data", "empty"], ["empty: no sets in it; expected folders empty/2afc/val/SET or empty/jnd/val/SET"]),
         (["--data", "DATA", "--set", "val/cn"], ["no set 'val/cn'; there: val/traditional (2afc), val/cnn (2afc)"]),
         (["--data", "DATA", "--set", "val/traditional", "--task", "jnd"], ["no set 'val/traditional'"]),
         (["--data", "DATA", "--metric", "l3"], ["unknown metric 'l3'; did you mean l2"]),
@@ -294,7 +294,7 @@ def test_without_data_the_commands_that_make_or_download_some_are_shown() -> Non
             ["/000000.png: enlarging its pixels again does not give the file back"],
         ),
         (["--data", "DATA", "--distances", "absent.csv"], ["absent.csv: no such file"]),
-        (["--data", "DATA", "--distances", "bad.csv"], ["bad.csv: has the columns a, b; wanted id, d0, d1, judge"]),
+        (["--data", "DATA", "--distances", "bad.csv"], ["bad.csv: has the columns a, b; expected id, d0, d1, judge"]),
         (["--data", "DATA", "--save-distances", "absent/x.csv"], ["no such folder to write to"]),
         (["--data", "DATA", "--save-distances", "x.txt"], ["x.txt: a table of distances ends in .csv"]),
         (["--data", "DATA", "--metric", "alex", "--weights", "absent"], ["absent: no such folder of weights"]),

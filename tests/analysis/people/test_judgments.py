@@ -111,8 +111,8 @@ def test_facts_are_those_of_the_task(tmp_path: Path, task: Task) -> None:
         ("x.csv", "id,k,n\na,1.5,5\n", Reading(task="2afc"), "1 values of k are no whole number, .* '1.5'"),
         ("x.csv", "id,k,n\na,1,5\n", Reading(), "do not say which task"),
         ("x.csv", "id,k,n\na,1,5\na,1,5\n", Reading(task="2afc"), "two rows for item a"),
-        ("x.csv", "image,votes\na,1\n", Reading(), "has the columns image, votes; wanted item, participant, choice"),
-        ("x.json", "[1]", Reading(task="jnd"), "wanted an object of lists"),
+        ("x.csv", "image,votes\na,1\n", Reading(), "has the columns image, votes; expected item, participant, choice"),
+        ("x.json", "[1]", Reading(task="jnd"), "expected an object of lists"),
         ("x.json", '{"a": [2]}', Reading(task="jnd"), "the votes of a must be a list of 0 and 1"),
         ("x.json", '{"a": [1]}', Reading(), "do not say which task"),
         ("x.json", '{"a": [1]}', Reading(task="jnd", identical="*_n-0"), "no item matches --identical"),
@@ -139,7 +139,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such file"):
         read_judgments(tmp_path / "none.csv")
     (tmp_path / "f.csv").write_text("photo\na\n")
-    with pytest.raises(DatasetError, match="wanted id and photo"):
+    with pytest.raises(DatasetError, match="expected id and photo"):
         read_facts(tmp_path / "f.csv")
 
 

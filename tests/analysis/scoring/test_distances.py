@@ -158,8 +158,8 @@ def test_ids_of_numbers_in_parquet_are_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,d0,d1\na,1,2\n", "has the columns id, d0, d1; wanted id, d0, d1, judge or id, distance, same"),
-        ("id,distance,judge\na,1,1\n", "wanted id, d0, d1, judge or id, distance, same"),
+        ("id,d0,d1\na,1,2\n", "has the columns id, d0, d1; expected id, d0, d1, judge or id, distance, same"),
+        ("id,distance,judge\na,1,1\n", "expected id, d0, d1, judge or id, distance, same"),
         ("id,d0,d1,judge\n", "holds no rows"),
         ("", "not a readable table: No columns"),
         ("id,d0,d1,judge\na,1,2,0\na,1,2,0\n", "two rows for item a of set t, metric distances"),

@@ -115,9 +115,9 @@ def test_tid2013(shared_data: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dis,ref,score\na,b,1\n", "wanted mos, one column a metric"),
+        ("dis,ref,score\na,b,1\n", "expected mos, one column a metric"),
         ("mos,pred\n", "has 0 rows"),
-        ("mos\n1\n", "wanted mos, one column a metric"),
+        ("mos\n1\n", "expected mos, one column a metric"),
         ("mos,pred\n1,2\n3,inf\n", "1 of 2 values of pred are not finite numbers, the first in row 2: 'inf'"),
         ("mos,psnr\n1,2\n,3\n", "1 of 2 values of mos are not finite numbers, the first in row 2"),
         ("mos,pred,name\n1,2,x\n", "1 of 1 values of name are not finite numbers, the first in row 1: 'x'"),

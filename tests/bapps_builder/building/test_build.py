@@ -356,7 +356,7 @@ def test_an_existing_folder_is_never_built_over(tmp_path: Path, patches: Path, m
     (tmp_path / "out").mkdir()
     answers = written(make_answers(), tmp_path / "a.csv")
     message = refused("build", "--patches", patches, "--answers", answers, "--out", tmp_path / "out")
-    assert "is there already" in message
+    assert "already exists" in message
     assert list((tmp_path / "out").iterdir()) == []
 
 

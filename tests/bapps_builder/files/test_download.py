@@ -143,7 +143,7 @@ def test_another_piece_than_the_one_asked_for_is_not_appended(server: Server, tm
 
 def test_a_piece_that_does_not_say_where_it_begins_is_an_error(server: Server, tmp_path: Path) -> None:
     server.whole_as_piece = True
-    message = f"{server.address}: answered with a piece (None), wanted the whole file"
+    message = f"{server.address}: answered with a piece (None), expected the whole file"
     with pytest.raises(DownloadError, match=re.escape(message)):
         fetch(server.address, tmp_path / "weights.pth", sha256_prefix=SHA256)
     assert names(tmp_path) == []
@@ -184,7 +184,7 @@ def test_wrong_bytes_are_deleted_and_both_hashes_named(server: Server, tmp_path:
     whole = part + server.content[len(part) :]
     (tmp_path / "weights.pth.part").write_bytes(part)
     found = hashlib.sha256(whole).hexdigest()
-    message = f"{server.address}: gave a file with SHA-256 {found}, wanted one that begins with {SHA256[:8]}; deleted"
+    message = f"{server.address}: gave a file with SHA-256 {found}, expected one that begins with {SHA256[:8]}; deleted"
     with pytest.raises(DownloadError, match=re.escape(message)):
         fetch(server.address, tmp_path / "weights.pth", sha256_prefix=SHA256[:8])
     assert names(tmp_path) == []

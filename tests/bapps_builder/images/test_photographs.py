@@ -154,7 +154,7 @@ def test_the_limit_of_pillow_stays_as_it_was() -> None:
 
 
 def raw_photo(path: Path) -> None:
-    """A DNG with the least that LibRaw wants: an RGGB mosaic of a grey field."""
+    """A DNG with the least that LibRaw needs: an RGGB mosaic of a grey field."""
     mosaic = np.full((96, 128), 8000, np.uint16)
     tags = [
         (33421, "H", 2, (2, 2), True),  # CFARepeatPatternDim

@@ -186,7 +186,7 @@ def test_wrong_bytes_are_refused_and_the_next_mirror_asked(server: Server, tmp_p
     right, server.content = server.content, b"an error page"
     result = run(tmp_path / "out", "--mirror", server.address, "--sha256", SHA256)
     assert result.exit_code == 2
-    assert "wanted one that begins with" in result.stderr
+    assert "expected one that begins with" in result.stderr
     result = run(tmp_path / "out", "--mirror", server.address)  # nothing is known: it has to be an archive at least
     assert result.exit_code == 2
     assert "not a readable tar archive" in result.stderr
@@ -201,14 +201,14 @@ def test_wrong_bytes_are_refused_and_the_next_mirror_asked(server: Server, tmp_p
 def test_what_was_trusted_once_is_demanded_from_then_on(server: Server, tmp_path: Path) -> None:
     assert run(tmp_path / "out", "--mirror", server.address).exit_code == 0
     message = run(tmp_path / "out", "--mirror", server.address).stderr
-    assert "is there already" in message
+    assert "already exists" in message
     for path in sorted((tmp_path / "out/2afc").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "out/2afc").rmdir()
     server.content = packed(a_set("val/other"))
     result = run(tmp_path / "out", "--mirror", server.address)
     assert result.exit_code == 2
-    assert f"wanted one that begins with {SHA256}" in result.stderr
+    assert f"expected one that begins with {SHA256}" in result.stderr
     server.content = ARCHIVE
     assert run(tmp_path / "out", "--mirror", server.address, "--keep").exit_code == 0
     assert (tmp_path / "out" / FILE).read_bytes() == ARCHIVE

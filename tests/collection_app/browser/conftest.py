@@ -89,7 +89,7 @@ class Served:
         """The answers of somebody, once there are so many: they are sent in the background."""
         until = time.monotonic() + PATIENCE_S
         while len(found := self.answers(name)) < count:
-            assert time.monotonic() < until, f"{len(found)} answers of {name}, wanted {count}"
+            assert time.monotonic() < until, f"{len(found)} answers of {name}, expected {count}"
             time.sleep(0.02)
         return found
 
@@ -197,7 +197,7 @@ class Person:
     def until(self, *states: str) -> str:
         """Act until the page is at a state."""
         while (state := self.state()) not in states:
-            assert state not in ("done", "problem", "inactive"), f"wanted {states}, got {state}"
+            assert state not in ("done", "problem", "inactive"), f"expected {states}, got {state}"
             self.act()
         return state
 

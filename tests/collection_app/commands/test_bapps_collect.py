@@ -47,7 +47,7 @@ def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, sma
     again = run("init", file, "--patches", small_set.folder)
     assert "12 items, 60 answers wanted" in again.output
     assert (
-        "is there already" in run("init", file, "--patches", small_set.folder, "--preset", "paper-jnd", status=2).output
+        "already exists" in run("init", file, "--patches", small_set.folder, "--preset", "paper-jnd", status=2).output
     )
 
 

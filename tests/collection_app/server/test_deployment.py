@@ -301,7 +301,7 @@ def test_a_backup_under_load_restores_to_a_ledger_with_nothing_lost(
     assert client.get("/healthz").json == {"status": "ok", "problems": []}
     reply = client.post("/api/arrivals", json={"key": uuid.uuid4().hex, "parameters": {"id": "later"}})
     assert reply.status_code == 200
-    with pytest.raises(StudyError, match="is there already; a backup never takes the place of an older one"):
+    with pytest.raises(StudyError, match="already exists; a backup never takes the place of an older one"):
         back_up(engine, backup)
     restored.dispose()
     engine.dispose()

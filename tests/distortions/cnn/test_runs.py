@@ -208,7 +208,7 @@ def test_photos_to_measure_on_are_no_photos_to_learn_from(collection: Collection
         assert not {p.name for p in learned} & {p.name for p in held}
     many = [replace(collection.photos[0], name=str(number)) for number in range(2000)]
     assert len(split(many, 0)[1]) == 64
-    with pytest.raises(ImageError, match="training wants 3 photos at least, two of them to measure on; there are 2"):
+    with pytest.raises(ImageError, match="training needs 3 photos at least, two of them to measure on; there are 2"):
         split(collection.photos[:2], 0)
 
 

@@ -44,11 +44,11 @@ def test_a_zoo_holds_its_files_in_the_order_of_names(tmp_path: Path) -> None:
 
 def test_no_zoo_and_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(
-        DistortionError, match=r"nowhere: no such zoo; wanted a folder of files such as cnn-017.safetens"
+        DistortionError, match=r"nowhere: no such zoo; expected a folder of files such as cnn-017.safetens"
     ):
         open_zoo(tmp_path / "nowhere")
     with pytest.raises(
-        DistortionError, match=r"no trained variants in it, wanted files such as .* `bapps-distort train"
+        DistortionError, match=r"no trained variants in it, expected files such as .* `bapps-distort train"
     ):
         open_zoo(tmp_path)
 

@@ -265,7 +265,7 @@ def test_generate_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     assert "none: no such folder of photos" in refused("generate", "--photos", "none", *options)
     assert "none: " in refused("generate", "--photos", photos, *options, "--family", "mix", "--zoo", "none")
     assert "rescale must be two numbers" in refused("generate", "--photos", photos, *options, "--rescale", 2, 1)
-    assert "wants the extra" not in refused("generate", "--photos", photos, *options, "--dask", "nonsense")
+    assert "needs the extra" not in refused("generate", "--photos", photos, *options, "--dask", "nonsense")
     write(tmp_path / "file")
     assert "Not a directory" in refused("generate", "--photos", photos, "--out", "file/set", "--items", 3)
     assert "--items" in refused("generate", "--photos", photos, "--out", "set")
@@ -298,7 +298,7 @@ def test_import_reports_registration(photos: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
     for k, scale in enumerate(("auto", "2")):
         done("import", *options, "--outputs", "x=same", "--outputs", "y=half", "--out", f"other{k}", "--scale", scale)
-    assert "--scale wants auto or a number" in refused(
+    assert "--scale needs auto or a number" in refused(
         "import", *options, "--outputs", "x=same", "y=half", "--out", "z", "--scale", "big"
     )
     for outputs in (("same",), ("x=",), ("x=same", "x=half")):

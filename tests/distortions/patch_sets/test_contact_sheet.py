@@ -83,5 +83,5 @@ def test_crops_that_make_no_sheet(shapes: list[tuple[int, int]], got: str) -> No
     with pytest.raises(DistortionError) as raised:
         contact_sheet([np.zeros((*shape, 3), np.uint8) for shape in shapes])
     assert str(raised.value) == (
-        f"a contact sheet wants crops of one size, larger than their margin of 16 pixels a side, got sizes {got}"
+        f"a contact sheet needs crops of one size, larger than their margin of 16 pixels a side, got sizes {got}"
     )

@@ -180,7 +180,7 @@ def test_shares_and_medians() -> None:
 @pytest.mark.parametrize(
     ("change", "algorithms", "message"),
     [
-        ({}, 1, "a triplet wants the outputs of two algorithms, got 1"),
+        ({}, 1, "a triplet needs the outputs of two algorithms, got 1"),
         ({"items": 0}, 2, "items must be in"),
         ({"rescale": (1.0, 0.5)}, 2, "rescale must be two numbers"),
         ({"scale": -1.0}, 2, "scale must be above 0"),

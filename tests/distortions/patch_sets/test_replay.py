@@ -62,7 +62,7 @@ def test_photos_may_have_moved_but_must_be_the_same(photos: Path, tmp_path: Path
     found = made(tmp_path / "set", tmp_path / "here")
     (tmp_path / "here").rename(tmp_path / "there")
     with pytest.raises(
-        PatchSetError, match=r"item 0000\d\d wants the photo .*here: no such photo\. Name its folder with"
+        PatchSetError, match=r"item 0000\d\d needs the photo .*here: no such photo\. Name its folder with"
     ):
         replay(found, [1], folder=tmp_path / "again")
     shutil.copytree(photos, tmp_path / "other")

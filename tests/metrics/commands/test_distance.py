@@ -213,8 +213,8 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], parts: list
         (["a.png", "b.png", "--metric", "l2", "--json", "--csv"], "--json and --csv exclude each other"),
         (["a.png", "--metric", "l2"], "a.png is one image; name a second one, or a folder"),
         (["a.png", "folder", "--metric", "l2"], "name two images or two folders, not one of each"),
-        (["folder", "--metric", "alex", "--map", "m.png"], "--map wants two images, not folders"),
-        (["a.png", "b.png", "--metric", "l2", "--metric", "l1", "--map", "m.png"], "--map wants one --metric"),
+        (["folder", "--metric", "alex", "--map", "m.png"], "--map needs two images, not folders"),
+        (["a.png", "b.png", "--metric", "l2", "--metric", "l1", "--map", "m.png"], "--map needs one --metric"),
         (["a.png", "b.png"], "Missing option '--metric'"),
     ],
 )

@@ -127,7 +127,7 @@ def test_bad_photos_are_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no photos in it"):
         random_crops(tmp_path, count=1, rng=rng)
     (tmp_path / "small.png").write_bytes(encode_png(np.zeros((40, 200, 3), np.uint8)))
-    with pytest.raises(ImageError, match=r"small\.png: is 200x40, wanted at least 64"):
+    with pytest.raises(ImageError, match=r"small\.png: is 200x40, expected at least 64"):
         random_crops(tmp_path, count=1, rng=rng)
 
 

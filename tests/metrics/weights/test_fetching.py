@@ -176,7 +176,7 @@ def test_a_record_whose_tensors_have_no_known_hash_rests_on_that_of_the_file(wor
     path = world.cache / "trunk.safetensors"
     assert_equal(world.store.load("trunk"), TRUNK)
     save_file(TRUNK, path, metadata={"record": "trunk"})
-    with pytest.raises(WeightsError, match="wanted one recorded in it"):
+    with pytest.raises(WeightsError, match="expected one recorded in it"):
         world.store.load("trunk")
 
 

@@ -102,7 +102,7 @@ def test_a_hostile_pickle_of_any_protocol_is_refused(tmp_path: Path, protocol: i
         (b"", "not a readable pickle of arrays"),
         (b"rubbish", "not a readable pickle of arrays"),
         (FLAX_FILE[:-10], "not a readable pickle of arrays"),
-        (pickle.dumps([1]), "a pickle of a list, wanted a dictionary of arrays"),
+        (pickle.dumps([1]), "a pickle of a list, expected a dictionary of arrays"),
         (b"cbuiltins\neval\n(S'1'\ntR.", "asks for builtins.eval, refused"),
         (b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93.", "asks for builtins.exec, refused"),
         (b"cnumpy\nload\n.", "asks for numpy.load, refused"),

@@ -236,7 +236,7 @@ def test_the_right_file_with_other_tensors_is_refused(no_fetching: World) -> Non
     # The eight digits of a name are no proof, the hash of the tensors is.
     no_fetching.set("trunk", replace(weights.RECORDS["trunk"], tensors_sha256="0" * 64))
     (no_fetching.folder / no_fetching.web_name).write_bytes(TORCHVISION_FILE)
-    with pytest.raises(WeightsError, match=rf"tensors of trunk have SHA-256 {slow_digest(TRUNK)}, wanted 0000"):
+    with pytest.raises(WeightsError, match=rf"tensors of trunk have SHA-256 {slow_digest(TRUNK)}, expected 0000"):
         WeightStore(no_fetching.folder, no_fetching.cache).load("trunk")
 
 
@@ -261,7 +261,9 @@ def test_a_changed_byte_in_the_cache_is_noticed(no_fetching: World, at: int) -> 
 def test_a_cache_file_of_another_record_is_refused(no_fetching: World) -> None:
     path = cached_head(no_fetching)
     path.rename(no_fetching.cache / "trunk.safetensors")
-    message = rf"trunk\.safetensors: its tensors have SHA-256 {slow_digest(HEAD)}, wanted {slow_digest(TRUNK)}; delete"
+    message = (
+        rf"trunk\.safetensors: its tensors have SHA-256 {slow_digest(HEAD)}, expected {slow_digest(TRUNK)}; delete"
+    )
     with pytest.raises(WeightsError, match=message):
         no_fetching.store.load("trunk")
 
