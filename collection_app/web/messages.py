@@ -143,7 +143,7 @@ class Start(_Message):
 class Device(_Message):
     """What the device check found when it was repeated, since the display had changed."""
 
-    device: dict[Annotated[str, StringConstraints(max_length=64)], bool | int | float | Text] = Field(max_length=32)
+    device: dict[Name, bool | int | float | Text] = Field(max_length=32, json_schema_extra=_NAMES)
 
 
 class Trial(_Message):

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
 from bapps_builder.answers.answer_table import counted, read_answers, votes
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.database.connections import open_database, read
+from collection_app.rehearsal import simulated_people
 from collection_app.rehearsal.rehearse import Rehearsal, rehearse
 from collection_app.reporting.export import export
 from collection_app.studies.presets import preset
@@ -99,7 +101,10 @@ def test_careful_people_agree_as_people_do(tmp_path: Path, make_set: MakeSet) ->
     engine.dispose()
 
 
-def test_a_jnd_study_repeats_bad_exposures_and_fills_up(tmp_path: Path, jnd_set: PatchSet) -> None:
+def test_a_jnd_study_repeats_bad_exposures_and_fills_up(
+    tmp_path: Path, jnd_set: PatchSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_people, "_BAD_EXPOSURES", 0.05)  # so that a small study is sure to have some
     study = preset("paper-jnd", items_per_session=12)
     found, engine = played(tmp_path / "run", study, jnd_set, dropout=0.0, mix={"careful": 1.0})
     assert found.status.filled == found.status.wanted == 36
