@@ -106,7 +106,7 @@ def test_a_jnd_study_repeats_bad_exposures_and_fills_up(
 ) -> None:
     monkeypatch.setattr(simulated_people, "_BAD_EXPOSURES", 0.05)  # so that a small study is sure to have some
     study = preset("paper-jnd", items_per_session=12)
-    found, engine = played(tmp_path / "run", study, jnd_set, dropout=0.0, mix={"careful": 1.0})
+    found, engine = played(tmp_path / "run", study, jnd_set, dropout=0.0, mix={"careful": 1.0}, seed=1)
     assert found.status.filled == found.status.wanted == 36
     read(engine, lambda c: export(c, study, 1, path=tmp_path / "answers.parquet"))
     table = read_answers(tmp_path / "answers.parquet")
