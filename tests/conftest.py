@@ -55,7 +55,7 @@ def _needs(item: pytest.Item) -> list[str]:
 
 
 def _is_here(what: str) -> bool:
-    return Path(what).is_dir() if what == str(SHARED_DATA) else shutil.which(what) is not None
+    return (REPOSITORY / what).exists() if "/" in what else shutil.which(what) is not None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
