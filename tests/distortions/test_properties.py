@@ -178,7 +178,8 @@ def test_distance_grows_with_severity(name: str, crops: list[Patch]) -> None:
 @pytest.mark.parametrize("name", distortions())
 def test_perceptual_distance_grows_from_nothing(name: str, crops: list[Patch]) -> None:
     [[none, *means]] = distances(name, crops, [load("lpips-alex")], [0.0, *TEN_LEVELS])
-    assert rank_correlation(TEN_LEVELS, means) >= 0.95
+    # Moves of less than two pixels: what lies half a pixel off is blurred, what lies a whole one off is not.
+    assert rank_correlation(TEN_LEVELS, means) >= (0.9 if name == "shift" else 0.95)
     assert none <= 0.01
 
 

@@ -202,7 +202,7 @@ def _association(values: list[Any], truth: np.ndarray) -> float:
 @pytest.mark.slow
 def test_careful_and_lapsing_people_pass_and_chance_does_not(task: str, make_set: Any, tmp_path: Path) -> None:
     study = preset(task)
-    patches = make_set(tmp_path / "set", task=task, count=250)
+    patches = make_set(tmp_path / "set", task=task, count=260)
     items = list(check_items(study, [patches]))
     rates = {str(rule.check): rate for rule, rate in pass_rates(study, items)}
     kept = {str(rule): rate for rule, rate in conduct_rates(study, items, [patches])}
