@@ -86,8 +86,11 @@ def patch_set(folder: Path, count: int) -> PatchSet:
         (folder / role).mkdir(parents=True)
     rng, items = np.random.default_rng(0), []
     for index in range(count):
-        stem, image = f"{index:06d}", rng.integers(0, 256, (64, 64, 3), np.uint8)
-        made = [Made("none", 0, (), write_patch(folder, role, stem, image)) for role in ("p0", "p1")]
+        stem, (image, *others) = f"{index:06d}", rng.integers(0, 256, (3, 64, 64, 3), np.uint8)
+        made = [  # two that differ, since pairs of identical patches are not asked about
+            Made("none", 0, (), write_patch(folder, role, stem, other))
+            for role, other in zip(("p0", "p1"), others, strict=True)
+        ]
         write_patch(folder, "ref", stem, image)
         photo = ("none", "0" * 64, (0, 0, 64, 64), 1.0, 0, "image")
         items.append(Item(stem, "2afc", "noise", "val", *photo, pixel_digest(image), *made))
@@ -194,10 +197,12 @@ def run(
             if postgres:
                 postgres.revive()  # a full disk ends it too, some time after
             if not faults and not running_short(engine):
-                break
-        for future in running:
-            outcomes[future.result()] = outcomes.get(future.result(), 0) + 1
-    return outcomes
+                # Who is still at it may yet fail the sentinels, and give places back that others must then fill.
+                for future in running:
+                    outcomes[future.result()] = outcomes.get(future.result(), 0) + 1
+                running = set()
+                if not running_short(engine):
+                    return outcomes
 
 
 def running_short(engine: Engine) -> bool:
