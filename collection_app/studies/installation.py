@@ -123,6 +123,12 @@ def install(
                 ],
             )
         advance(len(some))
+    offered = sum(len(found) for found in sets)
+    if not items:
+        raise StudyError(
+            f"{study.name}: none of the {offered} items can be asked about, since the two patches of each are the "
+            "same, pixel by pixel; make a patch set whose distortions change something"
+        )
     if served_digest not in (None, digest.hexdigest()):
         raise StudyError(f"{study.name}: was served with other items; raise its version to change them")
     connection.execute(
@@ -130,7 +136,7 @@ def install(
         .where(StudyRow.id == study_id)
         .values(settings=study.canonical(), settings_sha256=study.digest(), items_sha256=digest.hexdigest())
     )
-    return Installed(study_id, items, answers, sum(len(found) for found in sets) - items)
+    return Installed(study_id, items, answers, offered - items)
 
 
 def freeze(connection: Connection, study: Study, now: int, *, simulated: bool = False) -> int:

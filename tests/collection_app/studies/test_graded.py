@@ -3,6 +3,8 @@
 import json
 import uuid
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,23 +105,37 @@ def test_too_few_patches_are_refused_with_the_number_needed(task: str, patches: 
         count_checks(study, [patches])
 
 
-def test_items_of_one_patch_twice_are_left_out(tmp_path: Path, make_set: Any) -> None:
-    """Threat 16: 5 of 250 pairs were the same, pixel by pixel."""
-    made = make_set(tmp_path / "set", task="jnd", count=12)
-    items = [made[i] for i in range(12)]
-    from dataclasses import replace
-
-    for i in (3, 7):
+def _with_pairs_alike(made: PatchSet, numbers: Iterable[int]) -> PatchSet:
+    """Some pairs of a patch set made pixel-identical, as a distortion without effect leaves them."""
+    items = [made[i] for i in range(len(made))]
+    for i in numbers:
         digest = write_patch(made.folder, "p1", items[i].id, made.read(items[i], "p0"))
         items[i] = replace(items[i], p1=replace(items[i].p1, sha256=digest))
     finish_patch_set(made.folder, [item_table(items)], made.description)
+    return read_patch_set(made.folder)
+
+
+def test_items_of_one_patch_twice_are_left_out(tmp_path: Path, make_set: Any) -> None:
+    """Threat 16: 5 of 250 pairs were the same, pixel by pixel."""
+    patches = _with_pairs_alike(make_set(tmp_path / "set", task="jnd", count=12), (3, 7))
     engine = open_database(f"sqlite:///{tmp_path}/study.sqlite")
     migrate(engine)
     study = preset("paper-jnd", items_per_session=5)
-    found = write(engine, lambda c: install(c, study, [read_patch_set(made.folder)], folder=tmp_path / "images"))
+    found = write(engine, lambda c: install(c, study, [patches], folder=tmp_path / "images"))
     assert (found.items, found.left_out) == (10, 2)
     same = select(Item.id).where(Item.role == "test", Item.p0 == Item.p1)
     assert read(engine, lambda c: c.scalars(same).all()) == []
+    engine.dispose()
+
+
+def test_a_study_that_could_ask_about_nothing_is_refused(tmp_path: Path, make_set: Any) -> None:
+    """Else everybody who comes would be told that there is no work."""
+    patches = _with_pairs_alike(make_set(tmp_path / "set", task="jnd", count=12), range(12))
+    engine = open_database(f"sqlite:///{tmp_path}/study.sqlite")
+    migrate(engine)
+    study = preset("paper-jnd", items_per_session=5)
+    with pytest.raises(StudyError, match="none of the 12 items can be asked about, since the two patches of each are"):
+        write(engine, lambda c: install(c, study, [patches], folder=tmp_path / "images"))
     engine.dispose()
 
 
