@@ -27,8 +27,10 @@ check_packages()
 
 # Where each name is defined.
 _PLACES = {
-    **dict.fromkeys(("build", "consistency", "generate", "read_dataset", "score", "verify"), "bapps.datasets"),
-    **dict.fromkeys(("distance", "distort", "list_distortions", "list_metrics", "load_metric", "loss"), "bapps.images"),
+    **dict.fromkeys(("build", "consistency", "read_dataset", "score", "verify"), "bapps.datasets"),
+    **dict.fromkeys(
+        ("distance", "distort", "generate", "list_distortions", "list_metrics", "load_metric", "loss"), "bapps.images"
+    ),
     "BappsError": "bapps_builder.errors",
     "LPIPS": "metrics.deep.lpips",
     "Metric": "metrics.metric",
@@ -37,8 +39,8 @@ _PLACES = {
 
 # Type checkers see plain imports, a running program the function below.
 if TYPE_CHECKING:
-    from bapps.datasets import build, consistency, generate, read_dataset, score, verify
-    from bapps.images import distance, distort, list_distortions, list_metrics, load_metric, loss
+    from bapps.datasets import build, consistency, read_dataset, score, verify
+    from bapps.images import distance, distort, generate, list_distortions, list_metrics, load_metric, loss
     from bapps_builder.errors import BappsError
     from distortions.recipes import parse as parse_recipe
     from metrics.deep.lpips import LPIPS

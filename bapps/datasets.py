@@ -1,6 +1,5 @@
-"""What is about datasets: scores, people's consistency, patch sets, and building, reading and checking them."""
+"""What is about datasets: scores, people's consistency, and building, reading and checking them."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from analysis.scoring.evidence import Evidence
 from analysis.scoring.item_facts import read_facts
 from analysis.scoring.score import score as score_report
 from analysis.scoring.score_evidence import Drawn
-from bapps.images import MetricLike, PathLike, _setup
+from bapps.images import MetricLike, PathLike, _path, _paths, _setup
 from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.answers.exclusions import DEFAULT_RULES, parse_rule
 from bapps_builder.building.build import Answers
@@ -33,11 +32,6 @@ from bapps_builder.errors import DatasetError, Notice
 from bapps_builder.files.cores import cores
 from bapps_builder.files.download import sha256_of
 from bapps_builder.layout import TASKS, Task, find_sets
-from bapps_builder.patch_sets.manifest import Split
-from bapps_builder.patch_sets.patch_set import PatchSet, read_patch_set
-from distortions.patch_sets.generate import generate as make_patch_set
-from distortions.patch_sets.sampling import TASK_LAWS, Family, Settings, SeverityLaw
-from distortions.workers import Workers
 from metrics.metric import Metric, Precision
 from metrics.registry import as_metric
 
@@ -212,87 +206,6 @@ def consistency(
     return Sections([section for judgments in found for section in sections_of_people(judgments, settings)])
 
 
-def generate(
-    photos: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    items: int,
-    task: Task = "2afc",
-    family: Family = "traditional",
-    distortions: Sequence[str] = (),
-    split: Split = "val",
-    seed: int = 0,
-    severity_law: SeverityLaw | None = None,
-    rescale: tuple[float, float] | None = None,
-    min_contrast: float = 0,
-    zoo: PathLike | None = None,
-    workers: int | None = None,
-) -> PatchSet:
-    """Make a patch set from photos, or finish one that was interrupted, as `bapps-distort generate` does.
-
-    Parameters
-    ----------
-    photos : path or sequence of paths
-        Folders of photos; those within count too.
-    out : path
-        Of the patch set: new, empty, or one begun with the same settings and photos.
-    items : int
-    task : "2afc" or "jnd"
-        2AFC items are two patches with different recipes and their original, JND items a patch and its original.
-    family : "traditional", "cnn" or "mix"
-    distortions : sequence of str
-        Names to draw from instead of all that the family has, "module:function" for one of your own among them.
-    split : "train" or "val"
-    seed : int
-    severity_law : "uniform" or "threshold", optional
-        By default the one of the task.
-    rescale : (low, high), optional
-        Scale photos first by a number from this range.
-    min_contrast : float
-        Take no patch with less.
-    zoo : path, optional
-        Folder of trained networks; by default the starter zoo.
-    workers : int, optional
-        Processes; by default one a core.
-
-    Returns
-    -------
-    PatchSet
-        Its items, one by one, with their recipes.
-
-    Raises
-    ------
-    BappsError
-        If a setting, the photos or the folder are no good. What is done stays.
-
-    Examples
-    --------
-    >>> import bapps
-    >>> patches = bapps.generate("photos", "new-patches", items=3, workers=1)
-    >>> len(patches), patches.roles
-    (3, ('ref', 'p0', 'p1'))
-    """
-    settings = Settings(
-        items,
-        task,
-        family,
-        split,
-        seed,
-        severity_law or TASK_LAWS[task],
-        rescale=rescale,
-        min_contrast=min_contrast,
-        distortions=tuple(distortions),
-    )
-    make_patch_set(
-        settings,
-        photos=_paths(photos),
-        folder=Path(out),
-        workers=Workers(workers or cores()),
-        zoo=_path(zoo),
-    )
-    return read_patch_set(Path(out))
-
-
 def build(
     items: PathLike | Sequence[PathLike],
     answers: PathLike | Sequence[PathLike],
@@ -443,14 +356,6 @@ def _answers(file: Path) -> Answers:
             f"{file}: has answers of {len(studies)} studies ({', '.join(studies)}); choose one with bapps-build"
         )
     return Answers(table, Round(file.name, sha256_of(file), tuple(studies), len(table)))
-
-
-def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
-    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
-
-
-def _path(given: PathLike | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _tasks(task: Task | None) -> Sequence[Task]:

@@ -1,7 +1,8 @@
-"""What is about images: metrics, losses and distortions."""
+"""What is about images: metrics, losses, distortions, and patch sets made with them."""
 
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -9,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bapps_builder.errors import Notice
+from bapps_builder.files.cores import cores
+from bapps_builder.layout import Task
+from bapps_builder.patch_sets.manifest import Split
+from bapps_builder.patch_sets.patch_set import PatchSet
 from distortions import recipes, registry
+from distortions.patch_sets.generate import generate as make_patch_set
+from distortions.patch_sets.sampling import Family, Settings, SeverityLaw
+from distortions.workers import Workers
 from metrics.image_inputs import ImageLike, Range, as_batch
 from metrics.image_math.torch_threads import keep_to_our_cores
 from metrics.losses import Loss
@@ -233,6 +242,97 @@ def distort(
     return parsed.apply(batch[0], np.random.default_rng(seed))
 
 
+def generate(
+    photos: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    items: int,
+    task: Task = "2afc",
+    family: Family = "traditional",
+    distortions: Sequence[str] = (),
+    split: Split = "val",
+    seed: int = 0,
+    severity_law: SeverityLaw | None = None,
+    rescale: tuple[float, float] | None = None,
+    min_contrast: float = 0,
+    zoo: PathLike | None = None,
+    workers: int | None = None,
+) -> PatchSet:
+    """Make a patch set from photos, or finish one that was interrupted, as `bapps-distort generate` does.
+
+    Parameters
+    ----------
+    photos : path or sequence of paths
+        Folders of photos; those within count too.
+    out : path
+        Of the patch set: new, empty, or one begun with the same settings and photos.
+    items : int
+    task : "2afc" or "jnd"
+        2AFC items are two patches with different recipes and their original, JND items a patch and its original.
+    family : "traditional", "cnn" or "mix"
+    distortions : sequence of str
+        Names to draw from instead of all that the family has, "module:function" for one of your own among them.
+    split : "train" or "val"
+    seed : int
+    severity_law : "uniform" or "threshold", optional
+        By default the one of the task.
+    rescale : (low, high), optional
+        Scale photos first by a number from this range.
+    min_contrast : float
+        Take no patch with less.
+    zoo : path, optional
+        Folder of trained networks; by default the starter zoo.
+    workers : int, optional
+        Processes; by default one a core.
+
+    Returns
+    -------
+    PatchSet
+        Its items, one by one, with their recipes.
+
+    Raises
+    ------
+    BappsError
+        If a setting, the photos or the folder are no good. What is done stays.
+
+    Examples
+    --------
+    >>> import bapps
+    >>> patches = bapps.generate("photos", "new-patches", items=3, workers=1)
+    >>> len(patches), patches.roles
+    (3, ('ref', 'p0', 'p1'))
+    """
+    settings = Settings(
+        items,
+        task,
+        family,
+        split,
+        seed,
+        severity_law,
+        rescale=rescale,
+        min_contrast=min_contrast,
+        distortions=tuple(distortions),
+    )
+    made = make_patch_set(
+        settings,
+        photos=_paths(photos),
+        folder=Path(out),
+        workers=Workers(workers or cores()),
+        zoo=_path(zoo),
+    )
+    for entry in made.skipped:
+        warnings.warn(f"skipped {entry.photo}: {entry.reason}", Notice, stacklevel=2)
+    return made.patch_set
+
+
 def _setup(device: str, precision: Precision, weights: PathLike | None) -> Setup:
     keep_to_our_cores()
     return Setup(device=device, precision=precision, weights=WeightStore(Path(weights) if weights else None))
+
+
+def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
+    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
+
+
+def _path(given: PathLike | None) -> Path | None:
+    return None if given is None else Path(given)

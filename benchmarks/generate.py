@@ -28,7 +28,8 @@ from bapps_builder.patch_sets.manifest import Item, item_id, item_table
 from bapps_builder.patch_sets.patch_set import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
 from distortions.distortion import Patch
-from distortions.patch_sets.generate import TOGETHER, PhotoUnit, drawn_items, generate
+from distortions.patch_sets.generate import generate
+from distortions.patch_sets.photo_items import TOGETHER, PhotoUnit, drawn_items
 from distortions.patch_sets.sampling import Family, Settings, apply_treatments
 from distortions.photos import list_photos
 from distortions.registry import distortions

@@ -13,8 +13,8 @@ from bapps_builder.patch_sets.manifest import MAX_ITEMS
 if TYPE_CHECKING:
     from bapps_builder.layout import Task
     from bapps_builder.patch_sets.manifest import Split
+    from bapps_builder.patch_sets.patch_set import PatchSet
     from distortions.patch_sets.sampling import Family, SeverityLaw
-    from distortions.photos import Skipped
     from distortions.workers import Workers
 
 FOLDER = click.Path(path_type=Path)
@@ -141,7 +141,7 @@ def generate(
     """
     from bapps_builder.images.photographs import MAX_PIXELS
     from distortions.patch_sets.generate import generate as make
-    from distortions.patch_sets.sampling import TASK_LAWS, Settings
+    from distortions.patch_sets.sampling import Settings
 
     settings = Settings(
         items,
@@ -149,18 +149,12 @@ def generate(
         family,
         split,
         seed,
-        severity_law or TASK_LAWS[task],
+        severity_law,
         rescale=rescale,
         min_contrast=min_contrast,
         distortions=names,
         set=set_name or "",
     )
-    skipped: list[Skipped] = []
-
-    def skip(entry: "Skipped") -> None:
-        skipped.append(entry)
-        note(f"skipped {entry.photo}: {entry.reason}")
-
     with progress(items, "items") as advance:
         made = make(
             settings,
@@ -171,16 +165,15 @@ def generate(
             max_pixels=max_pixels or MAX_PIXELS,
             max_skipped_share=max_skipped,
             advance=advance,
-            skip=skip,
+            skip=lambda entry: note(f"skipped {entry.photo}: {entry.reason}"),
         )
-    if not made:
+    if not made.new:
         click.echo(f"{out}: complete already, {items} items")
         return
-    click.echo(
-        f"{out}: {items} items" + (f", {len(skipped)} skipped photo{'s' * (len(skipped) > 1)}" if skipped else "")
-    )
+    skipped = len(made.skipped)
+    click.echo(f"{out}: {items} items" + (f", {skipped} skipped photo{'s' * (skipped > 1)}" if skipped else ""))
     if task == "2afc":
-        _print_hardness(out)
+        _print_hardness(made.patch_set)
 
 
 def team(workers: int | None, dask: str) -> "Workers":
@@ -191,11 +184,8 @@ def team(workers: int | None, dask: str) -> "Workers":
     return Workers(workers or cores(), dask)
 
 
-def _print_hardness(folder: Path) -> None:
+def _print_hardness(found: "PatchSet") -> None:
     """Say how far patches are from their originals and pairs from a tie, where the metric's weights are at hand."""
-    from bapps_builder.patch_sets.patch_set import read_patch_set
-
-    found = read_patch_set(folder)
     try:
         from distortions.patch_sets.hardness import sampled_distances, spread, spread_lines
 

@@ -47,8 +47,8 @@ class Settings:
     split : "train" or "val"
     seed : int
         From 0 up.
-    severity_law : "uniform" or "threshold"
-        See SEVERITY_LAWS.
+    severity_law : "uniform" or "threshold", optional
+        See SEVERITY_LAWS; by default the one that the task has in TASK_LAWS.
     rescale : (low, high) or None
         Photos are first scaled by a number drawn evenly from this range, as far as a patch fits.
     min_contrast : float
@@ -65,7 +65,7 @@ class Settings:
     family: Family
     split: Split
     seed: int
-    severity_law: SeverityLaw
+    severity_law: SeverityLaw | None = None
     rescale: tuple[float, float] | None = None
     min_contrast: float = 0.0
     distortions: tuple[str, ...] = ()
@@ -75,6 +75,11 @@ class Settings:
     def set_name(self) -> str:
         """The name that was given, or the family's; "custom" if distortions were chosen."""
         return self.set or ("custom" if self.distortions else self.family)
+
+    def draw_severity(self, rng: np.random.Generator) -> float:
+        """Draw the severity of one step by the law."""
+        law = SEVERITY_LAWS[self.severity_law or TASK_LAWS[self.task]]
+        return round(law(rng.random()), _SEVERITY_DIGITS)
 
 
 def check_numbers(*, items: int, seed: int, rescale: tuple[float, float] | None) -> None:
@@ -169,8 +174,7 @@ def with_other_strengths(
 
 
 def _treatment(names: tuple[str, ...], rng: np.random.Generator, settings: Settings) -> Treatment:
-    law = SEVERITY_LAWS[settings.severity_law]
-    severity = tuple(round(law(rng.random()), _SEVERITY_DIGITS) for name in names if not is_variant(name))
+    severity = tuple(settings.draw_severity(rng) for name in names if not is_variant(name))
     recipe = draw(names, severity, rng)
     return Treatment(recipe, severity, int(rng.integers(1 << 63)))
 

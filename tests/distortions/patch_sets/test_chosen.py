@@ -73,7 +73,9 @@ def again(folder: Path, *, warn: Callable[[str], None] = pytest.fail) -> list[Re
 
 
 def test_a_set_of_ones_own_distortion_is_recorded_and_replays(module: Path, photos: Path, tmp_path: Path) -> None:
-    assert generate(settings(OWN, "gaussian-blur", OWN), photos=[photos], folder=tmp_path / "set", workers=Workers(2))
+    assert generate(
+        settings(OWN, "gaussian-blur", OWN), photos=[photos], folder=tmp_path / "set", workers=Workers(2)
+    ).new
     found = read_patch_set(tmp_path / "set")
     source = find(OWN).source
     assert source

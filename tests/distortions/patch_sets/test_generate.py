@@ -46,7 +46,7 @@ def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
 def reference(photos: Path, digest: Digest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Every file of the set that one process makes undisturbed."""
     folder = tmp_path_factory.mktemp("reference") / "set"
-    assert generate(SETTINGS, photos=[photos], folder=folder)
+    assert generate(SETTINGS, photos=[photos], folder=folder).new
     return digest(folder)
 
 
@@ -185,10 +185,10 @@ def test_an_interrupted_set_goes_on_and_redoes_nothing(
         read_patch_set(folder)
     done = {path: path.stat().st_mtime_ns for path in (folder / "p1").iterdir()}
     assert len(done) == 24
-    assert generate(SETTINGS, photos=[photos], folder=folder)
+    assert generate(SETTINGS, photos=[photos], folder=folder).new
     assert digest(folder) == reference
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    assert not generate(SETTINGS, photos=[photos], folder=folder)
+    assert not generate(SETTINGS, photos=[photos], folder=folder).new
     assert digest(folder) == reference
 
 
@@ -197,7 +197,7 @@ def test_a_kill_between_the_last_steps_leaves_nothing_behind(
 ) -> None:
     generate(SETTINGS, photos=[photos], folder=tmp_path / "set")
     (tmp_path / "set" / ".unfinished").mkdir()
-    assert not generate(SETTINGS, photos=[photos], folder=tmp_path / "set")
+    assert not generate(SETTINGS, photos=[photos], folder=tmp_path / "set").new
     assert digest(tmp_path / "set") == reference
 
 
@@ -227,8 +227,8 @@ def check_kill(folder: Path, photos: Path, digest: Digest, *, items: int) -> Non
     else:
         pytest.fail("each run ended before it could be killed")
     settings = dataclasses.replace(SETTINGS, items=items)
-    assert generate(settings, photos=[photos], folder=folder / "killed", workers=Workers(2))
-    assert generate(settings, photos=[photos], folder=folder / "whole", workers=Workers(1))
+    assert generate(settings, photos=[photos], folder=folder / "killed", workers=Workers(2)).new
+    assert generate(settings, photos=[photos], folder=folder / "whole", workers=Workers(1)).new
     assert len(read_patch_set(folder / "killed")) == items
     assert digest(folder / "killed") == digest(folder / "whole")
 
@@ -300,7 +300,7 @@ def test_too_many_damaged_photos_end_the_run(damaged: Path, tmp_path: Path) -> N
         ImageError, match=r"2 of 5 photos cannot be used, the first [bc]\.png .* up to 1 would be skipped"
     ):
         generate(SETTINGS, photos=[damaged], folder=tmp_path / "set")
-    assert generate(SETTINGS, photos=[damaged], folder=tmp_path / "set", max_skipped_share=0.4)
+    assert generate(SETTINGS, photos=[damaged], folder=tmp_path / "set", max_skipped_share=0.4).new
 
 
 def test_flat_photos_hand_their_items_on(photos: Path, tmp_path: Path) -> None:
