@@ -17,12 +17,14 @@ from collection_app.participants.images import QuickImages
 from collection_app.participants.images import blueprint as images
 from collection_app.participants.openapi import blueprint as openapi
 from collection_app.participants.pages import blueprint as pages
+from collection_app.participants.pages import of_task
 from collection_app.reporting.status import Status, status
 from collection_app.sessions.block_limit import BlockLimit
 from collection_app.settings import Settings
 from collection_app.signing import Entropy, PictureNames, Tokens
 from collection_app.studies.installation import freeze
 from collection_app.studies.study import Study
+from collection_app.tasks import task_of
 from collection_app.web.background_value import Latest
 from collection_app.web.http_errors import answer_problems
 from collection_app.web.logs import log_requests
@@ -95,6 +97,7 @@ def create_app(
     log_requests(app)
     refuse_nul(app)
     protect(app, key=key, password_hash=password_hash, clock=clock)
+    app.register_blueprint(of_task(task_of(study.task)))
     for part in (api, images, health, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
     app.after_request(guard)

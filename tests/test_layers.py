@@ -80,6 +80,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "payments",
         "sessions",
         "studies",
+        "tasks",
         "migrations",
         "database",
         "platforms",

@@ -14,6 +14,7 @@ from collection_app.participants.texts_catalogue import choose
 from collection_app.platforms.platform import ArrivalError
 from collection_app.signing import digest
 from collection_app.studies.study import Study
+from collection_app.tasks.task_module import TaskModule
 from collection_app.web.served_study import running
 
 blueprint = Blueprint("pages", __name__)
@@ -23,12 +24,24 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 _SPOKEN = ("bar", "device", "done", "problem", "stuck", "trial", "welcome", "withdraw")
 
 
+def of_task(task: TaskModule) -> Blueprint:
+    """The page and the script of a task, which its folder holds: addresses are as paths in this package."""
+    where = task.package.rpartition(".")[2]
+    return Blueprint(
+        "task",
+        task.package,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path=f"/tasks/{where}/static",
+    )
+
+
 @blueprint.get("/")
 def study_page() -> ResponseReturnValue:
     """Give the page."""
     study = running().study
     # The consent is in one language, and so is all around it, whatever browser or address ask for.
-    language = choose(study.language)
+    language = choose(study.language, study.task)
     state, person = "", ""
     try:
         visitor = study.platform.visitor(request.args, "")
@@ -39,7 +52,7 @@ def study_page() -> ResponseReturnValue:
     except ArrivalError:
         state = "refused"
     page = render_template(
-        "study.html",
+        "page.html",  # of the study's task, see `of_task`
         study=study,
         language=language.language,
         text=language.text,

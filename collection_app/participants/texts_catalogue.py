@@ -1,12 +1,15 @@
-"""What the pages say, in each language: one TOML file a language in texts/, found by itself.
+"""What the pages say, in each language: one TOML file a language in texts/, and one in the texts/ of each task.
 
-A text is named by its table and key, such as `consent.agree`, and may hold {placeholders}.
+A text is named by its table and key, such as `consent.agree`, and may hold {placeholders}; a task's own come on top.
 """
 
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from collection_app.tasks import task_of
 
 FALLBACK = "en"
 
@@ -28,18 +31,22 @@ class Catalogue:
 
 
 @cache
-def catalogues() -> dict[str, Catalogue]:
-    """All catalogues by their language's code."""
+def catalogues(task: str) -> dict[str, Catalogue]:
+    """The catalogues of a task's pages by their language's code: of all languages that have both files."""
+    shared, own = (_texts(folder) for folder in (files("collection_app"), task_of(task).folder))
+    return {code: Catalogue(code, texts | own[code]) for code, texts in shared.items() if code in own}
+
+
+def _texts(folder: Traversable) -> dict[str, dict[str, str]]:
     found = {}
-    for file in sorted(files("collection_app").joinpath("texts").iterdir(), key=lambda file: file.name):
+    for file in sorted(folder.joinpath("texts").iterdir(), key=lambda file: file.name):
         code, _, kind = file.name.partition(".")
         if kind == "toml":
             tables = tomllib.loads(file.read_text("utf-8"))
-            texts = {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
-            found[code] = Catalogue(code, texts)
+            found[code] = {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
     return found
 
 
-def choose(wanted: str) -> Catalogue:
+def choose(wanted: str, task: str) -> Catalogue:
     """The catalogue of a language, or English where there is none."""
-    return catalogues().get(wanted, catalogues()[FALLBACK])
+    return catalogues(task).get(wanted, catalogues(task)[FALLBACK])

@@ -19,17 +19,29 @@ import { text } from "./texts.js";
 import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
 
-const { task, person, contact } = document.body.dataset;
+const { person, contact } = document.body.dataset;
 const FLUSH_MS = 3000; // how long to wait for answers under way before a withdrawal
 
 const here = new AbortController(); // aborts when this page has nothing more to do: ended, or another tab took over
 const api = new Api();
 const clock = new FrameClock();
-let session, parameters, store, queue, stage, attention;
+let task, session, parameters, store, queue, stage, attention;
 
 const unreachable = (is) => (by("unreachable").hidden = !is);
 const ask = (work) => patiently(work, unreachable, here.signal);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Lead a person through the study; its task's script calls this once, with what is the task's own.
+ *
+ * - `show({stage, clock, attention, buttons, ask, bitmaps, exposure, signal})` shows a trial, waits for the choice, and
+ *   gives the columns of an answer that it measures.
+ * - `layouts` are the ways to lay out its patches, [columns, rows] by the name that the style sheet knows.
+ * - `timed`: whether patches are shown for a set time, so that the screen's frames matter.
+ */
+export function takePart(found) {
+  task = found;
+  main().catch(fail);
+}
 
 async function main() {
   if ("lacking" in document.body.dataset) return; // see support.js, which tells the person
@@ -55,7 +67,7 @@ async function main() {
   by("withdraw").addEventListener("click", withdrawal);
   attention = new Attention(here.signal);
   clock.start(here.signal);
-  stage = new Stage(by("stage"), { task, size: session.display.size });
+  stage = new Stage(by("stage"), { layouts: task.layouts, size: session.display.size });
   stage.onChange(() => attention.spoil());
   stage.onChange(() => clock.forget());
   if (kept.withdrawing) return withdraw(kept.withdrawing);
@@ -99,7 +111,7 @@ async function checkDevice() {
     const { best, exact } = await measureStage();
     const found = describe({ frames, best, exact, lasting: store.lasting });
     const { least_hz: leastHz } = session.display;
-    const wrong = faults({ task, scale: best.scale, magnified: isMagnified(), hz: frames.hz, missed: frames.missed, leastHz });
+    const wrong = faults({ timed: task.timed, scale: best.scale, magnified: isMagnified(), hz: frames.hz, missed: frames.missed, leastHz });
     showDevice(best, frames, wrong);
     const pressed = await clicked("device-next", "device-again", "device-leave");
     if (pressed === "device-leave") return withdraw("unsuitable_device");
@@ -238,7 +250,7 @@ async function studyAnswers() {
 async function sinceCheck() {
   let { device } = await store.kept();
   return async () => {
-    const hz = task === "jnd" ? 1000 / clock.period : NaN;
+    const hz = task.timed ? 1000 / clock.period : NaN;
     if (!device || !differs(device, hz)) return false;
     ({ device } = await store.kept()); // perhaps it was checked since
     return !device || differs(device, hz);
@@ -325,5 +337,3 @@ function fail(problem) {
   showProblem(problem.name, problem instanceof Problem ? problem.message : text("problem.other"));
   if (!(problem instanceof Problem)) throw problem;
 }
-
-main().catch(fail);

@@ -4,11 +4,8 @@
 import { goAhead } from "./choice.js";
 import { isMagnified } from "./display/attention.js";
 import { Unshowable } from "./display/images.js";
-import { jnd } from "./jnd.js";
 import { randomId } from "./delivery/store.js";
-import { twoafc } from "./twoafc.js";
 
-const KINDS = { "2afc": twoafc, jnd };
 const AHEAD = 24; // trials whose patches are fetched before they are needed
 const REST_AFTER = 50;
 const FEEDBACK_WITHIN_MS = 4000;
@@ -89,7 +86,7 @@ export class Trials {
     const ask = (name) => view.ask(name);
     if (isMagnified()) attention.spoil();
     const buttons = view.choices;
-    const found = await KINDS[task]({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal });
+    const found = await task.show({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal });
     const measured = Object.entries(found).map(([name, value]) => [
       name,
       typeof value === "number" ? Math.max(0, Math.round(value * 1000) / 1000) : value,

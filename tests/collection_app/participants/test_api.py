@@ -305,7 +305,7 @@ def test_no_input_breaks_the_description(fuzzed: tuple[Any, str], path: str, met
 
 
 # What people look at, what Prometheus reads, and the description itself.
-NOT_DESCRIBED = ("static", "openapi", "pages", "admin", "prometheus")
+NOT_DESCRIBED = ("static", "task", "openapi", "pages", "admin", "prometheus")
 
 
 def test_the_description_names_every_route(app: Flask) -> None:

@@ -17,6 +17,8 @@ from collection_app.settings import Settings
 from collection_app.signing import Tokens
 from collection_app.studies.presets import preset
 from collection_app.studies.study import Study
+from collection_app.tasks import tasks
+from collection_app.tasks.task_module import TaskModule
 
 KEY = "a signing key that is long enough for tests"
 CHECK = [
@@ -26,10 +28,10 @@ CHECK = [
 
 
 @pytest.fixture
-def client(engine: Engine, place: Any, small_set: PatchSet) -> Any:
+def client(engine: Engine, place: Any, small_set: PatchSet, jnd_set: PatchSet) -> Any:
     def make(**settings: Any) -> Any:
         study = preset("paper-2afc", items_per_session=4, **settings)
-        place(engine, study, small_set)
+        place(engine, study, jnd_set if study.task == "jnd" else small_set)
         app = create_app(study, engine, key=KEY, settings=Settings(arrivals_per_minute=0))
         return app.test_client()
 
@@ -97,13 +99,19 @@ def test_the_language_is_the_studys_whatever_a_browser_asks_for(
     assert {"en": "Before you begin", "de": "Bevor Sie beginnen"}[language] in page
 
 
-def test_every_module_and_style_is_served(client: Any, repository: Path) -> None:
-    browser, static = client(), repository / "collection_app" / "static"
-    for file in static.rglob("*.*"):
-        with browser.get(f"/static/{file.relative_to(static)}") as reply:
+@pytest.mark.parametrize("task", tasks().values(), ids=list(tasks()))
+def test_every_module_and_style_is_served(client: Any, repository: Path, task: TaskModule) -> None:
+    app = repository / "collection_app"
+    own = app / task.package.replace(".", "/").removeprefix("collection_app/") / "static"
+    browser = client(task=task.name, sentinels={}, training={})
+    page = browser.get("/").text
+    for file in [*(app / "static").rglob("*.*"), *own.iterdir()]:
+        with browser.get(f"/{file.relative_to(app)}") as reply:
             assert reply.status_code == 200
-        for imported in re.findall(r'from "\./([\w-]+\.js)"', file.read_text() if file.suffix == ".js" else ""):
+        for imported in re.findall(r'from "(\.[\w./-]+\.js)"', file.read_text() if file.suffix == ".js" else ""):
+            assert (file.parent / imported).resolve().is_relative_to(app)
             assert (file.parent / imported).exists()
+    assert f'src="/{(own / "task.js").relative_to(app)}"' in page
 
 
 def arrive(browser: Any, name: str = "somebody") -> tuple[dict[str, Any], dict[str, str]]:

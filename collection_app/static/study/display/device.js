@@ -26,13 +26,13 @@ export async function watchFrames(clock) {
   return { hz: 1000 / frame, jitter: spread, missed: missed / (missed + times.length) };
 }
 
-/** What is wrong with a device, as names of facts; nothing if all is well. */
-export function faults({ task, scale, magnified, hz, missed, leastHz }) {
+/** What is wrong with a device, as names of facts; nothing if all is well. Frames matter where patches are `timed`. */
+export function faults({ timed, scale, magnified, hz, missed, leastHz }) {
   const found = [];
   if (scale < 1) found.push("small");
   if (magnified) found.push("zoom");
-  if (task === "jnd" && !(hz >= leastHz)) found.push("rate");
-  else if (task === "jnd" && missed > MOST_DROPPED) found.push("unsteady");
+  if (timed && !(hz >= leastHz)) found.push("rate");
+  else if (timed && missed > MOST_DROPPED) found.push("unsteady");
   return found;
 }
 

@@ -2,13 +2,10 @@
 
 import { onDisplayChange, Patch, scaleFor } from "./patch.js";
 
-// How many columns and rows of patches a layout has. A triangle has the reference above, in the middle.
-const LAYOUTS = { "2afc": { row: [3, 1], triangle: [2, 2] }, jnd: { row: [1, 1] } };
-
-/** The layout and scale for a room in CSS pixels; `beside` and `below` are what padding, name and gap take of it for
- * each column and row. */
-export function bestLayout(task, { width, height, ratio, size }, { beside, below }) {
-  const found = Object.entries(LAYOUTS[task]).map(([layout, [columns, rows]]) => {
+/** The layout and scale for a room in CSS pixels. `layouts` are [columns, rows] by name; `beside` and `below` are what
+ * padding, name and gap take of the room for each column and row. */
+export function bestLayout(layouts, { width, height, ratio, size }, { beside, below }) {
+  const found = Object.entries(layouts).map(([layout, [columns, rows]]) => {
     const room = { width: width - columns * beside, height: height - rows * below };
     return { layout, scale: scaleFor({ ...room, columns, rows, ratio, size }) };
   });
@@ -18,14 +15,14 @@ export function bestLayout(task, { width, height, ratio, size }, { beside, below
 export class Stage {
   #element;
   #patches;
-  #task;
+  #layouts;
   #size;
   #told = new Set();
 
-  constructor(element, { task, size }) {
+  constructor(element, { layouts, size }) {
     this.#element = element;
     this.#patches = element.querySelector(".patches");
-    this.#task = task;
+    this.#layouts = layouts;
     this.#size = size;
     this.patches = [...element.querySelectorAll(".holder")].map((holder) => new Patch(holder));
   }
@@ -59,7 +56,7 @@ export class Stage {
     const width = this.#element.clientWidth;
     const height = this.#element.clientHeight - others.reduce((sum, part) => sum + part.offsetHeight, 0);
     const room = { width, height, ratio: devicePixelRatio, size: this.#size };
-    return bestLayout(this.#task, room, { beside: number("--beside"), below: number("--below") });
+    return bestLayout(this.#layouts, room, { beside: number("--beside"), below: number("--below") });
   }
 
   /** Take layout and scale, and lie on the grid. */

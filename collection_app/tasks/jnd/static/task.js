@@ -1,14 +1,15 @@
-/** A JND trial: a cross, a patch, a gap, a patch, each from one frame to another; then same or different. */
+/** JND: a cross, a patch, a gap, a patch, each from one frame to another; then same or different. */
 
-import { chosen } from "./choice.js";
-import { showSteps } from "./display/frames.js";
+import { chosen } from "../../../static/study/choice.js";
+import { showSteps } from "../../../static/study/display/frames.js";
+import { takePart } from "../../../static/study/main.js";
 
 const CROSS_MS = 500;
 
 /** Show a trial and wait for the choice; gives the columns of an answer that it measures. */
-export async function jnd({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal }) {
+async function show({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal }) {
   const [patch] = stage.patches;
-  ask("trial.jnd_watch");
+  ask("trial.watch");
   stage.fit();
   attention.begin();
   const shown = await showSteps(
@@ -23,7 +24,7 @@ export async function jnd({ stage, clock, attention, buttons, ask, bitmaps, expo
     signal,
   );
   const focusLost = attention.lost;
-  ask("trial.jnd_question");
+  ask("trial.question");
   const { choice, at, input } = await chosen(buttons, signal);
   return { choice, input, focus_lost: focusLost, ...measured(shown, at) };
 }
@@ -43,3 +44,5 @@ export function measured({ onsets, times, period }, answeredAt) {
     dropped_frames: frames(question - first) - (seen.length - 1),
   };
 }
+
+takePart({ show, layouts: { row: [1, 1] }, timed: true });

@@ -1,0 +1,5 @@
+"""JND: two patches one after the other, each for a set time: are they the same or different?"""
+
+from collection_app.tasks.task_module import TaskModule
+
+TASK = TaskModule(name="jnd", package=__name__)
