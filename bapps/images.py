@@ -194,7 +194,10 @@ def loss(name: str, *, weights: PathLike | None = None) -> Loss:
 
 
 def list_distortions() -> dict[str, str]:
-    """Every distortion by name, with a line about it.
+    """Every distortion by name, with a line about it: this project's first, then those of installed distributions.
+
+    Of the latter, one that cannot be used is left out with a warning. Those of modules of your own need no listing:
+    "my_module:posterise" is their name.
 
     Examples
     --------
@@ -202,7 +205,10 @@ def list_distortions() -> dict[str, str]:
     >>> bapps.list_distortions()["contrast"]
     'Draw all levels towards the mean luma of the patch, or away from it.'
     """
-    return {name: found.summary for name, found in registry.distortions().items()}
+    installed, wrong = registry.plugins()
+    for reason in wrong:
+        warnings.warn(reason, Notice, stacklevel=2)
+    return {name: found.summary for name, found in (registry.distortions() | installed).items()}
 
 
 def distort(

@@ -33,6 +33,14 @@ def hidden_file(module: str) -> Path | None:
     return next((place for place in places if place is not None and place.parent != _HOME), None)
 
 
+def why_hidden(file: Path, what: str) -> str:
+    """Say in an error about something of the user's, a "metric" for one, why its file is not found and what to do."""
+    return (
+        f"{file} is hidden by the package {file.stem!r} of bapps, which has the same name; rename yours, such as "
+        f"my_{file.name}, and the {what} with it"
+    )
+
+
 def _place(spec: ModuleSpec | None) -> Path | None:
     """The file of a module, or the folder of a package."""
     if spec is None or not spec.origin:

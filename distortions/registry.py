@@ -18,6 +18,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from bapps_builder.errors import DistortionError
+from bapps_builder.packages import hidden_file, why_hidden
 from distortions.distortion import OURS, Distortion, declared, declared_here
 
 ENTRY_POINTS = "bapps.distortions"
@@ -97,6 +98,8 @@ def _of_module(name: str) -> Distortion:
         )
     if module_name == "__main__":
         raise DistortionError(f"{name!r}: other processes cannot import __main__; put the distortion into a file")
+    if hidden := hidden_file(module_name):
+        raise DistortionError(f"distortion {name!r}: {why_hidden(hidden, 'distortion')}")
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the user's own code runs here

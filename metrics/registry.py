@@ -19,7 +19,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from bapps_builder.errors import MetricError
-from bapps_builder.packages import hidden_file
+from bapps_builder.packages import hidden_file, why_hidden
 from metrics.metric import Metric, Setup, from_function
 
 ENTRY_POINTS = "bapps.metrics"
@@ -201,10 +201,7 @@ def _known_variant(entry: Entry, variant: str, *, given: bool) -> str:
 def _from_module(name: str) -> Metric:
     module_name, _, attribute = name.partition(":")
     if hidden := hidden_file(module_name):
-        raise MetricError(
-            f"metric {name!r}: {hidden} is hidden by the package {module_name.partition('.')[0]!r} of bapps, which has "
-            f"the same name; rename yours, such as my_{hidden.name}, and the metric with it"
-        )
+        raise MetricError(f"metric {name!r}: {why_hidden(hidden, 'metric')}")
     try:
         found: object = importlib.import_module(module_name)
         for part in attribute.split("."):

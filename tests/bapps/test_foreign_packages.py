@@ -41,15 +41,27 @@ def test_one_that_was_imported_before_is_named_too(tmp_path: Path) -> None:
     assert f"the package 'metrics' is loaded from {tmp_path / 'metrics.py'}" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["metrics", "bapps"])
-def test_a_metric_in_a_file_that_a_package_of_ours_hides(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "name", "command"),
+    [
+        ("metric", "metrics", "bapps-score --metric metrics:mine --data ."),
+        ("metric", "bapps", "bapps-score --metric bapps:mine --data ."),
+        ("distortion", "distortions", "bapps-distort list --distortions distortions:mine"),
+        ("distortion", "metrics", "bapps-distort apply metrics:mine(x=1) in.png out.png"),
+    ],
+)
+def test_what_a_package_of_ours_hides_is_named(tmp_path: Path, what: str, name: str, command: str) -> None:
     (tmp_path / f"{name}.py").write_text(USER_FILE)
-    script = Path(sysconfig.get_path("scripts")) / "bapps-score"
+    script, *arguments = command.split()
     done = subprocess.run(
-        [script, "--metric", f"{name}:mine", "--data", "."], capture_output=True, text=True, check=False, cwd=tmp_path
+        [Path(sysconfig.get_path("scripts")) / script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 2
     assert done.stderr == (
-        f"Error: metric '{name}:mine': {tmp_path / f'{name}.py'} is hidden by the package '{name}' of bapps, which has "
-        f"the same name; rename yours, such as my_{name}.py, and the metric with it\n"
+        f"Error: {what} '{name}:mine': {tmp_path / f'{name}.py'} is hidden by the package '{name}' of bapps, which has "
+        f"the same name; rename yours, such as my_{name}.py, and the {what} with it\n"
     )

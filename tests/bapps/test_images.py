@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import bapps
+from bapps_builder.errors import Notice
 from bapps_builder.images.image_files import encode_png
 from metrics.image_inputs import ImageLike
 
@@ -117,6 +118,17 @@ def test_metrics_and_distortions_are_listed_as_they_load() -> None:
     distortions = bapps.list_distortions()
     assert {"gaussian-blur", "jpeg"} <= set(distortions)
     assert all(distortions.values())
+
+
+def test_a_photo_that_could_not_be_used_is_told(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 100, 3), dtype=np.uint8)
+    (photos / "fine.png").write_bytes(encode_png(pixels))
+    (photos / "small.png").write_bytes(encode_png(pixels[:20]))
+    with pytest.warns(Notice, match=r"skipped small\.png: .*20"):
+        made = bapps.generate(photos, tmp_path / "set", items=2, workers=1)
+    assert {item.photo for item in made} == {"fine.png"}
 
 
 def test_distort_is_the_recipe_applied(pair: tuple[Images, Images]) -> None:

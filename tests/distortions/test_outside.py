@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bapps_builder.errors import DistortionError
+import bapps
+from bapps_builder.errors import DistortionError, Notice
 from distortions import registry
 from distortions.patch_sets.chosen import chosen, try_out
 from distortions.recipes import parse, traditional, with_compositions
@@ -115,12 +116,12 @@ def test_names_that_lead_nowhere_are_one_line(write: Write, name: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_named_like_one_of_our_packages_is_told_to_be_renamed(write: Write) -> None:
-    write("metrics")
+def test_a_file_named_like_an_installed_module_is_told_to_be_renamed(write: Write) -> None:
+    write("json")
     with pytest.raises(DistortionError) as raised:
-        find("metrics:brighter")
+        find("json:brighter")
     assert str(raised.value).endswith("give yours a name that no installed module has")
-    assert f"{Path('metrics') / '__init__.py'}, has no 'brighter'" in str(raised.value)
+    assert f"{Path('json') / '__init__.py'}, has no 'brighter'" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -378,6 +379,11 @@ def test_plugins_that_cannot_be_used_are_told_and_spoil_nothing(write: Write, pu
     )
     found, wrong = plugins()
     assert found.keys() == {"fine"}
+    with pytest.warns(Notice) as told:
+        listed = bapps.list_distortions()
+    assert sorted(str(warning.message) for warning in told) == sorted(wrong)
+    assert list(listed) == [*distortions(), "fine"]
+    assert listed["fine"] == "Add a number."
     assert find("jpeg").source is None
     assert sorted(wrong) == [
         "'plain' is a function and no distortion; needed is a function under @distortion(...) from "
