@@ -5,8 +5,8 @@
 
 Every session is played through the JSON interface in virtual time, in one process without a network. `used %` is the
 share of the answers to test items given at random that are used in the end, for people of all they gave, `paid %` what
-would be paid without anybody looking, of full pay. `by chance` is what who answers at random to the end, at a person's
-pace, would have used in the long run: the sentinels' binomial.
+would be paid without anybody looking, of full pay. `looks at 25%` is what somebody would have used in the long run who
+looks at a quarter of the trials, drawn at random, and guesses at the others at a person's pace: a binomial.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from distortions.commands.bapps_distort import distort
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"
 PRESETS = ("2afc", "jnd")
+LOOKS = (0.0, 0.125, 0.25, 0.375, 0.5)
 PEOPLE: tuple[Player, ...] = ("careful", "lapsing", "one-sided")
 ITEMS, START_MS, PAY = 400, 1_577_836_800_000, 5.0
 
@@ -113,14 +114,15 @@ def played(study: Study, sets: list[PatchSet], engine: Engine, player: Player, *
     return f"| {player} | {study.task} | {used:.1%} | {paid:.1%} | {len(rows)} in {len(lines)} sessions |"
 
 
-def by_chance(study: Study) -> float:
-    """How often who answers by chance keeps the rules about sentinels."""
+def by_chance(study: Study, looks: float) -> float:
+    """How often who looks at so many trials, and answers the others by chance, keeps the rules about sentinels."""
+    right = (1 + looks) / 2
     counts = [(rule.count, rule.at_least) for rule in study.sentinels.rules]
     shares = [float(rule.partition(">=")[2]) for rule in study.rules.use if rule.startswith("sentinels")]
     if not shares:
-        return float(np.prod([tail([0.5] * count, least) for count, least in counts]))
+        return float(np.prod([tail([right] * count, least) for count, least in counts]))
     total = sum(count for count, _ in counts)
-    return tail([0.5] * total, ceil(shares[0] * total - 1e-9))
+    return tail([right] * total, ceil(shares[0] * total - 1e-9))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -144,7 +146,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 where = Path(name) / f"{task}.images"
                 print(played(study, sets, engine, player, folder=where, sessions=sessions), flush=True)
                 engine.dispose()
-            print(f"| by chance | {task} | {by_chance(study):.1%} | | |", flush=True)
+            for looks in LOOKS:
+                print(f"| looks at {looks:.0%} | {task} | {by_chance(study, looks):.1%} | | |", flush=True)
 
 
 if __name__ == "__main__":

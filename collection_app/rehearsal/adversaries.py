@@ -24,14 +24,15 @@ ADVERSARIES: dict[Adversary, str] = {
     "early-leaver": "answers at random, and leaves before the end",
     "fast-bot": "fetches the pictures, answers at once at random, and claims a person's times",
     "two-ids": "comes again under another id, at random at a person's pace",
-    "colluder": "compares notes: what two sessions saw is a sentinel, answered by pixels, and the rest at random",
+    "colluder": "compares notes: looks at what came far more often than most, and answers the rest at random",
     "pixel-bot": "answers by pixels where they are plain, and at random where not",
 }
 _FRAME_MS = 1000 / 60
 _CROSS_MS = 500.0
 # What a program takes for plain: levels from the other patch, and how many times as far the worse one is.
 _PLAIN_LEVELS, _PLAIN_TIMES = 6.0, 2.0
-_SEEN_OFTEN = 2
+# Standard deviations of a count beyond the usual one.
+_FAR_MORE = 3
 
 
 @dataclass
@@ -87,21 +88,31 @@ class Attack:
         leaves_after = int(self.rng.integers(5, 60)) if self.kind == "early-leaver" else None
         done = 0
         while trials := self.client.get("/api/trials?limit=1000", token=token)["trials"]:
+            stands_out = self._stand_out(trials) if self.kind == "colluder" else set()
             for trial in trials:
                 if done == leaves_after:
                     return "left"
-                answer = self._answer(trial, session)
+                answer = self._answer(trial, session, looks=self.kind == "pixel-bot" or trial["slot"] in stands_out)
                 reply = self.client.post("/api/answers", {"answers": [answer]}, token=token)
                 if reply["over"]:
                     return self.client.get("/api/session", token=token)["outcome"]
                 done += 1
         return self.client.post("/api/finish", {}, token=token)["outcome"]
 
-    def _answer(self, trial: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
+    def _stand_out(self, trials: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Slots of the trials that are taken for sentinels, by the notes of all sessions."""
+        seen = {}
+        for trial in trials:
+            item = tuple(sorted(pixel_digest(decode_image(data, name="a picture")) for data in self._fetched(trial)[0]))
+            self.notes.seen[item] += 1
+            seen[trial["slot"]] = self.notes.seen[item]
+        return far_more_often(seen)
+
+    def _answer(self, trial: Mapping[str, Any], session: Mapping[str, Any], *, looks: bool) -> dict[str, Any]:
         jnd = session["task"] == "jnd"
         words = ("same", "different") if jnd else ("left", "right")
         pictures, proofs = ([], []) if self.kind == "hash-bot" else self._fetched(trial)
-        known = self._known(pictures, jnd=jnd)
+        known = self._known(pictures, jnd=jnd) if looks else None
         if known is None:
             known = int(self.rng.integers(2))
             if self.kind == "hash-bot":
@@ -135,14 +146,7 @@ class Attack:
 
     def _known(self, pictures: Sequence[bytes], *, jnd: bool) -> int | None:
         """The first (0) or second (1) choice, where the adversary thinks that it knows the answer."""
-        if self.kind not in ("colluder", "pixel-bot"):
-            return None
         pixels = [decode_image(data, name="a picture") for data in pictures]
-        if self.kind == "colluder":
-            item = tuple(sorted(pixel_digest(one) for one in pixels))
-            self.notes.seen[item] += 1
-            if self.notes.seen[item] < _SEEN_OFTEN:
-                return None
         if jnd:
             apart = _apart(*pixels)
             return 0 if apart == 0 else 1 if apart >= _PLAIN_LEVELS or self.kind == "colluder" else None
@@ -161,3 +165,9 @@ class Attack:
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
     """Mean absolute difference in levels."""
     return float(np.abs(one.astype(np.float64) - other).mean())
+
+
+def far_more_often(seen: Mapping[int, int]) -> set[int]:
+    """Of so many sightings of each trial's item, which are far more than most: what comes that often is a sentinel."""
+    usual = float(np.median(list(seen.values())))
+    return {slot for slot, count in seen.items() if count >= usual + _FAR_MORE * usual**0.5}

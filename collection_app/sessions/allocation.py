@@ -54,6 +54,8 @@ _CHECKS = (
     )
     .order_by(Item.id)
 )
+_SHOWN = select(func.count(Assignment.id)).where(Assignment.item_id == Item.id).scalar_subquery()
+_TIMES_SHOWN = select(_SHOWN).where(Item.id.in_(bindparam("ids", expanding=True))).order_by(Item.id)
 _EXPIRED = (
     select(Session.id)
     .join(Participant)
@@ -129,6 +131,7 @@ def take_checks(
     rng: np.random.Generator,
     named: str = "",
     seen: set[str] | None = None,
+    as_often: Sequence[int] = (),
 ) -> list[Place]:
     """Draw items of one check (None: all of them) that a person has not seen; half of them on each side.
 
@@ -138,10 +141,15 @@ def take_checks(
         How their names begin.
     seen : set of str, optional
         Hashes of references: those of the items drawn are none of them, and are added.
+    as_often : sequence of int
+        How often test items were shown: as often as one each of these, drawn at random, were those that come first.
     """
     sought = {"study_id": study_id, "participant_id": participant_id, "check": check, "named": named}
-    rows = connection.execute(_CHECKS, sought).all()
+    query = _CHECKS.add_columns(_SHOWN.label("shown")) if as_often else _CHECKS
+    rows = connection.execute(query, sought).all()
     drawn = [rows[i] for i in rng.permutation(len(rows))]
+    if as_often:
+        drawn = _matched(drawn, rng.permutation(as_often))
     if seen is not None:
         # Those whose reference is seen come last; the pool is made so large that they are not needed.
         fresh, others = [], []
@@ -152,6 +160,21 @@ def take_checks(
     chosen = [row.id for row in drawn[:wanted]]
     sides = rng.permutation(np.arange(len(chosen)) % 2)
     return [Place(item, "left" if side else "right") for item, side in zip(chosen, sides, strict=True)]
+
+
+def _matched(rows: Sequence[Row], times: np.ndarray) -> list[Row]:
+    """Order rows so that one shown as often as each of `times`, or nearest to it, comes before the others."""
+    shown = np.array([float(row.shown) for row in rows])
+    first: list[int] = []
+    for wanted in times[: len(rows)].tolist():
+        first.append(int(np.abs(shown - wanted).argmin()))
+        shown[first[-1]] = np.inf
+    return [rows[i] for i in (*first, *np.flatnonzero(np.isfinite(shown)).tolist())]
+
+
+def times_shown(connection: Connection, places: Sequence[Place]) -> list[int]:
+    """How often some items were shown until now."""
+    return list(connection.scalars(_TIMES_SHOWN, {"ids": [place.item_id for place in places]}))
 
 
 def references(connection: Connection, places: Sequence[Place]) -> set[str]:

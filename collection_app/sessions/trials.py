@@ -4,7 +4,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, bindparam, select
 
 from collection_app.database.models import Answer, Assignment, Item
-from collection_app.sessions.allocation import Place, references, take_checks, take_items
+from collection_app.sessions.allocation import Place, references, take_checks, take_items, times_shown
 from collection_app.sessions.arrangement import sentinel_positions
 from collection_app.studies.sentinels import TRAINING
 from collection_app.studies.study import Study
@@ -38,10 +38,12 @@ def draw_trials(
         return []
 
     seen = references(connection, items) if study.sentinels.apart else None
+    often = times_shown(connection, items) if study.sentinels.as_often else ()
 
     def checks(check: str, wanted: int | None, named: str = "") -> list[Place]:
         of_person = {"participant_id": participant_id, "check": check, "wanted": wanted, "named": named}
-        return take_checks(connection, study_id, **of_person, rng=rng, seen=seen)
+        as_often = () if check == TRAINING else often
+        return take_checks(connection, study_id, **of_person, rng=rng, seen=seen, as_often=as_often)
 
     sentinels = [place for rule in study.sentinels.rules for place in checks(rule.check, rule.count)]
     if not first:

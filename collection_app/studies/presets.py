@@ -83,7 +83,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "2afc": {
         "task": "2afc",
         "items_per_session": 160,
-        "sentinels": {"rules": [{"check": "graded", "count": 72, "at_least": 47}], "pool": 10, "apart": True},
+        "sentinels": {
+            "rules": [{"check": "graded", "count": 72, "at_least": 47}],
+            "pool": 10,
+            "apart": True,
+            "as_often": True,
+        },
         "training": {"graded": 5},
         "rules": {"use": _CONDUCT, "pay": _CONDUCT},
     },
@@ -97,6 +102,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             ],
             "pool": 10,
             "apart": True,
+            "as_often": True,
         },
         "training": {"same": 4, "graded": 6},
         "rules": {"use": _JND_CONDUCT, "pay": _JND_CONDUCT},

@@ -74,7 +74,10 @@ def count_checks(study: Study, sets: list[PatchSet]) -> int:
 def _numbers(study: Study, sets: list[PatchSet]) -> list[tuple[str, str, int]]:
     """How many to make of what: sentinels by their check, then training items by theirs."""
     least, pool = _least(study, sets), study.sentinels.pool
-    found = [("sentinel", str(rule.check), max(rule.count * pool, least)) for rule in study.sentinels.rules]
+    found = [
+        ("sentinel", str(rule.check), max(rule.count * pool, least, _as_often(study, sets, rule.count)))
+        for rule in study.sentinels.rules
+    ]
     for kind, count in study.training.by_check().items():
         found.append((TRAINING, kind, max(count * pool, least) if study.sentinels.apart and count else count))
     return found
@@ -94,6 +97,11 @@ def _least(study: Study, sets: list[PatchSet]) -> int:
         )
     # Where nearly all references are needed, one check of each; else some always are left.
     return there if there < 2 * needed else 0
+
+
+def _as_often(study: Study, sets: list[PatchSet], count: int) -> int:
+    """How many there must be of a check for none to be shown more often than a test item."""
+    return -(-sum(map(len, sets)) * count // study.items_per_session) if study.sentinels.as_often else 0
 
 
 def _reference(item: Item) -> str:

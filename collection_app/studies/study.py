@@ -85,6 +85,11 @@ class Sentinels(_Settings):
         description="nobody sees a reference in a test item that they see in a sentinel or in training; "
         "training is then drawn from a pool too",
     )
+    as_often: bool = Field(
+        default=False,
+        description="enough are made, and each session draws those that were shown as often as its test items: how "
+        "often a picture comes again then tells nobody who compares notes what it is",
+    )
     little_noise: float = Field(
         default=4.0, ge=0, le=255, description="sigma in levels of the better patch of `obvious`"
     )

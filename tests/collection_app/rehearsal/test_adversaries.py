@@ -10,7 +10,7 @@ from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.database.connections import open_database, read, write
 from collection_app.database.models import Answer, Assignment, Item, Session
 from collection_app.payments.pay_lines import Line, pay_lines
-from collection_app.rehearsal.adversaries import ADVERSARIES, Adversary
+from collection_app.rehearsal.adversaries import ADVERSARIES, Adversary, far_more_often
 from collection_app.rehearsal.rehearse import rehearse
 from collection_app.rehearsal.simulated_people import PLAYERS, Player, Playing, SeededEntropy
 from collection_app.sessions.steps import Step, lapse
@@ -20,7 +20,7 @@ from collection_app.studies.study import Study
 
 def study_of(task: str) -> Study:
     """A preset with a few test items; the sentinels are as many as it needs, from a smaller pool."""
-    sentinels = {**preset(task).sentinels.model_dump(), "pool": 1, "apart": False}
+    sentinels = {**preset(task).sentinels.model_dump(), "pool": 1, "apart": False, "as_often": False}
     terms = {"pay": 5.0, "currency": "GBP", "turned_away_pay": 0.1}
     many = {"val": 1000, "jnd": 1000}
     return preset(task, items_per_session=8, answers_per_item=many, sentinels=sentinels, training={}, terms=terms)
@@ -58,15 +58,23 @@ def test_who_does_not_take_its_time_to_the_end_gets_nothing_unseen(
         assert unseen == 0
 
 
-@pytest.mark.parametrize("task", ["2afc", "jnd"])
+@pytest.mark.parametrize(("task", "who"), [("2afc", "two-ids"), ("jnd", "two-ids"), ("2afc", "colluder")])
 def test_guessing_at_a_persons_pace_fails_the_sentinels(
-    tmp_path: Path, small_set: PatchSet, jnd_set: PatchSet, task: str
+    tmp_path: Path, small_set: PatchSet, jnd_set: PatchSet, task: str, who: Adversary
 ) -> None:
-    used, lines, sessions = play(tmp_path, small_set if task == "2afc" else jnd_set, study_of(task), "two-ids", 3)
+    used, lines, sessions = play(tmp_path, small_set if task == "2afc" else jnd_set, study_of(task), who, 3)
     assert len(used) == 24
     assert not any(used)
-    assert all(line.look for line in lines)
+    assert all(line.look for line in lines) or who != "two-ids"
     assert all(session.excluded for session in sessions)
+
+
+def test_who_compares_notes_knows_what_comes_far_more_often_than_most() -> None:
+    """Threat 4: in the fourth session test items are new or came once, and 15 sentinels come for the fourth time."""
+    test_items = [1] * 60 + [2] * 25
+    assert far_more_often(dict(enumerate(test_items + [4] * 15))) == set(range(85, 100))
+    assert far_more_often(dict(enumerate(test_items + [1] * 11 + [2] * 4))) == set()
+    assert far_more_often(dict(enumerate([1] * 100))) == set()
 
 
 def test_pixels_can_always_be_looked_at(tmp_path: Path, small_set: PatchSet) -> None:

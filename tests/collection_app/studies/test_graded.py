@@ -98,6 +98,34 @@ def test_no_test_items_reference_is_seen_in_a_sentinel_or_in_training(
     engine.dispose()
 
 
+@pytest.mark.parametrize("often", [True, False])
+def test_how_often_a_picture_comes_again_tells_nobody_what_it_is(
+    task: str, patches: PatchSet, tmp_path: Path, place: Any, often: bool
+) -> None:
+    """Threat 4: of 15 sentinels for all, 8 people knew every one, since test items are shown to few."""
+    engine = open_database(f"sqlite:///{tmp_path}/study.sqlite")
+    migrate(engine)
+    chosen = {**small(task).sentinels.model_dump(), "pool": 1, "apart": False, "as_often": often}
+    study = small(task, sentinels=chosen)
+    assert sum(item.role == "sentinel" for item in check_items(study, [patches])) == (
+        sum(-(-60 * rule.count // 14) if often else rule.count for rule in study.sentinels.rules)
+    )
+    place(engine, study, patches)
+    client: Any = create_app(study, engine, key=KEY, settings=Settings(arrivals_per_minute=0)).test_client()
+    for _ in range(30):
+        begin(client)
+    shown = select(Assignment.session_id, Item.role, Item.id).join(Item).where(Item.role != "training")
+    rows = read(engine, lambda c: c.execute(shown.order_by(Assignment.session_id)).all())
+    before: Counter[int] = Counter()
+    times = []
+    for row in rows:
+        times.append(before[row.id])
+        before[row.id] += 1
+    told = _association(times, np.array([row.role == "sentinel" for row in rows]))
+    assert bool(told < 30 + 3 * len(set(times))) is often
+    engine.dispose()
+
+
 def test_too_few_patches_are_refused_with_the_number_needed(task: str, patches: PatchSet) -> None:
     study = preset(task)
     needed = 160 + study.checks
