@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 BROWSER := tests/collection_app/browser
 LINTER := .ci/pages/node_modules
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema vendor.
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
-.PHONY: help demo test test-slow test-long check check-pages docs fix bench lock release
+.PHONY: help demo test test-slow test-long check check-links check-pages docs fix fix-pages bench lock release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,15 +34,26 @@ test-slow: .venv ## Run the slow tests
 test-long: .venv ## Run the simulations of many minutes, and print their tables
 	$(BIN)/pytest -m long -s
 
-check: .venv ## Check format, lint, types and documentation; change nothing
+check: .venv ## Check format, lint, types, workflows, links and documentation; change nothing
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/pyrefly check --summary=none
 	$(BIN)/pyrefly check --summary=none --python-version 3.13
+	$(SCHEMA)github-workflows .github/workflows/*.yml
+	$(SCHEMA)github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(SCHEMA)github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA)citation-file-format CITATION.cff
+	$(BIN)/pytest --quiet tests/docs/test_links.py
 	$(SPHINX)
 
-check-pages: $(LINTER) ## Check that the pages use nothing that the oldest of their browsers lacks; needs npm
+check-links: .venv ## Ask for every address outside that the documentation links to; needs the network
+	$(BIN)/sphinx-build --builder linkcheck --quiet docs docs/_build/links
+
+check-pages: $(LINTER) ## Check scripts and styles of the pages: format, lint, and what the oldest browsers lack; needs npm
 	npm --prefix .ci/pages run --silent check
+
+fix-pages: $(LINTER) ## Format scripts and styles of the pages, and mend what their linter can; needs npm
+	npm --prefix .ci/pages run --silent fix
 
 $(LINTER): .ci/pages/package.json .ci/pages/package-lock.json
 	npm --prefix .ci/pages ci --silent

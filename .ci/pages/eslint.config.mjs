@@ -4,7 +4,7 @@
 import compat from "eslint-plugin-compat";
 import es from "eslint-plugin-es-x";
 
-const scripts = ["collection_app/static/**/*.js", "collection_app/tasks/**/*.js"];
+const scripts = ["collection_app/**/*.js"];
 
 export default [
   {

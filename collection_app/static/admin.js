@@ -16,7 +16,7 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
     if (asOf(page) < asOf(document)) return; // of another process, which summed up earlier
     const fresh = page.querySelectorAll("[data-live]");
-    parts.forEach((part, index) => part.replaceChildren(...fresh[index].childNodes));
+    for (const [index, part] of parts.entries()) part.replaceChildren(...fresh[index].childNodes);
   } catch {
     // The server does not answer now; the time on the page tells how old the numbers are.
   }

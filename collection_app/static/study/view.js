@@ -7,7 +7,9 @@ export const by = (id) => document.getElementById(id);
 /** Show a part, and put the focus on its heading so that readers and keys begin there. */
 export function show(name) {
   document.body.dataset.page = name;
-  for (const section of document.querySelectorAll("[data-page]:not(body)")) section.hidden = section.dataset.page !== name;
+  for (const section of document.querySelectorAll("[data-page]:not(body)")) {
+    section.hidden = section.dataset.page !== name;
+  }
   const heading = document.querySelector(`section[data-page="${name}"] h1`);
   scrollTo(0, 0);
   heading?.focus({ preventScroll: true });

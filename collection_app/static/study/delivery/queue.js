@@ -1,7 +1,7 @@
 /** Answers on their way: kept first, sent in the background, forgotten only after the server has said that it has
  * them. Reloads, crashes and lost networks only delay them; a second sending is harmless, since ids are made here. */
 
-import { backoff, pause, Problem, Unreachable } from "./api.js";
+import { backoff, Problem, pause, Unreachable } from "./api.js";
 
 const AT_ONCE = 50;
 export const STUCK_MS = 120_000;
@@ -90,7 +90,9 @@ export class Queue extends EventTarget {
 
   async #settle(some, receipts) {
     const byId = new Map(receipts.map((receipt) => [receipt.id, receipt]));
-    await this.#store.remove(some.filter(({ id }) => ["stored", "known"].includes(byId.get(id)?.status)).map(({ id }) => id));
+    await this.#store.remove(
+      some.filter(({ id }) => ["stored", "known"].includes(byId.get(id)?.status)).map(({ id }) => id),
+    );
     for (const answer of some.filter(({ id }) => byId.get(id)?.status === "refused")) {
       await this.#store.refuse(answer, byId.get(answer.id).problem);
     }

@@ -172,13 +172,20 @@ function within(ms, work) {
 
 /** Random bytes in hex; works without a secure context too. */
 export function randomHex(bytes) {
-  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const numbers = crypto.getRandomValues(new Uint8Array(bytes));
+  return Array.from(numbers, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A random UUID (RFC 9562, version 4); crypto.randomUUID needs a secure context. */
 export function randomId() {
   const hex = randomHex(16);
   const variant = ((parseInt(hex[16], 16) & 0x3) | 0x8).toString(16);
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, variant + hex.slice(17, 20), hex.slice(20)];
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `4${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20),
+  ];
   return parts.join("-");
 }

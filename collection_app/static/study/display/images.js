@@ -18,7 +18,10 @@ export async function decoded(address) {
     const reply = await fetch(address, { signal: late.signal });
     if (!reply.ok) throw new Error(`status ${reply.status}`);
     const proof = reply.headers.get("Picture-Proof");
-    const bitmap = await createImageBitmap(await reply.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const bitmap = await createImageBitmap(await reply.blob(), {
+      colorSpaceConversion: "none",
+      premultiplyAlpha: "none",
+    });
     return { bitmap, proof };
   } finally {
     clearTimeout(timer);
@@ -53,7 +56,9 @@ export class Images {
    * cannot be had. */
   async of(trial) {
     const names = ["reference", "left", "right"].filter((name) => trial[name]);
-    const found = await Promise.all(names.map((name) => (this.#found.get(trial[name]) ?? this.#ask(trial[name])).promise));
+    const found = await Promise.all(
+      names.map((name) => (this.#found.get(trial[name]) ?? this.#ask(trial[name])).promise),
+    );
     const bitmaps = Object.fromEntries(names.map((name, i) => [name, found[i].bitmap]));
     return { bitmaps, proofs: found.map(({ proof }) => proof).filter(Boolean) };
   }

@@ -36,7 +36,7 @@ export class Patch {
 
   /** Whether the browser covers exactly as many device pixels as are drawn; null where it does not say. */
   get exact() {
-    return this.#seen && this.#seen.every((side) => side === SIDE * this.#scale);
+    return this.#seen?.every((side) => side === SIDE * this.#scale) ?? null;
   }
 
   /** Take a size: holder first, so that all holders are laid out before `settle` reads where they are. */
