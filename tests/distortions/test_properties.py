@@ -191,10 +191,8 @@ def test_severity_is_one_scale_for_the_mean_of_six_distances(crops: list[Patch])
     """Each in units of its mean over the twenty at severity 1: within a factor of one curve, the mean of the twenty."""
     factors = {0.1: 2.0, 0.25: 1.5, 0.5: 1.5, 0.75: 1.5, 1.0: 1.5}
     metrics = [load(name) for name in SIX]
-    means = np.stack([distances(name, crops[:24], metrics, list(factors)) for name in TWENTY])
+    means = np.stack([distances(name, crops[:36], metrics, list(factors)) for name in TWENTY])
     scale = (means / means[:, :, -1:].mean(axis=0)).mean(axis=1)  # (distortion, severity)
     curve = scale.mean(axis=0)
     assert (np.diff(curve) > 0).all()
-    # A twentieth more for the 24 crops: saturation, which depends on their colours most, lies at .66 to .68 of the
-    # curve on these, and within the factor on the 36 of the documentation.
-    assert (np.abs(np.log(scale / curve)).max(axis=0) <= np.log(1.05 * np.array(list(factors.values())))).all()
+    assert (np.abs(np.log(scale / curve)).max(axis=0) <= np.log(list(factors.values()))).all()

@@ -21,7 +21,7 @@ from metrics.training.features import to_signed
 from metrics.training.recipe import Recipe
 from metrics.training.session import Settings, train
 
-PATCHES = 220
+PATCHES = 330
 HELD_OUT = 3
 
 Triplets = tuple[NDArray[np.uint8], ...]
@@ -87,7 +87,7 @@ def test_lin_finds_the_planted_layer(
     for split, (items, layers) in material.items():
         fractions[split] = (layers[:, 1, planted] < layers[:, 0, planted]).astype(np.float64)
         write(SetFolder(tmp_path, "2afc", split, "planted").path, items, fractions[split])
-    # 1,980 items instead of 150,000: larger steps, and more of them.
+    # 2,970 items instead of 150,000: larger steps, and more of them.
     recipe = Recipe("lin", "alex", ("train/planted",), exact=exact, lr=1e-2, batch_size=25)
     train(recipe, Settings(tmp_path, tmp_path / "run", cache=tmp_path / "cache"), progress=silent)
 
@@ -100,5 +100,5 @@ def test_lin_finds_the_planted_layer(
     assert int(shares.argmax()) == planted
     if planted == 0:
         assert before <= 0.95
-        assert (after - before) / (1 - before) >= 0.75  # .78 on today's distortions
+        assert (after - before) / (1 - before) >= 0.8
         assert shares[0] >= 0.7
