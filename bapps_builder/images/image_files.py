@@ -1,18 +1,19 @@
-"""Decodes and encodes images; `photographs.py` alone does so besides. In memory an image is uint8 RGB, (H, W, 3).
+"""Decodes and encodes patches; what people bring is read by `photographs.py`. An image is uint8 RGB, (H, W, 3).
 
-The one format that code of ours reads and writes, that of patches, is in `png_decoding.py` and `png_encoding.py`.
+PNG, which patches are kept in, is read and written by code of ours: `png_*.py`.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images.png_decoding import read_plain_png
+from bapps_builder.images.formats.pillow_files import opened
+from bapps_builder.images.png_decoding import LARGEST, header_of, read_plain_png
 from bapps_builder.images.png_encoding import SIGNATURE, png
+from bapps_builder.images.png_forms import read_png
 
 try:
     import cv2
@@ -31,7 +32,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a file as uint8 RGB of shape (H, W, 3), with the pixels that Pillow's `convert("RGB")` gives.
 
     Plain 8-bit RGB PNG, the format of every patch, is read by `png_decoding.py`, which is faster and releases
-    the interpreter; everything else goes through Pillow. No orientation tag is applied, as in the official
+    the interpreter; what is no PNG goes through Pillow. No orientation tag is applied, as in the official
     loader. The first frame of an animation is read.
 
     Raises
@@ -56,19 +57,11 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
     """
     if data.startswith(SIGNATURE):
         image = read_plain_png(data, name=name)
-        if image is not None:
-            return image
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            return to_rgb(opened, name)
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{name}: not a readable image: no format that Pillow knows, or cut off ({len(data)} bytes)"
-        ) from error
-    except Exception as error:  # Pillow raises many types on hostile or broken files
-        raise ImageError(f"{name}: not a readable image: {error}") from error
+        return _other_png(data, name) if image is None else image
+    with opened(data, name) as found:
+        if found.width * found.height > LARGEST:
+            raise ImageError(f"{name}: claims {found.width}x{found.height} pixels; at most {LARGEST} are read")
+        return to_rgb(found, name)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -108,14 +101,29 @@ def colour_scale(values: NDArray[np.floating], *, top: float) -> NDArray[np.uint
     return np.ascontiguousarray(coloured[..., ::-1], np.uint8)
 
 
-def to_rgb(opened: Image.Image, name: str) -> NDArray[np.uint8]:
+def to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """The pixels of an image that Pillow holds, uint8 RGB (H, W, 3); ImageError where `read_image` has one."""
-    if opened.mode.startswith("I") or opened.mode == "F":
-        raise ImageError(f"{name}: more than 8 bits a channel (Pillow mode {opened.mode}); convert it to 8 bits first")
-    if opened.has_transparency_data:
-        pixels = np.asarray(opened.convert("RGBA"))
-        lowest = int(pixels[..., 3].min())
-        if lowest < 255:
-            raise ImageError(f"{name}: has transparent pixels (alpha down to {lowest}); flatten it first")
-        return pixels[..., :3].copy()
-    return np.array(opened.convert("RGB"))  # a copy, since Pillow's own buffer is read-only
+    if image.mode.startswith("I") or image.mode == "F":
+        raise ImageError(f"{name}: more than 8 bits a channel (Pillow mode {image.mode}); convert it to 8 bits first")
+    if image.has_transparency_data:
+        pixels = np.asarray(image.convert("RGBA"))
+        return _opaque(pixels, name)
+    return np.array(image.convert("RGB"))  # a copy, since Pillow's own buffer is read-only
+
+
+def _other_png(data: bytes, name: str) -> NDArray[np.uint8]:
+    """A PNG that is not plain, as the official loader has it: no orientation, no colour profile."""
+    if header_of(data, name).depth == 16:
+        raise ImageError(f"{name}: 16 bits a channel; convert it to 8 bits first")
+    levels = read_png(data, name=name).picture.levels
+    if levels.shape[2] in (2, 4):
+        levels = _opaque(levels, name)
+    return np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels
+
+
+def _opaque(levels: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Levels without their last channel, alpha, which must be 255 everywhere."""
+    lowest = int(levels[..., -1].min())
+    if lowest < 255:
+        raise ImageError(f"{name}: has transparent pixels (alpha down to {lowest}); flatten it first")
+    return levels[..., :-1].copy()

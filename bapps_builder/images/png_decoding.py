@@ -7,7 +7,7 @@ most of the time of a small image, and ISA-L does it two to three times as fast 
 import struct
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from isal import isal_zlib
@@ -27,39 +27,70 @@ _LARGEST_WINDOW = 7  # 32 KB, as the first four bits of a stream say it; ISA-L w
 _KNOWN_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND"})
 # Chunks that change the pixels or their orientation in one decoder and not in another.
 _NOT_PLAIN = frozenset({b"tRNS", b"eXIf", b"acTL"})
+_NO_HEADER = "no header, or not one in front"
+
+Chunks = list[tuple[bytes, memoryview]]
+
+
+class PngHeader(NamedTuple):
+    """What IHDR says: the size, bits a channel, the colour type, and three methods."""
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+    compression: int
+    filtering: int
+    interlace: int
 
 
 def read_plain_png(data: bytes, *, name: str) -> NDArray[np.uint8] | None:
-    """Decode a PNG to uint8 RGB of shape (H, W, 3); None if it is a sound file of another form.
+    """Decode a PNG to uint8 RGB of shape (H, W, 3); None if its form is another, which `png_forms.py` reads.
 
-    Other forms are palettes, grey, alpha, interlaced and animated ones. `name` is what an error calls the image.
+    Other forms are palettes, grey, alpha, 16 bits a channel, interlaced and animated ones. `name` is what an error
+    calls the image.
 
     Raises
     ------
     ImageError
-        If the file is cut off or damaged, or has 16 bits a channel.
+        If the file is cut off or damaged.
     """
-    chunks = list(_chunks(data, name))
+    chunks = list(checked_chunks(data, name))
     kinds = [kind for kind, _ in chunks]
-    header = chunks[0][1]
-    if kinds[0] != b"IHDR" or kinds.count(b"IHDR") > 1 or len(header) != _HEADER.size:
-        raise _corrupt(name, "no header, or not one in front")
-    width, height, depth, colour, compression, filtering, interlace = _HEADER.unpack(header)
-    if depth == 16:
-        raise ImageError(f"{name}: 16 bits a channel; convert it to 8 bits first")
-    if (depth, colour, interlace) != (8, _TRUE_COLOUR, 0) or not _NOT_PLAIN.isdisjoint(kinds):
+    header = _header(chunks[0], name)
+    if kinds.count(b"IHDR") > 1:
+        raise corrupt(name, _NO_HEADER)
+    if (header.depth, header.colour, header.interlace) != (8, _TRUE_COLOUR, 0) or not _NOT_PLAIN.isdisjoint(kinds):
         return None
-    if compression or filtering or not width or not height:
-        raise _corrupt(name, f"header: {width}x{height} pixels, methods {compression} and {filtering}")
+    check_header(header, name)
+    refuse_unknown(chunks, name)
+    return _pixels(b"".join(image_data(chunks)), header.width, header.height, name)
+
+
+def header_of(data: bytes, name: str) -> PngHeader:
+    """The header of a PNG, which is its first chunk; nothing behind it is looked at."""
+    header = _header(next(checked_chunks(data, name)), name)
+    check_header(header, name)
+    return header
+
+
+def _header(chunk: tuple[bytes, memoryview], name: str) -> PngHeader:
+    kind, content = chunk
+    if kind != b"IHDR" or len(content) != _HEADER.size:
+        raise corrupt(name, _NO_HEADER)
+    return PngHeader(*_HEADER.unpack(content))
+
+
+def check_header(header: PngHeader, name: str) -> None:
+    """Refuse sizes and methods that do not exist, and more pixels than memory is given to."""
+    width, height = header.width, header.height
+    if header.compression or header.filtering or not width or not height:
+        raise corrupt(name, f"header: {width}x{height} pixels, methods {header.compression} and {header.filtering}")
     if width * height > LARGEST:
         raise ImageError(f"{name}: claims {width}x{height} pixels; at most {LARGEST} are read")
-    unknown = next((kind for kind in kinds if not _may_be_passed(kind)), None)
-    if unknown is not None:
-        raise _corrupt(name, f"chunk {unknown!r}")
-    return _pixels(b"".join(_image_data(chunks)), width, height, name)
 
 
-def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
+def checked_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
     """Kind and content of each chunk up to IEND, lengths and checksums checked."""
     view, kind = memoryview(data), b""
     for kind, start, end in chunks_of(data):
@@ -72,36 +103,56 @@ def _chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
         raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
 
 
+def refuse_unknown(chunks: Chunks, name: str) -> None:
+    """Refuse chunks without which a picture cannot be understood, and that nobody here knows."""
+    unknown = next((kind for kind, _ in chunks if not _may_be_passed(kind)), None)
+    if unknown is not None:
+        raise corrupt(name, f"chunk {unknown!r}")
+
+
 def _may_be_passed(kind: bytes) -> bool:
     """Whether a reader that does not know a chunk may go on: small first letter, capital third."""
     return kind in _KNOWN_CRITICAL or (kind.isalpha() and kind[:1].islower() and kind[2:3].isupper())
 
 
-def _image_data(chunks: list[tuple[bytes, memoryview]]) -> Iterator[memoryview]:
+def image_data(chunks: Chunks) -> Iterator[memoryview]:
     """The first IDAT and those that follow it at once: more of them elsewhere do not count."""
     start = next((k for k, (kind, _) in enumerate(chunks) if kind == b"IDAT"), len(chunks))
     return (content for _, content in takewhile(lambda chunk: chunk[0] == b"IDAT", chunks[start:]))
+
+
+def inflated(stream: bytes, size: int, name: str) -> bytes:
+    """The first `size` bytes of what was deflated, at most one byte more in all.
+
+    Raises
+    ------
+    ImageError
+        If there are fewer, or the stream is damaged or cut off.
+    """
+    if stream[:1] and stream[0] >> 4 > _LARGEST_WINDOW:
+        raise corrupt(name, "window of more than 32 KB")
+    inflater = isal_zlib.decompressobj()
+    try:
+        rows = inflater.decompress(stream, size + 1)  # one byte more, so that the checksum behind the last is reached
+    except _INFLATE_ERROR as error:
+        raise corrupt(name, str(error)) from error
+    if len(rows) < size or (len(rows) == size and not inflater.eof):
+        raise corrupt(name, f"{len(rows)} bytes of {size}, and no end")
+    return rows
 
 
 def _pixels(stream: bytes, width: int, height: int, name: str) -> NDArray[np.uint8]:
     # Imported late, since a command that decodes nothing should not wait for the compiler.
     from bapps_builder.images.png_filters import undo_filters
 
-    if stream[:1] and stream[0] >> 4 > _LARGEST_WINDOW:
-        raise _corrupt(name, "window of more than 32 KB")
     size = height * (1 + 3 * width)
-    inflater = isal_zlib.decompressobj()
-    try:
-        rows = inflater.decompress(stream, size + 1)  # one byte more, so that the checksum behind the last is reached
-    except _INFLATE_ERROR as error:
-        raise _corrupt(name, str(error)) from error
-    if len(rows) < size or (len(rows) == size and not inflater.eof):
-        raise _corrupt(name, f"{len(rows)} bytes of {size}, and no end")
+    rows = inflated(stream, size, name)
     pixels = np.empty((height, width, 3), np.uint8)
     if not undo_filters(np.frombuffer(rows, np.uint8, size).reshape(height, -1), pixels.reshape(height, -1)):
-        raise _corrupt(name, "a filter that does not exist")
+        raise corrupt(name, "a filter that does not exist")
     return pixels
 
 
-def _corrupt(name: str, what: str) -> ImageError:
+def corrupt(name: str, what: str) -> ImageError:
+    """The error of a PNG whose chunks are sound and whose content is not."""
     return ImageError(f"{name}: corrupt PNG image data ({what})")

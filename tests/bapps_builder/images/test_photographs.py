@@ -15,7 +15,6 @@ import tifffile
 from PIL import Image, ImageOps
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images import photographs
 from bapps_builder.images.photographs import decode_photo, photo_size
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -120,13 +119,13 @@ def test_the_orientation_tag_is_applied(orientation: int) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a readable photograph"),
-        (b"hello", "not a readable photograph"),
-        (saved(Image.fromarray(PIXELS), "JPEG")[:400], "not a readable photograph: [Tt]runcated"),
-        (saved(Image.fromarray(PIXELS), "PNG")[:400], "not a readable photograph"),
-        (deep_png(DEEP)[:-2000], "16-bit PNG that cannot be decoded"),
-        (saved(Image.fromarray(PIXELS[..., 0].astype(np.float32)), "TIFF"), "Pillow's mode F"),
-        (saved(Image.fromarray(PIXELS[..., 0].astype(np.int32)), "TIFF"), "Pillow's mode I"),
+        (b"", r"not a readable image: of none of the known formats, or cut off \(0 bytes\)$"),
+        (b"hello", "not a readable image: of none of"),
+        (saved(Image.fromarray(PIXELS), "JPEG")[:400], "not a readable image: [Tt]runcated"),
+        (saved(Image.fromarray(PIXELS), "PNG")[:400], "truncated PNG"),
+        (deep_png(DEEP)[:-2000], "truncated PNG"),
+        (saved(Image.fromarray(PIXELS[..., 0].astype(np.float32)), "TIFF"), "levels of linear light; map its tones"),
+        (saved(Image.fromarray(PIXELS[..., 0].astype(np.int32)), "TIFF"), "TIFF of 32 bits a channel, format 2"),
     ],
 )
 def test_what_is_damaged_or_no_photograph_is_refused(data: bytes, message: str) -> None:
@@ -134,15 +133,14 @@ def test_what_is_damaged_or_no_photograph_is_refused(data: bytes, message: str) 
         decode_photo(data, name="x")
 
 
-def test_too_many_pixels_are_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pixels_are_refused_before_decoding() -> None:
     data = saved(Image.new("1", (20_000, 20_000)), "PNG")
     assert len(data) < 100_000
     with pytest.raises(
         ImageError, match=r"^x: 20000x20000 is more than 256000000 pixels, perhaps a decompression bomb"
     ):
         decode_photo(data, name="x")
-    monkeypatch.setattr(photographs, "_eight_bits", lambda opened, name: opened.size)
-    assert decode_photo(data, name="x", max_pixels=400_000_000) == (20_000, 20_000)
+    assert photo_size(data, name="x", max_pixels=400_000_000) == (20_000, 20_000)
     with pytest.raises(ImageError, match="is more than 599 pixels"):
         photo_size(saved(Image.fromarray(PIXELS), "PNG"), name="x", max_pixels=599)
 
@@ -184,7 +182,7 @@ def test_raw_files_are_developed(tmp_path: Path) -> None:
         decode_photo(data[:100], name="a.dng")
 
 
-def test_raw_files_want_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raw_files_need_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    with pytest.raises(ImageError, match=r'^a\.dng: raw files want the extra `raw`: pip install "bapps\[raw\]"'):
+    with pytest.raises(ImageError, match=r'^a\.dng: raw files need the extra `raw`: pip install "bapps\[raw\]"'):
         decode_photo(b"II", name="a.dng")

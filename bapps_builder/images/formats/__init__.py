@@ -1,0 +1,1 @@
+"""The formats of photographs, one file a format or a library."""

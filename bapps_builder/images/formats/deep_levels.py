@@ -1,0 +1,43 @@
+"""Levels of more than 8 bits, as OpenCV decodes them: TIFF, AVIF, JPEG 2000 and PPM.
+
+Pillow would cut them to 8. What OpenCV is known to read wrongly is refused instead.
+"""
+
+import cv2
+import numpy as np
+
+from bapps_builder.errors import ImageError
+from bapps_builder.images.orientation import Levels
+
+# To RGB from OpenCV's order, by the number of channels.
+_ORDERS = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}
+
+
+def deep_levels(data: bytes, *, channels: int, kind: type, name: str, what: str) -> Levels:
+    """Decode to levels (H, W, channels) of type `kind`, as they are kept.
+
+    Parameters
+    ----------
+    data : bytes
+    channels : int
+        1, 3 or 4: what the file's header says.
+    kind : type
+        np.uint16 or np.float32: the same.
+    name, what : str
+        What an error calls the file and its format.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged, or comes out in another form than its header says.
+    """
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ImageError(f"{name}: not a readable image: {' '.join(error.err.split())}") from error
+    if found is None:
+        raise ImageError(f"{name}: not a readable image: {what} that is damaged, or of a kind that cannot be decoded")
+    levels = np.asarray(found)[..., None] if found.ndim == 2 else np.asarray(found)
+    if levels.dtype != kind or levels.shape[2] != channels:
+        raise ImageError(f"{name}: {what} that cannot be decoded as it is; convert it to 8 bits first")
+    return np.ascontiguousarray(levels[..., _ORDERS[channels]])
