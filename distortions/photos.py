@@ -128,7 +128,7 @@ def list_photos(
         )
     for _, path in found:
         if path.suffix.lower() in RAW_SUFFIXES and not raw_is_readable():
-            raise ImageError(f'{path}: raw files want the extra `raw`: pip install "bapps[raw]"')
+            raise ImageError(f'{path}: raw files need the extra `raw`: pip install "bapps[raw]"')
     read = partial(_listed, smallest_side=smallest_side, max_pixels=max_pixels)
     with mapped_ahead(read, found, threads=threads) as entries:
         listed = list(entries)

@@ -64,7 +64,7 @@ def test_unusable_photos_are_skipped_with_their_reason(photos: Path, tmp_path: P
     found = list_photos([tmp_path / "p"], smallest_side=64, max_pixels=140_000, max_skipped_share=0.5)
     reasons = {entry.photo: entry.reason for entry in found.skipped}
     assert reasons.keys() == {"broken.jpg", "small.png", "bomb.png"}
-    assert reasons["broken.jpg"].startswith("not a readable photograph: ")
+    assert reasons["broken.jpg"].startswith("not a readable image: of none of the known formats")
     assert reasons["small.png"] == "is 200x63, smaller than the 64 pixels a patch takes"
     assert reasons["bomb.png"].startswith("400x400 is more than 140000 pixels, perhaps a decompression bomb")
     assert len(found) == 8
@@ -107,7 +107,7 @@ def test_folders_without_photos_are_refused(tmp_path: Path) -> None:
 def test_raw_files_without_the_extra_are_no_mere_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos_module, "raw_is_readable", lambda: False)
     (tmp_path / "a.DNG").write_bytes(b"II")
-    with pytest.raises(ImageError, match=r'a\.DNG: raw files want the extra `raw`: pip install "bapps\[raw\]"'):
+    with pytest.raises(ImageError, match=r'a\.DNG: raw files need the extra `raw`: pip install "bapps\[raw\]"'):
         list_photos([tmp_path], smallest_side=64)
 
 

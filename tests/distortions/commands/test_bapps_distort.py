@@ -158,7 +158,7 @@ def test_apply_says_what_is_wrong(tmp_path: Path) -> None:
     assert "out.jpg: PNG is written; the name must end in .png" in refused("apply", "identity", "in.png", "out.jpg")
     assert "no such folder to write to" in refused("apply", "identity", "in.png", "none/out.png")
     assert "No such file" in refused("apply", "identity", "none.png", "out.png")
-    assert "in.txt: not a readable photograph" in refused("apply", "identity", write(tmp_path / "in.txt"), "out.png")
+    assert "in.txt: not a readable image" in refused("apply", "identity", write(tmp_path / "in.txt"), "out.png")
     assert not (tmp_path / "out.png").exists()
 
 
@@ -241,7 +241,7 @@ def test_skipped_photos_are_named_and_counted(photos: Path, tmp_path: Path) -> N
     result = run(*options, "--out", "set")
     assert result.exit_code == 0
     assert result.stdout == "set: 4 items, 1 skipped photo\n"
-    assert result.stderr.startswith("skipped broken.png: not a readable photograph")
+    assert result.stderr.startswith("skipped broken.png: not a readable image")
     (tmp_path / "p" / "worse.png").write_bytes(b"")
     assert "2 of 7 photos cannot be used, the first broken.png" in refused(*options, "--out", "other")
     assert run(*options, "--out", "other", "--max-skipped", 0.3).exit_code == 0

@@ -284,7 +284,7 @@ def test_a_photo_that_proves_damaged_is_replaced(damaged: Path, tmp_path: Path, 
     assert [entry.photo for entry in skipped] == ["b.png"]
     (listed,) = found.description.findings["skipped"]
     assert listed["photo"] == "b.png"
-    assert listed["reason"].startswith("not a readable photograph: ")
+    assert listed["reason"].startswith("truncated PNG (30000 bytes")
     used = Counter(item.photo for item in found)
     assert used.keys() == {"a.png", "c.png", "d.png", "more/a.png"}
     assert set(used.values()) == {15}
