@@ -18,6 +18,7 @@ from bapps_builder.patch_sets.patch_set import PatchSet
 from distortions import recipes, registry
 from distortions.patch_sets.generate import generate as make_patch_set
 from distortions.patch_sets.sampling import Family, Settings, SeverityLaw
+from distortions.sizes import PatchSize, Strength
 from distortions.workers import Workers
 from metrics.image_inputs import ImageLike, Range, as_batch
 from metrics.image_math.torch_threads import keep_to_our_cores
@@ -261,6 +262,8 @@ def generate(
     severity_law: SeverityLaw | None = None,
     rescale: tuple[float, float] | None = None,
     min_contrast: float = 0,
+    size: int | tuple[int, int] = 64,
+    strength: Strength = "pixels",
     zoo: PathLike | None = None,
     workers: int | None = None,
 ) -> PatchSet:
@@ -286,6 +289,11 @@ def generate(
         Scale photos first by a number from this range.
     min_contrast : float
         Take no patch with less.
+    size : int or (width, height)
+        Of the patches, in pixels.
+    strength : "pixels" or "relative"
+        At other sizes than 64, whether lengths such as the width of a blur stay the same number of pixels, or grow with
+        the longer side.
     zoo : path, optional
         Folder of trained networks; by default the starter zoo.
     workers : int, optional
@@ -318,6 +326,7 @@ def generate(
         rescale=rescale,
         min_contrast=min_contrast,
         distortions=tuple(distortions),
+        size=PatchSize(*((size, size) if isinstance(size, int) else size), strength),
     )
     made = make_patch_set(
         settings,

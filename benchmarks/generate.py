@@ -27,7 +27,7 @@ from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.manifest import Item, item_id, item_table
 from bapps_builder.patch_sets.patch_set import patch_path, pixel_digest, read_patch_set, write_file
 from distortions.crops import cut, without_margin
-from distortions.distortion import Patch
+from distortions.distortion import MARGIN, Patch
 from distortions.patch_sets.generate import generate
 from distortions.patch_sets.photo_items import TOGETHER, PhotoUnit, drawn_items
 from distortions.patch_sets.sampling import Family, Settings, apply_treatments
@@ -140,7 +140,7 @@ def one_group(folder: Path, unit: PhotoUnit, photo: Patch, clock: Clock) -> None
         drawn = [next(drawing, None) for drawing in drawings]
     with clock("distort"):
         todo = [(treatment, one.crop) for one in drawn if one for treatment in one.treatments]
-        made = iter(apply_treatments(*zip(*todo, strict=True), zoo=None))
+        made = iter(apply_treatments(*zip(*todo, strict=True), margin=MARGIN, zoo=None))
     for one in filter(None, drawn):
         for role, patch in zip(("ref", "p0", "p1"), (without_margin(one.crop), next(made), next(made)), strict=True):
             with clock("encode"):

@@ -27,13 +27,21 @@ def scaled_size(photo: Sized, scale: float) -> tuple[int, int]:
     return math.floor(width * scale), math.floor(height * scale)
 
 
-def smallest_photo_side(largest_scale: float) -> int:
-    """The shorter side that a photo must have for a patch to fit into it, scaled by at most this."""
-    side = math.ceil(PATCH_SIDE / largest_scale)
-    return side if math.floor(side * largest_scale) >= PATCH_SIDE else side + 1
+def smallest_photo_side(largest_scale: float, side: int = PATCH_SIDE) -> int:
+    """The side that a photo must have for that of a patch to fit into it, scaled by at most this."""
+    least = math.ceil(side / largest_scale)
+    return least if math.floor(least * largest_scale) >= side else least + 1
 
 
-def cut(photo: Patch, *, left: int, top: int, scale: float = 1.0, margin: int = MARGIN) -> tuple[Patch, Border]:
+def cut(
+    photo: Patch,
+    *,
+    left: int,
+    top: int,
+    size: tuple[int, int] = (PATCH_SIDE, PATCH_SIDE),
+    scale: float = 1.0,
+    margin: int = MARGIN,
+) -> tuple[Patch, Border]:
     """Cut a patch and the margin around it from a scaled photo.
 
     Where the margin leaves the photo, the photo is reflected there, without repeating its last pixel.
@@ -43,6 +51,8 @@ def cut(photo: Patch, *, left: int, top: int, scale: float = 1.0, margin: int = 
     photo : uint8 array of shape (H, W, 3)
     left, top : int
         Of the patch in the scaled photo, which must hold the whole patch.
+    size : (width, height)
+        Of the patch.
     scale : float
         1 leaves pixels as they are; else Pillow's bicubic filter, which widens when an image shrinks. Only the
         part that is needed is resized, to what resizing the whole photo would give.
@@ -50,13 +60,13 @@ def cut(photo: Patch, *, left: int, top: int, scale: float = 1.0, margin: int = 
 
     Returns
     -------
-    uint8 array of shape (64 + 2 margin, 64 + 2 margin, 3), which may share the photo's memory
+    uint8 array of shape (height + 2 margin, width + 2 margin, 3), which may share the photo's memory
     "image" if all of it is image, or "reflected"
     """
     width, height = scaled_size(photo, scale)
-    if not (0 <= left <= width - PATCH_SIDE and 0 <= top <= height - PATCH_SIDE):
+    if not (0 <= left <= width - size[0] and 0 <= top <= height - size[1]):
         raise ValueError(f"a patch at {left}, {top} does not lie in a photo of {width}x{height}")
-    right, bottom = left + PATCH_SIDE + margin, top + PATCH_SIDE + margin
+    right, bottom = left + size[0] + margin, top + size[1] + margin
     left, top = left - margin, top - margin
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     region = photo[y0:y1, x0:x1] if scale == 1 else _part_of_scaled(photo, (x0, y0, x1, y1), scale)

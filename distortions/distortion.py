@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ OURS = "distortions.traditional"
 MARGIN = 16
 # What most distortions do where they would need pixels beyond the border: OpenCV's BORDER_REFLECT_101.
 REFLECTED = "mirrored at the edge pixel"
+_NONE = inspect.Parameter.empty
 # Digits of a drawn value. Enough to be continuous, few enough to read; a recipe holds exactly these.
 _DIGITS = 6
 
@@ -43,7 +45,8 @@ class Parameter:
     low, high : float
         Accepted range, both ends included. Severity draws from a part of it.
     unit : str
-        Such as "pixels" or "levels"; "" for a plain number.
+        Such as "pixels" or "levels"; "" for a plain number. Of "pixels", "pixels per pixel", "widths" and "heights" it
+        depends on the patch's size what a severity comes to; see `distortions.sizes`.
     meaning : str
         One line for listings.
     whole : bool
@@ -120,6 +123,12 @@ class Distortion:
     source: Source | None = None
 
     @property
+    def defaults(self) -> Values:
+        """The function's own defaults, which a recipe does not mention and no severity draws."""
+        signature = inspect.signature(self.function).parameters
+        return {name: signature[name].default for name in self.parameters if signature[name].default is not _NONE}
+
+    @property
     def summary(self) -> str:
         """The first line of the docstring."""
         return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
@@ -184,16 +193,22 @@ class Distortion:
             raise DistortionError(f"{self.name} raised {type(error).__name__}: {error} ({where})") from error
 
     def checked(self, values: Values) -> dict[str, float]:
-        """Give the values in the order of the parameters, each in range, or raise DistortionError."""
+        """Give the values in the order of the parameters, each in range, or raise DistortionError.
+
+        Those that are the function's own default are left out.
+        """
         for name in values:
             if name not in self.parameters:
                 raise DistortionError(
                     f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters) or 'none'}"
                 )
-        found = {}
+        defaults, found = self.defaults, {}
         for name, parameter in self.parameters.items():
             if name not in values:
-                raise DistortionError(f"{self.name} needs {', '.join(self.parameters)}, but {name} is missing")
+                if name in defaults:
+                    continue
+                needed = ", ".join(each for each in self.parameters if each not in defaults)
+                raise DistortionError(f"{self.name} needs {needed}, but {name} is missing")
             value = values[name]
             if not math.isfinite(value) or not parameter.low <= value <= parameter.high:
                 unit = f" {parameter.unit}" if parameter.unit else ""
@@ -202,18 +217,41 @@ class Distortion:
                 )
             if parameter.whole and value != int(value):
                 raise DistortionError(f"{self.name}: {name} must be a whole number, got {value!r}")
-            found[name] = int(value) if parameter.whole else float(value)
+            if value != defaults.get(name):
+                found[name] = int(value) if parameter.whole else float(value)
         return found
 
-    def at(self, severity: float, rng: np.random.Generator) -> dict[str, float]:
-        """Draw values of a severity in [0, 1], rounded to the digits that a recipe prints."""
+    def at(
+        self, severity: float, rng: np.random.Generator, *, factors: Mapping[str, float] = MappingProxyType({})
+    ) -> dict[str, float]:
+        """Draw values of a severity in [0, 1], rounded to the digits that a recipe prints.
+
+        Parameters
+        ----------
+        severity : float
+        rng : numpy Generator
+        factors : mapping of unit to float
+            What values of a unit are multiplied by, for patches that are not 64x64; see `PatchSize.factors`.
+
+        Raises
+        ------
+        DistortionError
+            If the severity is out of range, or a value is, which a factor may have taken there.
+        """
         if not 0 <= severity <= 1:
             raise DistortionError(f"severity must be in [0, 1], got {severity!r}")
         with self._guarded():
-            drawn = self.draw(self.ramp(severity), rng)
-            # Adding 0 turns -0.0, as it comes from a direction times nothing, into 0.0.
-            values = {name: float(f"{value:.{_DIGITS}g}") + 0.0 for name, value in drawn.items()}
+            drawn = self.draw(self.ramp(severity), rng).items()
+            values = {name: self._scaled(name, value, factors) for name, value in [*self.defaults.items(), *drawn]}
         return self.checked(values)
+
+    def _scaled(self, name: str, value: float, factors: Mapping[str, float]) -> float:
+        parameter = self.parameters.get(name)
+        factor = factors.get(parameter.unit, 1) if parameter else 1
+        if parameter and parameter.whole and factor != 1:
+            return round(value * factor)
+        # Adding 0 turns -0.0, as it comes from a direction times nothing, into 0.0.
+        return float(f"{value * factor:.{_DIGITS}g}") + 0.0
 
 
 def _described(made: object) -> str:

@@ -15,10 +15,11 @@ after noise (30) and spatial after spatial (42) leaves exactly 308, so that is t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -211,7 +212,13 @@ def compositions() -> tuple[tuple[str, ...], ...]:
     return traditional()[len(TWENTY) :]
 
 
-def draw(names: tuple[str, ...], severities: tuple[float, ...], rng: np.random.Generator) -> Recipe:
+def draw(
+    names: tuple[str, ...],
+    severities: tuple[float, ...],
+    rng: np.random.Generator,
+    *,
+    factors: Mapping[str, float] = MappingProxyType({}),
+) -> Recipe:
     """Draw the values of a recipe.
 
     Parameters
@@ -219,7 +226,10 @@ def draw(names: tuple[str, ...], severities: tuple[float, ...], rng: np.random.G
     names : one name for each step
     severities : one in [0, 1] for each step that is no network
     rng : numpy Generator
+    factors : mapping of unit to float
+        See `Distortion.at`.
     """
     gradual = [name for name in names if not is_variant(name)]
-    drawn = iter([tuple(find(name).at(s, rng).items()) for name, s in zip(gradual, severities, strict=True)])
+    values = [find(name).at(severity, rng, factors=factors) for name, severity in zip(gradual, severities, strict=True)]
+    drawn = iter([tuple(one.items()) for one in values])
     return Recipe(tuple(Step(name, () if is_variant(name) else next(drawn)) for name in names))

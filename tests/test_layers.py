@@ -61,6 +61,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "workers",
         "crops",
         "photos",
+        "sizes",
         "registry",
         "distortion",
         "source",

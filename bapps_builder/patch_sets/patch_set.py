@@ -6,8 +6,8 @@
     FOLDER/p0/000000.png     2AFC: the first distorted patch; JND: the original
     FOLDER/p1/000000.png     2AFC: the second distorted patch; JND: the distorted one
 
-Patches are 64x64 RGB. A patch set holds test items only. `patch_set.json` is written last, so a folder that has
-one is complete.
+The patches of an item are RGB and of one size, 64x64 by default; those of another item may be of another. A patch set
+holds test items only. `patch_set.json` is written last, so a folder that has one is complete.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from bapps_builder.errors import ImageError, PatchSetError
 from bapps_builder.files.atomic import replaced_whole
 from bapps_builder.images import png_encoding
-from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, Task
 from bapps_builder.patch_sets.manifest import SCHEMA, Item, item_id, item_of, read_manifest
@@ -95,7 +94,7 @@ class PatchSet:
         return patch_path(self.folder, role, item.id)
 
     def read(self, item: Item, role: str) -> Pixels:
-        """Read one patch, uint8 (64, 64, 3), and check its pixels against the manifest.
+        """Read one patch, uint8 (H, W, 3), and check its pixels against the manifest.
 
         Raises
         ------
@@ -107,6 +106,12 @@ class PatchSet:
             pixels = read_image(path)
         except ImageError as error:
             raise PatchSetError(f"{error}; make it again with `bapps-distort replay`") from error
+        _, _, width, height = item.box
+        if pixels.shape[:2] != (height, width):
+            raise PatchSetError(
+                f"{path}: is {pixels.shape[1]}x{pixels.shape[0]}, the manifest says {width}x{height}; it was changed. "
+                "Make it again with `bapps-distort replay`"
+            )
         if (found := pixel_digest(pixels)) != (wanted := item.digest(role)):
             raise PatchSetError(
                 f"{path}: its pixels have SHA-256 {found[:12]}…, the manifest says {wanted[:12]}…; it was changed. "
@@ -150,9 +155,7 @@ def read_description(folder: Path) -> Description:
 
 
 def write_patch(folder: Path, role: str, item: str, pixels: Pixels) -> str:
-    """Write one patch, uint8 (64, 64, 3), and give its digest. The folder of the role must be there."""
-    if pixels.shape != (PATCH_SIDE, PATCH_SIDE, 3):
-        raise PatchSetError(f"item {item}: {role} must be {PATCH_SIDE}x{PATCH_SIDE} RGB, got shape {pixels.shape}")
+    """Write one patch, uint8 (H, W, 3), and give its digest. The folder of the role must be there."""
     write_file(patch_path(folder, role, item), encode_png(pixels))
     return pixel_digest(pixels)
 

@@ -92,7 +92,15 @@ def _described(found: "Distortion") -> dict[str, Any]:
         "family": found.family,
         "summary": found.summary,
         "parameters": [
-            {"name": name, "low": p.low, "high": p.high, "unit": p.unit, "whole": p.whole, "meaning": p.meaning}
+            {
+                "name": name,
+                "low": p.low,
+                "high": p.high,
+                "unit": p.unit,
+                "whole": p.whole,
+                "meaning": p.meaning,
+                **({"default": found.defaults[name]} if name in found.defaults else {}),
+            }
             for name, p in found.parameters.items()
         ],
         "ramp": {"top": found.ramp.top, "power": found.ramp.power},
@@ -105,7 +113,8 @@ def _text(found: "Distortion") -> str:
     lines = [f"{found.name} ({found.family}): {found.summary}"]
     for name, p in found.parameters.items():
         unit = f" {p.unit}" if p.unit else ""
-        lines.append(f"  {name} in [{p.low:g}, {p.high:g}]{unit}{', whole' if p.whole else ''}: {p.meaning}")
+        default = f"; {found.defaults[name]} by default" if name in found.defaults else ""
+        lines.append(f"  {name} in [{p.low:g}, {p.high:g}]{unit}{', whole' if p.whole else ''}: {p.meaning}{default}")
     lines.append(f"  strength at severity s: {found.ramp}; borders: {found.border}")
     if found.source:
         lines.append(f"  from {found.source}")

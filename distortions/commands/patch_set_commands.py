@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bapps_builder.patch_sets.manifest import Split
     from bapps_builder.patch_sets.patch_set import PatchSet
     from distortions.patch_sets.sampling import Family, SeverityLaw
+    from distortions.sizes import Strength
     from distortions.workers import Workers
 
 FOLDER = click.Path(path_type=Path)
@@ -54,6 +55,13 @@ rescale_option = click.option(
     type=click.FloatRange(0, min_open=True),
     metavar="LOW HIGH",
     help="Scale images first by a random number from this range.",
+)
+size_option = click.option(
+    "--size",
+    default="64",
+    show_default=True,
+    metavar="SIDE|WIDTHxHEIGHT",
+    help="Of the patches, in pixels, such as 256 or 512x384.",
 )
 max_pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), help="Images with more are refused. [default: 256 million]"
@@ -100,6 +108,15 @@ Examples:
     help="uniform: even over [0, 1]. threshold: half of all below .25. [default: uniform, for jnd threshold]",
 )
 @rescale_option
+@size_option
+@click.option(
+    "--strength",
+    type=click.Choice(["pixels", "relative"]),
+    default="pixels",
+    show_default=True,
+    help="At other sizes than 64: lengths, such as the width of a blur, stay the same number of pixels, or grow with "
+    "the longer side.",
+)
 @click.option(
     "--min-contrast",
     type=click.FloatRange(0, 127.5),
@@ -129,6 +146,8 @@ def generate(
     workers: int | None,
     severity_law: "SeverityLaw | None",
     rescale: tuple[float, float] | None,
+    size: str,
+    strength: "Strength",
     min_contrast: float,
     max_skipped: float,
     max_pixels: int | None,
@@ -142,6 +161,7 @@ def generate(
     from bapps_builder.images.photographs import MAX_PIXELS
     from distortions.patch_sets.generate import generate as make
     from distortions.patch_sets.sampling import Settings
+    from distortions.sizes import PatchSize, parse_size
 
     settings = Settings(
         items,
@@ -154,6 +174,7 @@ def generate(
         min_contrast=min_contrast,
         distortions=names,
         set=set_name or "",
+        size=PatchSize(*parse_size(size), strength),
     )
     with progress(items, "items") as advance:
         made = make(
@@ -193,8 +214,10 @@ def _print_hardness(found: "PatchSet") -> None:
     except (ImportError, WeightsError) as error:
         note(f"how far its patches are from their originals was not computed: {error}")
         return
-    settings = found.description.settings  # whatever the set is called, its distortions may be those of BAPPS
+    settings = found.description.settings  # whatever the set is called, its distortions and size may be those of BAPPS
     name = found[0].set if settings.get("distortions") else settings["family"]
+    if "patch_size" in settings:
+        name += " of " + "x".join(map(str, settings["patch_size"]))
     for line in spread_lines(name, spread(d0, d1), pairs=len(d0)):
         click.echo(line)
 

@@ -18,13 +18,10 @@ import numpy as np
 import PIL
 
 from bapps_builder.errors import PatchSetError
-from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.photographs import MAX_PIXELS, RAW_SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, check_set_names
 from bapps_builder.patch_sets.patch_set import Description, PatchSet, read_patch_set
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
-from distortions.crops import smallest_photo_side
-from distortions.distortion import MARGIN
 from distortions.patch_sets.chosen import Outside, chosen, sources_of, try_out
 from distortions.patch_sets.photo_items import PhotoUnit, PhotoWork
 from distortions.patch_sets.resumable import UnfinishedSet, start
@@ -45,8 +42,8 @@ from distortions.photos import (
 )
 from distortions.workers import Workers
 
-# Items of one photo that are one unit of work: what an interruption costs at most, for each worker. Large photos
-# take longer to decode, so more is made of them at a time.
+# Items of one photo that are one unit of work, of 64x64, and fewer of larger ones: what an interruption costs at most,
+# for each worker. Large photos take longer to decode, so more is made of them at a time.
 _UNIT = 256
 _PIXELS_AN_ITEM = 4000
 # What severities mean, in patchset.json: sets without it have the first scale, that of lpips-alex alone. Strengths of
@@ -123,7 +120,7 @@ def generate(
     workers = replace(workers or Workers(), fresh=bool(outside.sources))
     collection = list_photos(
         photos,
-        smallest_side=smallest_photo_side(settings.rescale[1] if settings.rescale else 1.0),
+        smallest_side=min(settings.smallest_photo),
         max_pixels=max_pixels,
         max_skipped_share=max_skipped_share,
         threads=workers.count,
@@ -151,14 +148,17 @@ def generate(
 
 def describe(settings: Settings, collection: Collection, zoo: Zoo | None, outside: Outside) -> Description:
     """What `patchset.json` will say, without findings."""
-    # What was left to the family is not mentioned, so that sets begun before there was a choice can be finished.
+    # What was left to the family, and 64x64, is not mentioned, so that sets begun before there was a choice can be
+    # finished.
     content: dict[str, Any] = {
-        name: value for name, value in asdict(settings).items() if value or name not in ("distortions", "set")
+        name: value
+        for name, value in asdict(settings).items()
+        if name != "size" and (value or name not in ("distortions", "set"))
     }
     seed = content.pop("seed")
     content.update(
-        patch_side=PATCH_SIDE,
-        margin=MARGIN,
+        settings.size.record,
+        margin=settings.size.margin,
         severity_scale=SEVERITY_SCALE,
         photos=len(collection.photos),
         photos_sha256=collection.digest,
@@ -202,7 +202,7 @@ def _make_all(
     redrawn: Counter[str] = Counter(strength=0, place=0, photo=0)
     for attempt in range(_ATTEMPTS):
         missing: list[int] = []
-        with making.run(units(photos, waiting, work.settings.seed, attempt), work, workers) as outcomes:
+        with making.run(units(photos, waiting, work.settings, attempt), work, workers) as outcomes:
             for outcome in outcomes:
                 missing += outcome.missing
                 redrawn.update(outcome.redrawn)
@@ -228,11 +228,11 @@ def _make_all(
     )
 
 
-def units(photos: Sequence[Photo], indices: Iterable[int], seed: int, attempt: int) -> list[PhotoUnit]:
+def units(photos: Sequence[Photo], indices: Iterable[int], settings: Settings, attempt: int) -> list[PhotoUnit]:
     """Give each item a photo, evenly in random order, and cut the items of a photo into units of work."""
     indices = list(map(int, indices))
     chosen = evenly(
-        len(indices), len(photos), np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, attempt)))
+        len(indices), len(photos), np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(1, attempt)))
     )
     of_photo: dict[int, list[int]] = defaultdict(list)
     for index, number in zip(indices, chosen.tolist(), strict=True):
@@ -240,6 +240,6 @@ def units(photos: Sequence[Photo], indices: Iterable[int], seed: int, attempt: i
     found = []
     for number, some in of_photo.items():
         photo = photos[number]
-        size = max(_UNIT, photo.width * photo.height // _PIXELS_AN_ITEM)
+        size = settings.size.share_of(max(_UNIT, photo.width * photo.height // _PIXELS_AN_ITEM))
         found += [PhotoUnit(photo, attempt, tuple(some[at : at + size])) for at in range(0, len(some), size)]
     return found

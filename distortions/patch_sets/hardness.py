@@ -6,6 +6,7 @@ retrained AlexNet LPIPS have (Ghildyal and Liu, Shift-tolerant Perceptual Simila
 for BAPPS is an estimate, and is marked as one.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 TO_METRIC = 0.748
 # A tenth of the mean distance in BAPPS traditional, by lpips-alex: two patches nearer than that are a hard pair.
 HARD = 0.0184
+_PIXELS_TOGETHER, _SAMPLED_PIXELS = 500 * 64 * 64, 64 * 500 * 64 * 64
 _WEIGHTS = ("alexnet", "lpips-alex-0.1")
 
 
@@ -94,7 +96,9 @@ def _row(title: str, cells: Sequence[str], mark: str) -> str:
 
 
 def sampled_distances(patch_set: PatchSet, *, sample: int = 500, seed: int = 0) -> NDArray[np.float64]:
-    """Distances of both patches to the original, for a random sample of a 2AFC set: shape (2, N).
+    """Distances of both patches to the original, for a random sample of a 2AFC set of one size: shape (2, N).
+
+    The sample is smaller where patches are so large that it would take minutes.
 
     Raises
     ------
@@ -107,7 +111,14 @@ def sampled_distances(patch_set: PatchSet, *, sample: int = 500, seed: int = 0) 
     if missing := [name for name in _WEIGHTS if store.locate(name) is None]:
         raise WeightsError(f"no weights {', '.join(missing)} here; `bapps-weights fetch {' '.join(missing)}` gets them")
     metric = load(METRIC)
-    rows = np.random.default_rng(seed).choice(len(patch_set), min(sample, len(patch_set)), replace=False)
+    pixels = math.prod(patch_set[0].box[2:])
+    count = min(sample, len(patch_set), max(1, _SAMPLED_PIXELS // pixels))
+    rows = np.random.default_rng(seed).choice(len(patch_set), count, replace=False)
     items = [patch_set[row] for row in sorted(rows.tolist())]
-    ref, p0, p1 = (np.stack([patch_set.read(item, role) for item in items]) for role in ("ref", "p0", "p1"))
-    return joint_distances([metric], ref, p0, p1)[0]
+    together = max(1, _PIXELS_TOGETHER // pixels)
+    found = []
+    for at in range(0, count, together):
+        some = items[at : at + together]
+        ref, p0, p1 = (np.stack([patch_set.read(item, role) for item in some]) for role in ("ref", "p0", "p1"))
+        found.append(joint_distances([metric], ref, p0, p1)[0])
+    return np.concatenate(found, axis=1)

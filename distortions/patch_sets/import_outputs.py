@@ -106,7 +106,8 @@ class ImageWork:
 
     def _item(self, unit: ImageUnit, images: Mapping[str, Patch], *, index: int, sides: tuple[str, str]) -> Item:
         seed = item_seed(self.settings.seed, index, 0)
-        place = draw_place(images[""], np.random.default_rng(seed), rescale=self.settings.rescale)
+        size = (PATCH_SIDE, PATCH_SIDE)
+        place = draw_place(images[""], np.random.default_rng(seed), size=size, rescale=self.settings.rescale)
         digests = [
             self._write(role, index, images[name], place)
             for role, name in zip(("ref", "p0", "p1"), ("", *sides), strict=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.layout import IMAGE_FOLDERS
 from bapps_builder.patch_sets.manifest import Border, Item, Made, item_id
 from bapps_builder.patch_sets.patch_set import write_patch
@@ -35,8 +34,8 @@ from distortions.photos import Photo, reason_of
 from distortions.recipes import IDENTITY
 from distortions.workers import settle_opencv
 
-# Items that are all drawn, then all distorted, then all written. Each code and its tables stay in the processor's
-# caches meanwhile, which takes a quarter off the time.
+# Items of 64x64, and fewer of larger ones, that are all drawn, then all distorted, then all written. Each code and its
+# tables stay in the processor's caches meanwhile, which takes a quarter off the time.
 TOGETHER = 64
 # The same where networks take part, whose batches are filled up the better the more there are.
 _TOGETHER_IN_NETWORKS = 256
@@ -77,8 +76,12 @@ class PhotoWork:
             pixels = unit.photo.read(max_pixels=self.max_pixels)
         except ImageError as error:
             return Part((), skipped=reason_of(error, str(unit.photo.path)))
+        (height, width), (least_width, least_height) = pixels.shape[:2], self.settings.smallest_photo
+        if width < least_width or height < least_height:  # upright, which its header does not tell
+            reason = f"is {width}x{height}, smaller than the {least_width}x{least_height} pixels a patch takes"
+            return Part((), skipped=reason)
         zoo = open_zoo(self.zoo) if self.zoo else None
-        together = _TOGETHER_IN_NETWORKS if zoo else TOGETHER
+        together = self.settings.size.share_of(_TOGETHER_IN_NETWORKS if zoo else TOGETHER)
         made: list[Item] = []
         redrawn: Counter[str] = Counter()
         for at in range(0, len(unit.indices), together):
@@ -130,7 +133,14 @@ def drawn_items(
         place = draw_place_with_contrast(photo, rng, settings)
         if place is None:
             return
-        crop, border = cut(photo, left=place.left, top=place.top, scale=place.scale)
+        crop, border = cut(
+            photo,
+            left=place.left,
+            top=place.top,
+            size=settings.size.sides,
+            scale=place.scale,
+            margin=settings.size.margin,
+        )
         for strength_number in range(1 + _STRENGTHS):
             if treatments:
                 treatments = with_other_strengths(treatments, rng, settings)
@@ -156,6 +166,7 @@ def make_items(
     strength or place was drawn again, and those that need another photo.
     """
     redrawn = Counter() if redrawn is None else redrawn
+    margin = settings.size.margin
     made: dict[int, Item] = {}
     waiting = dict(enumerate(drawings))
     identical: set[int] = set()
@@ -163,10 +174,10 @@ def make_items(
         drawn = {number: one for number, drawing in waiting.items() if (one := next(drawing, None))}
         redrawn["photo"] += len(identical - drawn.keys())
         todo = [(one.crop, treatment) for one in drawn.values() for treatment in one.treatments]
-        distorted = iter(apply_treatments([t for _, t in todo], [crop for crop, _ in todo], zoo=zoo))
+        distorted = iter(apply_treatments([t for _, t in todo], [crop for crop, _ in todo], margin=margin, zoo=zoo))
         identical = set()
         for number, one in drawn.items():
-            patches = [without_margin(one.crop), *(next(distorted) for _ in one.treatments)]
+            patches = [without_margin(one.crop, margin), *(next(distorted) for _ in one.treatments)]
             if all_differ(patches):
                 made[number] = _write_item(folder, unit, one, patches, settings)
                 redrawn.update([one.redrawn] if one.redrawn else [])
@@ -197,7 +208,7 @@ def _write_item(folder: Path, unit: PhotoUnit, drawn: Drawn, patches: Sequence[P
         split=settings.split,
         photo=unit.photo.name,
         photo_sha256=unit.photo.sha256,
-        box=(drawn.place.left, drawn.place.top, PATCH_SIDE, PATCH_SIDE),
+        box=(drawn.place.left, drawn.place.top, *settings.size.sides),
         scale=drawn.place.scale,
         seed=drawn.seed,
         border=drawn.border,

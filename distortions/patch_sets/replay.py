@@ -14,7 +14,7 @@ from bapps_builder.patch_sets.manifest import Item, Made
 from bapps_builder.patch_sets.patch_set import PatchSet, patch_path, pixel_digest
 from distortions.cnn.zoo import STARTER, Zoo, open_zoo
 from distortions.crops import cut, without_margin
-from distortions.distortion import MARGIN, Patch
+from distortions.distortion import Patch
 from distortions.patch_sets.chosen import check_again
 from distortions.patch_sets.sampling import Treatment
 from distortions.photos import Photo
@@ -83,10 +83,11 @@ def replay(
     """
     settle_opencv()
     settings = patch_set.description.settings
-    if settings.get("margin") != MARGIN:
+    margin = settings.get("margin")
+    if not isinstance(margin, int) or margin < 1:
         raise PatchSetError(
-            f"{patch_set.folder}: made by {patch_set.description.tool} with a margin of {settings.get('margin')}; only "
-            f"sets that `bapps-distort generate` made with a margin of {MARGIN} can be made again"
+            f"{patch_set.folder}: made by {patch_set.description.tool} with a margin of {margin}; only sets that "
+            "`bapps-distort generate` made, which say their margin, can be made again"
         )
     check_again(patch_set, warn=warn)
     trained = _zoo(patch_set, zoo)
@@ -98,7 +99,7 @@ def replay(
     for item in sorted((patch_set[row] for row in rows), key=attrgetter("photo_sha256", "id")):
         if pixels is None or decoded != item.photo_sha256:
             pixels, decoded = _find(item, folders).read(max_pixels=max_pixels), item.photo_sha256
-        for role, patch in remake(item, pixels, zoo=trained):
+        for role, patch in remake(item, pixels, margin=margin, zoo=trained):
             path = patch_path(folder, role, item.id)
             path.write_bytes(encode_png(patch))
             replayed.append(Replayed(item, role, path, pixel_digest(patch) == item.digest(role)))
@@ -106,13 +107,14 @@ def replay(
     return sorted(replayed, key=attrgetter("item.id"))
 
 
-def remake(item: Item, photo: Patch, *, zoo: Zoo | None = None) -> Iterator[tuple[str, Patch]]:
+def remake(item: Item, photo: Patch, *, margin: int, zoo: Zoo | None = None) -> Iterator[tuple[str, Patch]]:
     """Give role and pixels of each patch of an item, from the pixels of its photo."""
-    crop, _ = cut(photo, left=item.box[0], top=item.box[1], scale=item.scale)
+    left, top, width, height = item.box
+    crop, _ = cut(photo, left=left, top=top, size=(width, height), scale=item.scale, margin=margin)
     if item.ref_sha256:
-        yield "ref", without_margin(crop)
-    yield "p0", _treatment(item.p0).apply(crop, zoo=zoo)
-    yield "p1", _treatment(item.p1).apply(crop, zoo=zoo)
+        yield "ref", without_margin(crop, margin)
+    yield "p0", _treatment(item.p0).apply(crop, margin=margin, zoo=zoo)
+    yield "p1", _treatment(item.p1).apply(crop, margin=margin, zoo=zoo)
 
 
 def _treatment(made: Made) -> Treatment:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bapps_builder.errors import DistortionError, PatchSetError
-from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.layout import Task
 from bapps_builder.patch_sets.manifest import MAX_ITEMS, Split
 from distortions.cnn.variants import is_variant
-from distortions.crops import contrast, cut, scaled_size, without_margin
-from distortions.distortion import MARGIN, Patch
+from distortions.crops import contrast, cut, scaled_size, smallest_photo_side, without_margin
+from distortions.distortion import Patch
 from distortions.recipes import Recipe, apply_all, draw, with_compositions
+from distortions.sizes import SIZE_64, PatchSize
 from distortions.traditional import TWENTY
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Settings:
         alone and composed as the paper's twenty are. Empty for all.
     set : str
         Name of the set; empty for `set_name`'s choice.
+    size : PatchSize
+        Of the patches, and what a strength means at that size.
     """
 
     items: int
@@ -70,11 +72,18 @@ class Settings:
     min_contrast: float = 0.0
     distortions: tuple[str, ...] = ()
     set: str = ""
+    size: PatchSize = SIZE_64
 
     @property
     def set_name(self) -> str:
         """The name that was given, or the family's; "custom" if distortions were chosen."""
         return self.set or ("custom" if self.distortions else self.family)
+
+    @property
+    def smallest_photo(self) -> tuple[int, int]:
+        """Width and height that a photo must have for a patch to fit into it, scaled by at most `rescale`."""
+        largest = self.rescale[1] if self.rescale else 1.0
+        return smallest_photo_side(largest, self.size.width), smallest_photo_side(largest, self.size.height)
 
     def draw_severity(self, rng: np.random.Generator) -> float:
         """Draw the severity of one step by the law."""
@@ -109,21 +118,24 @@ class Treatment:
     severity: tuple[float, ...]
     seed: int
 
-    def apply(self, crop: Patch, *, zoo: "Zoo | None" = None) -> Patch:
+    def apply(self, crop: Patch, *, margin: int, zoo: "Zoo | None" = None) -> Patch:
         """Distort a crop with its margin, and cut the margin off. Networks come from the zoo."""
-        return without_margin(self.recipe.apply(crop, np.random.default_rng(self.seed), margin=MARGIN, zoo=zoo))
+        rng = np.random.default_rng(self.seed)
+        return without_margin(self.recipe.apply(crop, rng, margin=margin, zoo=zoo), margin)
 
 
-def apply_treatments(treatments: Sequence[Treatment], crops: Sequence[Patch], *, zoo: "Zoo | None") -> list[Patch]:
+def apply_treatments(
+    treatments: Sequence[Treatment], crops: Sequence[Patch], *, margin: int, zoo: "Zoo | None"
+) -> list[Patch]:
     """Apply each treatment to its crop, as `Treatment.apply` does, with those of one network together."""
     made = apply_all(
         [treatment.recipe for treatment in treatments],
         crops,
         [np.random.default_rng(treatment.seed) for treatment in treatments],
-        margin=MARGIN,
+        margin=margin,
         zoo=zoo,
     )
-    return [without_margin(crop) for crop in made]
+    return [without_margin(crop, margin) for crop in made]
 
 
 def item_seed(seed: int, index: int, attempt: int) -> int:
@@ -138,24 +150,27 @@ def evenly(count: int, choices: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([rng.permutation(choices) for _ in range(rounds)])[:count]
 
 
-def draw_place(photo: Patch, rng: np.random.Generator, *, rescale: tuple[float, float] | None) -> Place:
-    """Draw where a patch lies, evenly over all places of the photo at a drawn scale; see `Settings`."""
+def draw_place(
+    photo: Patch, rng: np.random.Generator, *, size: tuple[int, int], rescale: tuple[float, float] | None
+) -> Place:
+    """Draw where a patch of (width, height) lies, evenly over all places of the photo at a drawn scale."""
     scale = 1.0
     if rescale:
         low, high = rescale
-        fitting = (PATCH_SIDE + 1) / min(photo.shape[:2])
+        fitting = max((size[0] + 1) / photo.shape[1], (size[1] + 1) / photo.shape[0])
         scale = float(rng.uniform(max(low, min(fitting, high)), high))
     width, height = scaled_size(photo, scale)
-    return Place(int(rng.integers(width - PATCH_SIDE + 1)), int(rng.integers(height - PATCH_SIDE + 1)), scale)
+    return Place(int(rng.integers(width - size[0] + 1)), int(rng.integers(height - size[1] + 1)), scale)
 
 
 def draw_place_with_contrast(photo: Patch, rng: np.random.Generator, settings: Settings) -> Place | None:
     """Draw places until one has the contrast wanted; None if none of a hundred has it."""
+    size = settings.size.sides
     for _ in range(_TRIES):
-        place = draw_place(photo, rng, rescale=settings.rescale)
+        place = draw_place(photo, rng, size=size, rescale=settings.rescale)
         if not settings.min_contrast:
             return place
-        patch, _ = cut(photo, left=place.left, top=place.top, scale=place.scale, margin=0)
+        patch, _ = cut(photo, left=place.left, top=place.top, size=size, scale=place.scale, margin=0)
         if contrast(patch) >= settings.min_contrast:
             return place
     return None
@@ -175,7 +190,7 @@ def with_other_strengths(
 
 def _treatment(names: tuple[str, ...], rng: np.random.Generator, settings: Settings) -> Treatment:
     severity = tuple(settings.draw_severity(rng) for name in names if not is_variant(name))
-    recipe = draw(names, severity, rng)
+    recipe = draw(names, severity, rng, factors=settings.size.factors)
     return Treatment(recipe, severity, int(rng.integers(1 << 63)))
 
 

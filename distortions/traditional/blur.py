@@ -32,8 +32,7 @@ def gaussian_blur(patch: Patch, rng: np.random.Generator, *, sigma: float) -> Pa
     return np.asarray(cv2.GaussianBlur(patch, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.uint8)
 
 
-# Pixels across the window and standard deviation within it. OpenCV's time grows with the square of the window.
-_WINDOW, _SIGMA_IN_SPACE = 7, 3.0
+_RADIUS = 3  # pixels: of the window, and the standard deviation within it
 
 
 @distortion(
@@ -41,12 +40,13 @@ _WINDOW, _SIGMA_IN_SPACE = 7, 3.0
     draw=lambda strength, rng: {"sigma": strength},
     border=REFLECTED,
     sigma=Parameter(0, 1000, "levels", "difference of colour that is still smoothed away"),
+    radius=Parameter(1, 192, "pixels", "of the window", whole=True),
 )
-def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float) -> Patch:
+def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float, radius: int = _RADIUS) -> Patch:
     """Smooth areas of like colour and leave the edges between them.
 
-    A pixel becomes the mean over a round window of 7 pixels across, weighted by closeness (Gaussian of 3
-    pixels) and by likeness of colour (Gaussian of sigma).
+    A pixel becomes the mean over a round window, weighted by closeness (Gaussian of the window's radius) and by
+    likeness of colour (Gaussian of sigma).
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float) ->
     rng : numpy Generator
     sigma : float
         In [0, 1000] levels, on the sum of the absolute differences of R, G and B: the strength.
+    radius : int
+        Of the window, in [1, 192] pixels, by default 3. The time goes with its square.
 
     References
     ----------
@@ -61,5 +63,5 @@ def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float) ->
     """
     if sigma == 0:
         return patch.copy()
-    made = cv2.bilateralFilter(patch, _WINDOW, sigma, _SIGMA_IN_SPACE, borderType=cv2.BORDER_REFLECT_101)
+    made = cv2.bilateralFilter(patch, 2 * radius + 1, sigma, radius, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(made, np.uint8)

@@ -228,8 +228,8 @@ def _checkered(height: int, width: int, phase_x: int, phase_y: int) -> Field:
     },
     border=_NO_BORDER,
     amplitude=Parameter(0, 255, "levels", "root mean square of the pattern where strength is average"),
-    phase_x=Parameter(0, 1, "pixels", "first column that is written twice", whole=True),
-    phase_y=Parameter(0, 1, "pixels", "first row that is written twice", whole=True),
+    phase_x=Parameter(0, 1, "", "first column that is written twice", whole=True),
+    phase_y=Parameter(0, 1, "", "first row that is written twice", whole=True),
 )
 def checkerboard(patch: Patch, rng: np.random.Generator, *, amplitude: float, phase_x: int, phase_y: int) -> Patch:
     """Add the 2x2 pattern that a transposed convolution leaves where its kernel overlaps unevenly.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distortions.distortion import REFLECTED, Parameter, Patch, Ramp, distortion
-from distortions.traditional.displacement import Floats, displacement
+from distortions.traditional.displacement import SPACING, Floats, displacement
 
 _MOVE_X = Parameter(-1000, 1000, "pixels", "to the right")
 _MOVE_Y = Parameter(-1000, 1000, "pixels", "down")
@@ -158,7 +158,14 @@ def _pixel_grid(height: int, width: int) -> tuple[Floats, Floats]:
     return x, y
 
 
-def _warped(patch: Patch, moves: Floats) -> Patch:
+# Moves are counted so, which is in pixels where points are 16 pixels apart: a field of another spacing is the same
+# field, magnified.
+_OF_SPACING = "16ths of the spacing"
+_BETWEEN = Parameter(1, 1024, "pixels", "between control points", whole=True)
+
+
+def _warped(patch: Patch, amplitude: float, spacing: int, field: Floats) -> Patch:
+    moves = np.float32(amplitude * (spacing / SPACING)) * field
     x, y = _pixel_grid(*patch.shape[:2])
     made = cv2.remap(patch, x + moves[0], y + moves[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(made, np.uint8)
@@ -168,46 +175,53 @@ def _warped(patch: Patch, moves: Floats) -> Patch:
     ramp=Ramp(3.9, 1.2),
     draw=lambda strength, rng: {"amplitude": strength},
     border=REFLECTED,
-    amplitude=Parameter(0, 4, "pixels", "largest move of a control point along x and along y"),
+    amplitude=Parameter(0, 4, _OF_SPACING, "largest move of a control point along x and along y"),
+    spacing=_BETWEEN,
 )
-def linear_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> Patch:
+def linear_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float, spacing: int = SPACING) -> Patch:
     """Move the points of a coarse grid at random, and all between them by linear interpolation.
 
     Parameters
     ----------
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
-        Gives the moves of control points, 16 pixels apart, even over ±amplitude along x and y.
+        Gives the moves of control points, even over ±amplitude along x and y.
     amplitude : float
-        In [0, 4] pixels. Below 4, a quarter of the spacing, no point is shown twice: in the worst case moves of
-        neighbours differ by half of the spacing along x and along y: the strength.
+        In [0, 4] sixteenths of the spacing, by default pixels: the strength. Below 4, a quarter of the spacing, no
+        point is shown twice: in the worst case moves of neighbours differ by half of it along x and along y.
+    spacing : int
+        Pixels between control points, in [1, 1024].
     """
-    return _warped(patch, np.float32(amplitude) * displacement(patch.shape[:2], rng, degree=1))
+    return _warped(patch, amplitude, spacing, displacement(patch.shape[:2], rng, degree=1, spacing=spacing))
 
 
 @distortion(
     ramp=Ramp(5.3, 1.2),
     draw=lambda strength, rng: {"amplitude": strength},
     border=REFLECTED,
-    amplitude=Parameter(0, 16, "pixels", "largest move of a control point along x and along y"),
+    amplitude=Parameter(0, 16, _OF_SPACING, "largest move of a control point along x and along y"),
+    spacing=_BETWEEN,
 )
-def cubic_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float) -> Patch:
+def cubic_warp(patch: Patch, rng: np.random.Generator, *, amplitude: float, spacing: int = SPACING) -> Patch:
     """Move the points of a coarse grid at random, and all between them by cubic splines.
 
     Parameters
     ----------
     patch : uint8 array of shape (H, W, 3)
     rng : numpy Generator
-        Gives the moves of control points, 16 pixels apart, even over ±amplitude along x and y.
+        Gives the moves of control points, even over ±amplitude along x and y.
     amplitude : float
-        In [0, 16] pixels: the strength. Splines smooth: pixels move by a third of it as a rule.
+        In [0, 16] sixteenths of the spacing, by default pixels: the strength. Splines smooth: pixels move by a third
+        of it as a rule.
+    spacing : int
+        Pixels between control points, in [1, 1024].
 
     References
     ----------
     Rueckert et al., Nonrigid registration using free-form deformations, IEEE TMI 1999, doi 10.1109/42.796284:
     cubic B-splines on a grid of control points.
     """
-    return _warped(patch, np.float32(amplitude) * displacement(patch.shape[:2], rng, degree=3))
+    return _warped(patch, amplitude, spacing, displacement(patch.shape[:2], rng, degree=3, spacing=spacing))
 
 
 @distortion(

@@ -108,9 +108,12 @@ def test_the_digest_is_of_rgb_bytes_row_by_row() -> None:
     assert pixel_digest(pixels[:, ::-1]) != pixel_digest(pixels)
 
 
-def test_a_patch_has_one_size(tmp_path: Path) -> None:
-    with pytest.raises(PatchSetError, match=r"item 000000: ref must be 64x64 RGB, got shape \(64, 63, 3\)"):
-        write_patch(tmp_path, "ref", "000000", patch(0)[:, :63])
+def test_a_patch_of_another_shape_is_another_patch(tmp_path: Path) -> None:
+    """The hash is of bytes in their order, which those of 32x128 share with those of 64x64."""
+    found, _ = made_set(tmp_path / "set")
+    (tmp_path / "set" / "p0" / "000000.png").write_bytes(encode_png(found.read(found[0], "p0").reshape(128, 32, 3)))
+    with pytest.raises(PatchSetError, match=r"000000\.png: is 32x128, the manifest says 64x64; it was changed"):
+        found.read(found[0], "p0")
 
 
 def test_a_folder_without_description_is_no_set(tmp_path: Path) -> None:

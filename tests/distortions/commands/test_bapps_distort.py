@@ -180,6 +180,16 @@ def test_preview_draws_a_sheet(photos: Path, tmp_path: Path) -> None:
 # --- generate and replay -----------------------------------------------------------------------------
 
 
+def test_generate_of_another_size_then_replay(photos: Path, tmp_path: Path) -> None:
+    options = ("--photos", photos, "--out", "set", "--items", 4, "--workers", 1, "--size", "96x80")
+    text = done("generate", *options, "--strength", "relative")
+    assert text.startswith("set: 4 items\n")
+    assert "no distances of a BAPPS set traditional of 96x80 have been published to compare with" in text
+    assert done("replay", "set", "--rows", "0-3", "--out", "again").startswith("4 rows, 12 patches, 0 differ")
+    assert "a size is one number of pixels" in refused("generate", *options, "--size", "full")
+    assert "a patch has sides of 16 to 4096 pixels, got 8x8" in refused("generate", *options, "--size", "8")
+
+
 def test_generate_then_replay(photos: Path, tmp_path: Path) -> None:
     options = ("--photos", photos, photos / "more", "--out", "set", "--items", 30, "--seed", 5, "--workers", 1)
     text = done("generate", *options)

@@ -78,9 +78,9 @@ def test_sets_made_otherwise_are_refused(photos: Path, tmp_path: Path) -> None:
     found = made(tmp_path / "set", photos, items=3)
     path = tmp_path / "set" / "patchset.json"
     content = json.loads(path.read_text())
-    content["settings"]["margin"] = 8
+    content["settings"]["margin"] = None
     path.write_text(json.dumps(content))
-    with pytest.raises(PatchSetError, match=r"made by bapps-distort generate .* with a margin of 8; only sets"):
+    with pytest.raises(PatchSetError, match=r"made by bapps-distort generate .* with a margin of None; only sets"):
         replay(read_patch_set(found.folder), [1], folder=tmp_path / "again")
 
 

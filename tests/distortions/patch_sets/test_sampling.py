@@ -67,7 +67,7 @@ def test_seeds_of_items_differ_and_fit_into_63_bits() -> None:
 
 def test_places_are_even_over_the_photo() -> None:
     photo, rng = np.zeros((74, 94, 3), np.uint8), np.random.default_rng(2)
-    places = [draw_place(photo, rng, rescale=None) for _ in range(8000)]
+    places = [draw_place(photo, rng, size=(64, 64), rescale=None) for _ in range(8000)]
     for values, count in (([place.left for place in places], 31), ([place.top for place in places], 11)):
         assert set(values) == set(range(count))
         assert chisquare(np.bincount(values)).pvalue > 0.001
@@ -76,14 +76,16 @@ def test_places_are_even_over_the_photo() -> None:
 
 def test_scales_are_even_and_leave_room_for_a_patch() -> None:
     rng = np.random.default_rng(3)
-    large = [draw_place(np.zeros((600, 700, 3), np.uint8), rng, rescale=(0.25, 0.75)).scale for _ in range(2000)]
+    empty = np.zeros((600, 700, 3), np.uint8)
+    large = [draw_place(empty, rng, size=(64, 64), rescale=(0.25, 0.75)).scale for _ in range(2000)]
     assert kstest(large, "uniform", (0.25, 0.5)).pvalue > 0.001
     for height, width, high in ((90, 100, 0.75), (64, 64, 1.0), (86, 300, 64 / 86 + 1e-9)):
         for _ in range(200):
-            place = draw_place(np.zeros((height, width, 3), np.uint8), rng, rescale=(0.25, high))
-            assert place.scale <= high
-            assert place.left + 64 <= np.floor(width * place.scale)
-            assert place.top + 64 <= np.floor(height * place.scale)
+            for size in ((64, 64), (40, 60), (64, 20)):
+                place = draw_place(np.zeros((height, width, 3), np.uint8), rng, size=size, rescale=(0.25, high))
+                assert place.scale <= high
+                assert place.left + size[0] <= np.floor(width * place.scale)
+                assert place.top + size[1] <= np.floor(height * place.scale)
 
 
 def test_a_wish_for_contrast_moves_the_place_or_gives_up() -> None:
@@ -131,9 +133,9 @@ def test_a_treatment_says_all_there_is_to_it() -> None:
         for one in draw_treatments(settings(), rng):
             assert len(one.severity) == len(one.recipe.steps)
             read = sampling.Treatment(parse(str(one.recipe)), one.severity, one.seed)
-            patch = one.apply(crop)
+            patch = one.apply(crop, margin=16)
             assert patch.shape == (64, 64, 3)
-            np.testing.assert_array_equal(read.apply(crop), patch)
+            np.testing.assert_array_equal(read.apply(crop, margin=16), patch)
 
 
 def zoo(*names: str) -> Zoo:
