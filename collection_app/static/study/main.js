@@ -3,18 +3,18 @@
  * The server knows how far a session is; this browser keeps what comes before its start, and answers that wait.
  */
 
-import { Api, patiently, Problem } from "./delivery/api.js";
+import { Api, Problem, patiently } from "./delivery/api.js";
+import { keepEnd, keptEnd } from "./delivery/ended.js";
+import { Queue } from "./delivery/queue.js";
+import { openStore, randomHex } from "./delivery/store.js";
+import { takeStudy } from "./delivery/tabs.js";
 import { Attention, isMagnified } from "./display/attention.js";
 import { describe, differs, faults, watchFrames } from "./display/device.js";
 import { FrameClock } from "./display/frames.js";
 import { decoded, Images } from "./display/images.js";
 import { onDisplayChange, Patch, scaleFor } from "./display/patch.js";
-import { keepEnd, keptEnd } from "./delivery/ended.js";
-import { Queue } from "./delivery/queue.js";
-import { saveReceipt } from "./receipt.js";
 import { Stage } from "./display/stage.js";
-import { openStore, randomHex } from "./delivery/store.js";
-import { takeStudy } from "./delivery/tabs.js";
+import { saveReceipt } from "./receipt.js";
 import { text } from "./texts.js";
 import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
@@ -48,7 +48,8 @@ async function main() {
   show("loading");
   if ("refused" in document.body.dataset) return showProblem("parameters");
   if ("preview" in document.body.dataset) return showPreview();
-  if ((session = keptEnd(person))) return end();
+  session = keptEnd(person);
+  if (session) return end();
   store = await openStore(person);
   takeStudy(person, rest);
   const kept = await store.kept();
@@ -111,7 +112,14 @@ async function checkDevice() {
     const { best, exact } = await measureStage();
     const found = describe({ frames, best, exact, lasting: store.lasting });
     const { least_hz: leastHz } = session.display;
-    const wrong = faults({ timed: task.timed, scale: best.scale, magnified: isMagnified(), hz: frames.hz, missed: frames.missed, leastHz });
+    const wrong = faults({
+      timed: task.timed,
+      scale: best.scale,
+      magnified: isMagnified(),
+      hz: frames.hz,
+      missed: frames.missed,
+      leastHz,
+    });
     showDevice(best, frames, wrong);
     const pressed = await clicked("device-next", "device-again", "device-leave");
     if (pressed === "device-leave") return withdraw("unsuitable_device");

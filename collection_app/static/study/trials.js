@@ -2,9 +2,9 @@
  * after a pause. It ends when no trial is left. */
 
 import { goAhead } from "./choice.js";
+import { randomId } from "./delivery/store.js";
 import { isMagnified } from "./display/attention.js";
 import { Unshowable } from "./display/images.js";
-import { randomId } from "./delivery/store.js";
 
 const AHEAD = 24; // trials whose patches are fetched before they are needed
 const REST_AFTER = 50;

@@ -20,7 +20,10 @@ export async function watchFrames(clock) {
   });
   const times = clock.times;
   const frame = period(times);
-  const single = times.slice(1).map((time, i) => time - times[i]).filter((ms) => ms < 1.5 * frame);
+  const single = times
+    .slice(1)
+    .map((time, i) => time - times[i])
+    .filter((ms) => ms < 1.5 * frame);
   const spread = Math.sqrt(single.reduce((sum, ms) => sum + (ms - frame) ** 2, 0) / single.length);
   const missed = dropped(times, frame);
   return { hz: 1000 / frame, jitter: spread, missed: missed / (missed + times.length) };

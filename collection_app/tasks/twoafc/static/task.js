@@ -9,7 +9,9 @@ const BLANK_MS = 300; // so that nobody sees one trial's pictures turn into the 
 /** Show a trial and wait for the choice; gives the columns of an answer that it measures. */
 async function show({ stage, clock, attention, buttons, ask, bitmaps, signal }) {
   const names = ["left", "reference", "right"];
-  const draw = () => stage.patches.forEach((patch, i) => patch.show(bitmaps[names[i]]));
+  const draw = () => {
+    for (const [i, name] of names.entries()) stage.patches[i].show(bitmaps[name]);
+  };
   ask("");
   stage.fit();
   const { onsets } = await showSteps(clock, [{ draw: () => stage.clear(), ms: BLANK_MS }, { draw }], signal);
