@@ -15,27 +15,22 @@ from analysis.scoring.item_facts import read_facts
 from analysis.scoring.score import score as score_report
 from analysis.scoring.score_evidence import Drawn
 from bapps.images import MetricLike, PathLike, _path, _paths, _setup
-from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.answers.exclusions import DEFAULT_RULES, parse_rule
-from bapps_builder.building.build import Answers
+from bapps_builder.building.answer_files import read_answer_file
 from bapps_builder.building.build import build as build_dataset
 from bapps_builder.building.item_files import Writing
 from bapps_builder.building.item_sources import read_source
 from bapps_builder.checking.findings import Report
 from bapps_builder.checking.set_files import list_files
 from bapps_builder.checking.verify import verify as verify_files
-from bapps_builder.datasets.dataset_record import DatasetRecord, Round
+from bapps_builder.datasets.dataset_record import DatasetRecord
 from bapps_builder.datasets.dataset_record import Settings as DatasetSettings
 from bapps_builder.datasets.reader import ItemSet, LoadMode
 from bapps_builder.datasets.splits import SplitBy
-from bapps_builder.errors import DatasetError, Notice
-from bapps_builder.files.cores import cores
-from bapps_builder.files.download import sha256_of
+from bapps_builder.errors import Notice
 from bapps_builder.layout import TASKS, Task, find_sets
 from metrics.metric import Metric, Precision
 from metrics.registry import as_metric
-
-_FEW = 2_000  # items for which starting processes takes longer than they save
 
 
 def score(
@@ -211,6 +206,7 @@ def build(
     answers: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
+    study: str = "",
     name: str = "",
     min_answers: int = 1,
     leave_out_short: bool = False,
@@ -232,6 +228,8 @@ def build(
         columns too.)
     out : path
         Folder to make; must not exist.
+    study : str
+        Take the answers of this study alone; needed where a table has those of several.
     name : str
         Of the dataset; by default that of the folder.
     min_answers : int
@@ -277,14 +275,12 @@ def build(
         rules=tuple(str(parse_rule(rule)) for rule in rules),
         planned=planned,
     )
-    sources = [read_source(path) for path in _paths(items)]
-    total = sum(len(source.names) for source in sources)
     return build_dataset(
-        sources,
-        [_answers(path) for path in _paths(answers)],
+        [read_source(path) for path in _paths(items)],
+        [read_answer_file(path, study=study) for path in _paths(answers)],
         target,
         settings=settings,
-        writing=Writing(copy=copy, workers=1 if total < _FEW else cores()),
+        writing=Writing(copy=copy),
     )
 
 
@@ -343,19 +339,7 @@ def verify(dataset: PathLike, *, subset: bool = False, workers: int | None = Non
     >>> bapps.verify("dataset").failed
     False
     """
-    listed = list_files(Path(dataset))
-    total = sum(len(files.complete) for files, _ in listed)
-    return verify_files(Path(dataset), listed, subset=subset, workers=workers or (1 if total < _FEW else cores()))
-
-
-def _answers(file: Path) -> Answers:
-    table = read_answers(file)
-    studies = sorted(set(table["study"]) - {""}) if "study" in table else []
-    if len(studies) > 1:
-        raise DatasetError(
-            f"{file}: has answers of {len(studies)} studies ({', '.join(studies)}); choose one with bapps-build"
-        )
-    return Answers(table, Round(file.name, sha256_of(file), tuple(studies), len(table)))
+    return verify_files(Path(dataset), list_files(Path(dataset)), subset=subset, workers=workers)
 
 
 def _tasks(task: Task | None) -> Sequence[Task]:

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bapps_builder.answers.answer_table import read_answers
-from bapps_builder.building.build import Answers, build
+from bapps_builder.building.answer_files import Answers
+from bapps_builder.building.build import build
 from bapps_builder.building.item_files import Writing
 from bapps_builder.building.item_sources import read_source
 from bapps_builder.checking.set_files import list_files

@@ -10,7 +10,7 @@ rows of patch sets, pass through it a few at a time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pandas as pd
 
 from bapps_builder.answers.exclusions import parse_rule
 from bapps_builder.answers.vote_counts import VoteCounts, count_votes, match, match_kept, merged
+from bapps_builder.building.answer_files import Answers
 from bapps_builder.building.candidates import Candidates, candidates_of, extended, opened, with_splits
 from bapps_builder.building.chosen_items import ChosenItems, choose_items
 from bapps_builder.building.item_files import Writing
@@ -27,18 +28,11 @@ from bapps_builder.building.set_writing import write_sets
 from bapps_builder.datasets.dataset_card import card
 from bapps_builder.datasets.dataset_record import DatasetRecord, Round, SetSummary, Settings, read_record, write_record
 from bapps_builder.errors import DatasetError
+from bapps_builder.files.parallel import workers_for
 from bapps_builder.files.whole_folder import folder_made_whole
 from bapps_builder.layout import CARD, set_of_key
 
 _LIBRARIES = ("bapps", "numpy", "opencv-python-headless", "pandas", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """A file of answers: its table (see `answer_table.check_answers`), and where it came from."""
-
-    table: pd.DataFrame
-    origin: Round
 
 
 @dataclass(frozen=True)
@@ -120,6 +114,7 @@ def _write(
     rules = [parse_rule(rule) for rule in settings.rules]
     votes = count_votes(answers, items=len(candidates), rules=rules, post_hoc=settings.post_hoc)
     items = choose_items(candidates, votes, settings)
+    writing = replace(writing, workers=writing.workers or workers_for(len(candidates)))
     sets = write_sets(root, items, votes.answers, writing)
     record = _record(settings, origins, votes, items, sets)
     write_record(root, record)

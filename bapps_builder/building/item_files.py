@@ -34,14 +34,14 @@ class Writing:
     ----------
     copy : bool
         Copy images even where they could be hard-linked.
-    workers : int
-        Processes.
+    workers : int, optional
+        Processes; by default as many as so many items are worth.
     advance : callable
         Called with the number of items done.
     """
 
     copy: bool = False
-    workers: int = 1
+    workers: int | None = None
     advance: Callable[[int], None] = lambda _: None
 
 
@@ -85,7 +85,7 @@ def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, 
             yield _portion(table, roles, known=kept - start)
             start += len(table)
 
-    for digests in mapped(partial(_write_portion, folder, writing.copy), portions(), workers=writing.workers):
+    for digests in mapped(partial(_write_portion, folder, writing.copy), portions(), workers=writing.workers or 1):
         written = at_work.popleft()
         for role in roles:
             at = written.schema.get_field_index(f"{role}_sha256")

@@ -32,7 +32,7 @@ from bapps_builder.checking.verify_tables import (
 from bapps_builder.datasets.dataset_record import is_built
 from bapps_builder.datasets.official_sets import FILE_SIDE, OFFICIAL_SETS, SMALLER_FILE_SIDE
 from bapps_builder.errors import DatasetError
-from bapps_builder.files.parallel import mapped
+from bapps_builder.files.parallel import mapped, workers_for
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.image_files import read_image
 from bapps_builder.images.near_duplicates import close_pairs, same_picture
@@ -64,7 +64,7 @@ def verify(
     listed: Sequence[tuple[SetFiles, list[Finding]]],
     *,
     subset: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Check a dataset.
@@ -82,6 +82,7 @@ def verify(
     advance : callable
         Called with the number of items done.
     """
+    workers = workers or workers_for(sum(len(files.complete) for files, _ in listed))
     built = is_built(root)
     record, findings = check_record(root, [files.folder for files, _ in listed]) if built else (None, [])
     # Only a picture of the one split may be one of the other's.
@@ -172,19 +173,7 @@ def _of_inspection(folder: SetFolder, ids: Sequence[str], items: Inspection, *, 
     found: list[Finding] = []
     for check, what in _PROBLEMS.items():
         found += finding(check, folder.key, [text for kind, text in items.problems if kind == check], what)
-    height, width = items.sides[items.sides[:, 0] > 0].T
-    odd = height != width
-    found += finding(
-        "size", folder.key, [f"{w}x{h}" for h, w in set(zip(height[odd], width[odd], strict=True))], "not square"
-    )
-    expected = (PATCH_SIDE,) if built else (PATCH_SIDE, FILE_SIDE, SMALLER_FILE_SIDE)
-    other = sorted({int(side) for side in height[~odd]} - set(expected))
-    said = (
-        f"not BAPPS's patches of {PATCH_SIDE}x{PATCH_SIDE}; scored and trained on as they are"
-        if built
-        else "a size the release does not have"
-    )
-    found += finding("size", folder.key, [f"{side}x{side}" for side in other], said, fails=False)
+    found += _of_sizes(folder, items.sides[items.sides[:, 0] > 0], built=built)
     small = np.asarray(ids)[items.sides[:, 0] == SMALLER_FILE_SIDE]
     found += finding(
         "size",
@@ -195,6 +184,25 @@ def _of_inspection(folder: SetFolder, ids: Sequence[str], items: Inspection, *, 
     )
     same = np.asarray(ids)[items.identical]
     return found + finding("identical", folder.key, list(same), "p0 and p1 have the same pixels", fails=False)
+
+
+def _of_sizes(folder: SetFolder, sides: NDArray[np.int32], *, built: bool) -> list[Finding]:
+    """Images of people's own studies may have any size; the release has squares, of two sizes and its patches'."""
+    sizes = {(width, height) for height, width in sides.tolist()}
+    if built:
+        other = sizes - {(PATCH_SIDE, PATCH_SIDE)}
+        said = f"not BAPPS's patches of {PATCH_SIDE}x{PATCH_SIDE}; scored and trained on as they are"
+        return finding("size", folder.key, _spelled(other), said, fails=False)
+    oblong = {(width, height) for width, height in sizes if width != height}
+    known = {(side, side) for side in (PATCH_SIDE, FILE_SIDE, SMALLER_FILE_SIDE)}
+    unknown = finding(
+        "size", folder.key, _spelled(sizes - oblong - known), "a size the release does not have", fails=False
+    )
+    return finding("size", folder.key, _spelled(oblong), "not square") + unknown
+
+
+def _spelled(sizes: set[tuple[int, int]]) -> list[str]:
+    return [f"{width}x{height}" for width, height in sorted(sizes)]
 
 
 def _of_fractions(folder: SetFolder, ids: Sequence[str], labels: NDArray[np.float64]) -> list[Finding]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bapps_builder.commands.console import BadInput, Command, progress
-from bapps_builder.commands.verify_and_info import print_record, workers_for
+from bapps_builder.commands.verify_and_info import print_record
 
 if TYPE_CHECKING:
-    from bapps_builder.building.build import Answers
-    from bapps_builder.building.item_files import Writing
+    from bapps_builder.building.answer_files import Answers
     from bapps_builder.building.item_sources import Source
     from bapps_builder.datasets.splits import SplitBy
 
@@ -130,6 +129,7 @@ def build_command(
         raise BadInput(f"{out}: already exists; name another folder, or add a round with `bapps-build append`")
     from bapps_builder.answers.exclusions import parse_rule
     from bapps_builder.building.build import build as build_dataset
+    from bapps_builder.building.item_files import Writing
     from bapps_builder.datasets.dataset_record import Settings
 
     settings = Settings(
@@ -146,9 +146,8 @@ def build_command(
     answers = _answers(files, study, columns, choices, consent, raw_answers_public)
     total = sum(len(source.names) for source in sources)
     with progress(total, "items") as advance:
-        record = build_dataset(
-            sources, answers, out, settings=settings, writing=_writing(copy, workers, total, advance)
-        )
+        writing = Writing(copy=copy, workers=workers, advance=advance)
+        record = build_dataset(sources, answers, out, settings=settings, writing=writing)
     print_record(out, record, as_json=as_json)
 
 
@@ -180,13 +179,12 @@ def append_command(
     export of everything so far will do. Name the sources of items that had too few answers before.
     """
     from bapps_builder.building.build import append
-    from bapps_builder.datasets.dataset_record import read_record
+    from bapps_builder.building.item_files import Writing
 
-    total = sum(one.items for one in read_record(dataset).sets.values())
     sources = _sources((*patches, *items), set_label)
     answers = _answers(files, study, columns, choices, consent, raw_answers_public)
     with progress(None, "items") as advance:
-        record = append(dataset, sources, answers, writing=_writing(copy, workers, total, advance))
+        record = append(dataset, sources, answers, writing=Writing(copy=copy, workers=workers, advance=advance))
     print_record(dataset, record, as_json=as_json)
 
 
@@ -204,34 +202,21 @@ def _answers(
     consent: str,
     raw_answers_public: bool,
 ) -> "list[Answers]":
-    from bapps_builder.answers.answer_table import read_answers
-    from bapps_builder.answers.foreign_answers import read_foreign_answers
-    from bapps_builder.building.build import Answers
-    from bapps_builder.datasets.dataset_record import Round
-    from bapps_builder.files.download import sha256_of
+    from bapps_builder.building.answer_files import read_answer_file
 
     if raw_answers_public and not consent:
         raise click.UsageError("--raw-answers-public is about a consent text; name its version with --consent")
-    found = []
-    for file in files:
-        if columns or choices:
-            table = read_foreign_answers(file, columns=_pairs(columns), words=_pairs(choices))
-        else:
-            table = read_answers(file)
-        studies = sorted(set(table["study"]) - {""}) if "study" in table else []
-        if study and study not in studies:
-            raise BadInput(
-                f"{file}: has no answers of the study {study!r}; it has {', '.join(studies) or 'none named'}"
-            )
-        if len(studies) > 1 and not study:
-            raise BadInput(
-                f"{file}: has answers of {len(studies)} studies ({', '.join(studies)}); choose one with --study"
-            )
-        if study:
-            table, studies = table[table["study"] == study].reset_index(drop=True), [study]
-        origin = Round(file.name, sha256_of(file), tuple(studies), len(table), consent, raw_answers_public)
-        found.append(Answers(table, origin))
-    return found
+    return [
+        read_answer_file(
+            file,
+            study=study,
+            columns=_pairs(columns),
+            words=_pairs(choices),
+            consent=consent,
+            raw_answers_public=raw_answers_public,
+        )
+        for file in files
+    ]
 
 
 def _pairs(options: Sequence[str]) -> dict[str, str]:
@@ -242,9 +227,3 @@ def _pairs(options: Sequence[str]) -> dict[str, str]:
             raise click.UsageError(f"{option!r}: expected two names with = between them")
         pairs[left] = right
     return pairs
-
-
-def _writing(copy: bool, workers: int | None, items: int, advance: Callable[[int], None]) -> "Writing":
-    from bapps_builder.building.item_files import Writing
-
-    return Writing(copy=copy, workers=workers_for(workers, items), advance=advance)

@@ -12,7 +12,6 @@ from bapps_builder.commands.console import Command, note, progress
 if TYPE_CHECKING:
     from bapps_builder.datasets.dataset_record import DatasetRecord
 
-_FEW = 2_000  # items for which starting processes takes longer than they save
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -38,7 +37,7 @@ def verified(
     listed = [one for one in list_files(dataset) if one[0].folder.key.startswith(part)]
     total = sum(len(files.complete) for files, _ in listed)
     with progress(total, "items") as advance:
-        report = verify(dataset, listed, subset=subset, workers=workers_for(workers, total), advance=advance)
+        report = verify(dataset, listed, subset=subset, workers=workers, advance=advance)
     click.echo(report.as_json() if as_json else report.as_text())
     return not report.failed
 
@@ -58,13 +57,6 @@ def info_command(dataset: Path, as_json: bool) -> None:
         click.echo(json.dumps({"dataset": str(dataset), "sets": sets}, indent=2))
     else:
         click.echo("\n".join(f"{key}: {items} items" for key, items in sets.items()))
-
-
-def workers_for(asked: int | None, items: int) -> int:
-    """How many processes to use for some items, unless the user asked for a number."""
-    from bapps_builder.files.cores import cores
-
-    return asked or (1 if items < _FEW else cores())
 
 
 def print_record(root: Path, record: "DatasetRecord", *, as_json: bool) -> None:

@@ -5,8 +5,16 @@ from typing import TypeVar, cast
 
 from joblib import Parallel, delayed
 
+from bapps_builder.files.cores import cores
+
+_FEW = 2_000  # items for which starting processes takes longer than they save
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def workers_for(items: int) -> int:
+    """How many processes to use for some items: one for few, else one a core."""
+    return 1 if items < _FEW else cores()
 
 
 def mapped(function: Callable[[T], R], portions: Iterable[T], *, workers: int) -> Iterator[R]:

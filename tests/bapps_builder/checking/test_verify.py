@@ -204,6 +204,22 @@ def test_an_image_with_a_flipped_bit(ours: Path) -> None:
     assert failures(checked(ours)) == {("decodable", VAL)}
 
 
+def test_images_of_peoples_own_studies_may_have_any_size(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, shape in (("a", (80, 96, 3)), ("b", (64, 64, 3))):
+        for role in ("ref", "p0", "p1"):
+            path = tmp_path / "own" / role / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(rng.integers(0, 256, shape, dtype=np.uint8)))
+    answers = tmp_path / "answers.csv"
+    answers.write_text("item,participant,choice\na,x,p0\nb,x,p1\n")
+    options = ["--items", tmp_path / "own", "--answers", answers, "--out", tmp_path / "built"]
+    assert CliRunner().invoke(command, ["build", *map(str, options)]).exit_code == 0
+    report = checked(tmp_path / "built")
+    assert not report.failed
+    assert of(report, "size").what == "not BAPPS's patches of 64x64; scored and trained on as they are: 96x80"
+
+
 def test_images_of_an_item_of_two_sizes(official: Path) -> None:
     image = Image.open(official / "2afc/val/frameinterp/p0/000002.png")
     image.resize((64, 64)).save(official / "2afc/val/frameinterp/p0/000002.png")

@@ -64,11 +64,11 @@ def test_one_core_of_several_is_one_everywhere() -> None:
     program = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "from bapps_builder.files.cores import cores\n"
-        "from bapps_builder.commands.verify_and_info import workers_for\n"
+        "from bapps_builder.files.parallel import workers_for\n"
         "from distortions.commands.patch_set_commands import team\n"
         "from metrics.image_math import numpy_threads, torch_threads\n"
         "import torch\n"
-        "print(cores(), workers_for(None, 10**6), team(None, '').count, numpy_threads._pool()._max_workers,\n"
+        "print(cores(), workers_for(10**6), team(None, '').count, numpy_threads._pool()._max_workers,\n"
         "      torch_threads._pool()._max_workers, torch.get_num_threads())"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
