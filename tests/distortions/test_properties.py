@@ -178,7 +178,9 @@ def test_distance_grows_with_severity(name: str, crops: list[Patch]) -> None:
 @pytest.mark.parametrize("name", distortions())
 def test_perceptual_distance_grows_from_nothing(name: str, crops: list[Patch]) -> None:
     [[none, *means]] = distances(name, crops, [load("lpips-alex")], [0.0, *TEN_LEVELS])
-    # Moves of less than two pixels: what lies half a pixel off is blurred, what lies a whole one off is not.
+    # A shift of half a pixel also blurs, one of a whole pixel does not, and lpips-alex sees that more than the move: by
+    # it, 60 crops shifted sideways by .5, .75, 1 and 1.25 pixels lie .026, .022, .020 and .030 off. No ramp helps, as
+    # the distance falls where the length grows: on these crops the ranks correlate by .915, those of l2 and ssim by 1.
     assert rank_correlation(TEN_LEVELS, means) >= (0.9 if name == "shift" else 0.95)
     assert none <= 0.01
 
