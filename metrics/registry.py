@@ -70,7 +70,7 @@ def register(entry: Entry) -> None:
         If the name is taken, or could not be parsed back.
     """
     if entry.name in _ENTRIES:
-        raise ValueError(f"two metrics want the name {entry.name!r}")
+        raise ValueError(f"two metrics have the name {entry.name!r}")
     if not entry.name or set(entry.name) & set("@: ,"):
         raise ValueError(f"a metric's name must not be empty or hold '@', ':', ',' or spaces: {entry.name!r}")
     _ENTRIES[entry.name] = entry
@@ -85,7 +85,7 @@ def register_scheme(prefix: str, make: Callable[[str, Setup], Metric]) -> None:
         If the prefix is taken.
     """
     if prefix in _SCHEMES:
-        raise ValueError(f"two kinds of metric want the prefix {prefix!r}")
+        raise ValueError(f"two kinds of metric have the prefix {prefix!r}")
     _SCHEMES[prefix] = make
 
 

@@ -22,7 +22,7 @@ from distortions.distortion import Patch
 
 BATCH = 8
 _LARGE = 256 * 256  # pixels, above which an image goes alone
-_SMALLEST = 2 * MULTIPLE  # the deepest layer keeps more than one pixel, which instance normalization wants
+_SMALLEST = 2 * MULTIPLE  # the deepest layer keeps more than one pixel, which instance normalization needs
 
 
 class Network:

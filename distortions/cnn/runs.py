@@ -125,7 +125,7 @@ def train(
         number=variant.number,
         seed=training.seed,
     )
-    load(METRIC)  # which the end wants: better missing now than then
+    load(METRIC)  # which the end needs: better missing now than then
     test = held.test()
     learner = Learner(variant, training, device=place.device, weights=place.weights)
     checkpoint = place.zoo / f"{variant.name}.checkpoint{SUFFIX}"

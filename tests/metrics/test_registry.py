@@ -175,11 +175,11 @@ def never(variant: str, setup: Setup) -> Metric:
 
 @pytest.mark.usefixtures("scratch")
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(ValueError, match="two metrics want the name 'l2'"):
+    with pytest.raises(ValueError, match="two metrics have the name 'l2'"):
         register(Entry("l2", "another", never))
-    with pytest.raises(ValueError, match="two metrics want the name 'ssim'"):
+    with pytest.raises(ValueError, match="two metrics have the name 'ssim'"):
         register_metric(from_function("ssim", np.subtract, "another"))
-    with pytest.raises(ValueError, match="two kinds of metric want the prefix 'lpips'"):
+    with pytest.raises(ValueError, match="two kinds of metric have the prefix 'lpips'"):
         register_scheme("lpips", never)
 
 

@@ -177,7 +177,7 @@ function drawExamples() {
     for (const patch of patches) patch.resize(scale);
     for (const patch of patches) patch.settle();
   };
-  if (!patches.length) return; // they are there already
+  if (!patches.length) return; // they already stand there
   fit();
   onDisplayChange(fit, here.signal);
   patches.forEach(async (patch, i) => {

@@ -57,7 +57,7 @@ def register_trunk(spec: TrunkSpec) -> TrunkSpec:
         If its name is taken.
     """
     if spec.net in _SPECS:
-        raise ValueError(f"two trunks want the name {spec.net!r}")
+        raise ValueError(f"two trunks have the name {spec.net!r}")
     _SPECS[spec.net] = spec
     return spec
 
