@@ -18,7 +18,7 @@ from collection_app.server.app_from_file import engine_of
 from collection_app.sessions.steps import Step
 from collection_app.settings import settings_from
 from collection_app.studies.installation import find
-from collection_app.studies.study import read_study
+from collection_app.studies.study_file import read_study
 from collection_app.web.served_study import wall_clock
 
 

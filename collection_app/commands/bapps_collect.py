@@ -44,7 +44,8 @@ from collection_app.signing import PictureNames, Tokens, signing_key
 from collection_app.studies import installation
 from collection_app.studies.presets import OPEN_TO, PRESETS, as_toml, preset
 from collection_app.studies.sentinels import check_items, count_checks
-from collection_app.studies.study import Study, name_for, read_study
+from collection_app.studies.study import Study
+from collection_app.studies.study_file import name_for, read_study
 from collection_app.web.logs import log, write_logs
 from collection_app.web.served_study import running, wall_clock
 

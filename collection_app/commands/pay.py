@@ -25,7 +25,8 @@ from collection_app.sessions.steps import Step
 from collection_app.sessions.submissions import note_submissions
 from collection_app.settings import Settings, settings_from
 from collection_app.studies.installation import find
-from collection_app.studies.study import Study, read_study
+from collection_app.studies.study import Study
+from collection_app.studies.study_file import read_study
 from collection_app.web.served_study import wall_clock
 
 COLUMNS = (

@@ -14,7 +14,7 @@ from collection_app.settings import PREFIX, Settings, database_url
 from collection_app.signing import signing_key
 from collection_app.studies.installation import has_people
 from collection_app.studies.readiness import missing, require_ready
-from collection_app.studies.study import read_study
+from collection_app.studies.study_file import read_study
 from collection_app.web.logs import LOGGER
 
 

@@ -22,7 +22,8 @@ from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
 from collection_app.signing import Entropy
 from collection_app.studies.sentinels import check_items
-from collection_app.studies.study import Study, changes
+from collection_app.studies.study import Study
+from collection_app.studies.study_file import changes
 
 _AT_A_TIME = 1000
 _SALT_BYTES = 32

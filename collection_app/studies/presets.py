@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from collection_app.errors import StudyError
-from collection_app.studies.study import FILL_IN, Study, study_of
+from collection_app.studies.study import FILL_IN, Study
+from collection_app.studies.study_file import study_of
 
 # Everything that GDPR, Article 13, asks for.
 _CONSENT = """\

@@ -22,7 +22,8 @@ from collection_app.server.app_from_file import app_of
 from collection_app.settings import PREFIX, Settings, settings_from, variable
 from collection_app.signing import Tokens, pseudonym, signing_key
 from collection_app.studies.presets import PRESETS, preset
-from collection_app.studies.study import Study, name_for, read_study
+from collection_app.studies.study import Study
+from collection_app.studies.study_file import name_for, read_study
 
 
 def run(*arguments: object, status: int = 0) -> Result:

@@ -169,7 +169,7 @@ def test_a_proof_names_the_session_and_is_no_key(client: Any) -> None:
 
 def test_questions_survive_the_study_file(tmp_path: Path) -> None:
     from collection_app.studies.presets import as_toml
-    from collection_app.studies.study import read_study
+    from collection_app.studies.study_file import read_study
 
     study = preset("paper-2afc", comprehension=CHECK, language="de")
     (tmp_path / "study.toml").write_text(as_toml(study))

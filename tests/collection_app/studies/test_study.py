@@ -18,7 +18,8 @@ from collection_app.sessions.exposures import Shown, is_valid, state, the_answer
 from collection_app.studies.installation import freeze, install
 from collection_app.studies.presets import PRESETS, as_toml, preset
 from collection_app.studies.sentinels import check_items
-from collection_app.studies.study import Exposure, Study, changes, read_study, study_of
+from collection_app.studies.study import Exposure, Study
+from collection_app.studies.study_file import changes, read_study, study_of
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
