@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bapps_builder.datasets.reader import mapped_ahead
 from bapps_builder.errors import ImageError, PatchSetError
+from bapps_builder.files.file_names import is_utf8, printable, say_passed_over
 from bapps_builder.images.photographs import (
     MAX_PIXELS,
     PHOTO_SUFFIXES,
@@ -104,7 +105,8 @@ def list_photos(
 ) -> Collection:
     """Find all photos in folders and their subfolders, read their headers, and hash the files.
 
-    Hidden files and files that have no suffix of a photo do not count.
+    Hidden files do not count. Files without the suffix of a photo, and pipes and the like, are passed over, and a
+    Notice counts them by suffix.
 
     Parameters
     ----------
@@ -121,10 +123,11 @@ def list_photos(
     ImageError
         If there are no photos, too many are unusable, or raw files are there without the extra `raw`.
     """
-    found = sorted((name, path) for folder in folders for name, path in _files(folder))
+    found = sorted(entry for folder in folders for entry in _files(folder))
     if not found:
         raise ImageError(
-            f"{', '.join(map(str, folders))}: no photos in it; expected JPEG, PNG, WebP, TIFF or raw files"
+            f"{', '.join(map(str, folders))}: no photos in it; expected JPEG, PNG, WebP, TIFF, AVIF, JPEG 2000, BMP "
+            "or raw files"
         )
     for _, path in found:
         if path.suffix.lower() in RAW_SUFFIXES and not raw_is_readable():
@@ -154,16 +157,25 @@ def check_skipped(skipped: Sequence[Skipped], *, total: int, max_share: float) -
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     if not folder.is_dir():
         raise ImageError(f"{folder}: no such folder of photos")
+    passed_over = []
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in files:
             path = Path(root, file)
-            if not file.startswith(".") and path.suffix.lower() in PHOTO_SUFFIXES:
+            if file.startswith("."):
+                continue
+            # A link to nothing is listed, and skipped with its reason; reading a pipe would wait for ever.
+            if path.suffix.lower() in PHOTO_SUFFIXES and (path.is_file() or not path.exists()):
                 yield path.relative_to(folder).as_posix(), path
+            else:
+                passed_over.append(file)
+    say_passed_over(folder, passed_over)
 
 
 def _listed(entry: tuple[str, Path], *, smallest_side: int, max_pixels: int) -> Photo | Skipped:
     name, path = entry
+    if not is_utf8(name):
+        return Skipped(printable(name), "its name is not UTF-8, so no manifest can hold it; rename it")
     try:
         data = path.read_bytes()
         width, height = photo_size(data, name=name, max_pixels=max_pixels)

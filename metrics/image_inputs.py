@@ -14,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images.image_files import read_image, to_rgb
+from bapps_builder.images.formats.pillow_files import picture_of
+from bapps_builder.images.photographs import read_photo
+from bapps_builder.images.picture import eight_bits
 from metrics.metric import Images
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
@@ -41,9 +43,9 @@ def as_batch(images: ImageLike, *, value_range: Range | None = None, name: str =
         If it is none of these, a float without a range or beyond it, or a file that is no readable image.
     """
     if isinstance(images, str | os.PathLike):
-        return read_image(Path(images))[None], False
+        return read_photo(Path(images))[None], False
     if isinstance(images, Image.Image):
-        return to_rgb(images, name)[None], False
+        return eight_bits(picture_of(images, name), name=name)[None], False
     if isinstance(images, Tensor):
         if images.ndim not in (3, 4) or images.shape[-3] != 3:
             raise ImageError(f"{name}: a tensor must be (3, H, W) or (N, 3, H, W), got shape {tuple(images.shape)}")

@@ -20,6 +20,7 @@ from bapps_builder.files.parallel import mapped
 from bapps_builder.files.row_batches import regrouped
 from bapps_builder.images.bare_png import bare_png
 from bapps_builder.images.image_files import decode_image
+from bapps_builder.images.photographs import decode_photo
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 from bapps_builder.patch_sets.patch_set import pixel_digest
 
@@ -134,7 +135,8 @@ def _put_checked(source: Path, target: Path, wanted: str | None, *, copy: bool) 
         data = source.read_bytes()
     except OSError as error:
         raise BappsError(f"{source}: cannot be read: {error.strerror or error}; is the source complete?") from error
-    pixels = decode_image(data, name=str(source))
+    # A patch set recorded the pixels of its own patches; other people's images are read as they are shown.
+    pixels = (decode_image if wanted else decode_photo)(data, name=str(source))
     digest = pixel_digest(pixels)
     if wanted and digest != wanted:
         raise DatasetError(

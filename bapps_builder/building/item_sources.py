@@ -28,8 +28,9 @@ from bapps_builder.datasets.splits import collection_keys, photo_keys
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.files.download import sha256_of
+from bapps_builder.files.file_names import say_passed_over
 from bapps_builder.files.row_batches import Portions, chosen, sliced
-from bapps_builder.images.image_files import SUFFIXES
+from bapps_builder.images.photographs import PHOTO_SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, SPLITS, check_set_names
 from bapps_builder.patch_sets.manifest import SCHEMA, manifest_portions
 from bapps_builder.patch_sets.patch_set import MANIFEST, check_files, patch_path, read_description
@@ -161,10 +162,11 @@ def _from_table(path: Path, default_set: str) -> Source:
 
 
 def _from_folders(folder: Path, default_set: str) -> Source:
-    found = {role: files_by_stem(folder / role, SUFFIXES) for role in ROLES if (folder / role).is_dir()}
+    found = {role: files_by_stem(folder / role, PHOTO_SUFFIXES) for role in ROLES if (folder / role).is_dir()}
     for role, files in found.items():
         for name in files.second:
             raise DatasetError(f"{folder / role}: two files for item {Path(name).stem}; keep one")
+        say_passed_over(folder / role, files.foreign)
     for role, missing in unpaired({role: files.suffixes for role, files in found.items()}).items():
         if missing:
             raise DatasetError(

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bapps_builder.files.file_names import is_utf8, printable
+
 
 @dataclass(frozen=True)
 class FilesByStem:
@@ -17,7 +19,8 @@ class FilesByStem:
     suffixes : mapping of stem to suffix
         In the order of the names. The stem of a file in a folder below is its path, with / between parts.
     foreign : list of str
-        Names of files with another suffix, and of what is no file.
+        Names of files with another suffix, of what is no file (a pipe, a folder), and those that are not UTF-8,
+        as they can be printed.
     second : list of str
         Names of files whose stem an earlier one has.
     """
@@ -52,8 +55,8 @@ def files_by_stem(folder: Path, suffixes: Collection[str], *, deep: bool = False
     foreign, second = [], []
     for name, is_file in sorted(_names(folder, deep)):
         stem, suffix = os.path.splitext(name)  # noqa: PTH122 - ten times as fast for a million names
-        if suffix.lower() not in suffixes or not is_file:
-            foreign.append(name)
+        if suffix.lower() not in suffixes or not is_file or not is_utf8(name):
+            foreign.append(printable(name))
         elif stem in files:
             second.append(name)
         else:

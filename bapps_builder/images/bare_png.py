@@ -8,7 +8,8 @@ from bapps_builder.images.png_chunks import chunks_of
 from bapps_builder.images.png_encoding import SIGNATURE
 
 _KEPT = (b"IHDR", b"IDAT", b"IEND")
-_CHANGE_PIXELS = (b"tRNS", b"acTL")  # transparency, and animations, whose first frame may lie elsewhere
+# Transparency; animations, whose first frame may lie elsewhere; how the picture was turned; what its colours were.
+_CHANGE_PIXELS = (b"tRNS", b"acTL", b"eXIf", b"iCCP")
 
 
 def bare_png(data: bytes, pixels: NDArray[np.uint8]) -> bytes:

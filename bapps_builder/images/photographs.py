@@ -89,6 +89,6 @@ def _sized(found: Format, data: bytes, name: str, max_pixels: int) -> tuple[int,
     if size[0] * size[1] > max_pixels:
         raise ImageError(
             f"{name}: {size[0]}x{size[1]} is more than {max_pixels} pixels, perhaps a decompression bomb; "
-            "raise --max-pixels if it is a photograph"
+            "a photograph that large is read by commands that have --max-pixels"
         )
     return size

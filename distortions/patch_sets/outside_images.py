@@ -17,6 +17,7 @@ from PIL import Image
 from bapps_builder.answers.item_ids import padding_said, spellings
 from bapps_builder.errors import ImageError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
+from bapps_builder.files.file_names import say_passed_over
 from bapps_builder.images.photographs import MAX_PIXELS, PHOTO_SUFFIXES, decode_photo
 from distortions.distortion import Patch
 from distortions.photos import file_digest
@@ -224,6 +225,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
         raise ImageError(f"{folder}: two files are called {PurePosixPath(name).with_suffix('')}; keep one")
     if not found.suffixes:
         raise ImageError(f"{folder}: no images in it")
+    say_passed_over(folder, found.foreign)
     return found.paths()
 
 

@@ -15,7 +15,9 @@ import click
 from bapps_builder.commands.console import Command, note, progress
 from bapps_builder.errors import ImageError, MetricError
 from bapps_builder.files.atomic import replaced_whole
-from bapps_builder.images.image_files import colour_scale, encode_png, read_image
+from bapps_builder.files.file_names import printable
+from bapps_builder.images.image_files import colour_scale, encode_png
+from bapps_builder.images.photographs import read_photo
 from metrics.commands.options import (
     Replacements,
     device_option,
@@ -127,7 +129,7 @@ def _rows(
     pairs: "FilePairs | AllPairs", metrics: "list[Metric]", advance: Callable[[int], None]
 ) -> Iterator[list[Row]]:
     for some, values in pairs.distances(metrics):
-        yield [(str(x), str(y), *map(float, column)) for (x, y), column in zip(some, values.T, strict=True)]
+        yield [(printable(x), printable(y), *map(float, column)) for (x, y), column in zip(some, values.T, strict=True)]
         advance(len(some))
 
 
@@ -145,7 +147,7 @@ def _write_map(metric: "Metric", a: Path, b: Path, target: Path) -> None:
     if metric.spatial is None:
         raise MetricError(f"metric {metric.name} has no spatial map")
     try:
-        values = metric.spatial(read_image(a)[None], read_image(b)[None])[0]
+        values = metric.spatial(read_photo(a)[None], read_photo(b)[None])[0]
     except Exception as error:  # a metric may be anybody's code
         raise MetricError(f"{a} and {b}: the map of metric {metric.name}: {type(error).__name__}: {error}") from error
     top = float(values.max())

@@ -17,7 +17,8 @@ import numpy as np
 
 from bapps_builder.errors import ImageError, MetricError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
-from bapps_builder.images.image_files import SUFFIXES, read_image
+from bapps_builder.files.file_names import say_passed_over
+from bapps_builder.images.photographs import PHOTO_SUFFIXES, read_photo
 from metrics.metric import Floats, Images, Metric, NotADistance, identity, joint_distances
 
 FilePair = tuple[Path, Path]
@@ -35,10 +36,11 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     ImageError
         If two of them differ in their suffix alone.
     """
-    found = files_by_stem(folder, SUFFIXES)
+    found = files_by_stem(folder, PHOTO_SUFFIXES)
     for name in found.second:
         first = found.path(Path(name).stem)
         raise ImageError(f"{folder / name} and {first}: two images of one name; keep one")
+    say_passed_over(folder, found.foreign)
     return found.paths()
 
 
@@ -68,7 +70,7 @@ class FilePairs:
             where, other = (a, b) if odd[0] in left else (b, a)
             raise ImageError(f"{where / odd[0]} has no partner in {other} ({len(odd)} such in all); names must match")
         if not left:
-            raise ImageError(f"{a}: holds no images ({', '.join(sorted(SUFFIXES))})")
+            raise ImageError(f"{a}: holds no images ({', '.join(sorted(PHOTO_SUFFIXES))})")
         return cls([(left[stem], right[stem]) for stem in left])
 
     def __len__(self) -> int:
@@ -97,7 +99,7 @@ class FilePairs:
         left: list[Images] = []
         right: list[Images] = []
         for x, y in self.pairs:
-            first, second = read_image(x), read_image(y)
+            first, second = read_photo(x), read_photo(y)
             if first.shape != second.shape:
                 raise ImageError(f"{x} is {_size(first)}, {y} is {_size(second)}; two images must be of one size")
             if left and (left[0].shape != first.shape or len(left) >= _images_at_a_time(first)):
@@ -162,7 +164,7 @@ class AllPairs:
         MetricError
             If a metric fails; the message names the images.
         """
-        first = read_image(self.files[0])
+        first = read_photo(self.files[0])
         step = _images_at_a_time(first)
         for path in self.files[step:]:  # the first block is checked when it is read
             self._read(path, first)
@@ -180,7 +182,7 @@ class AllPairs:
         return _Block(files, np.stack([self._read(path, first) for path in files]))
 
     def _read(self, path: Path, first: Images) -> Images:
-        image = read_image(path)
+        image = read_photo(path)
         if image.shape != first.shape:
             raise ImageError(
                 f"{self.files[0]} is {_size(first)}, {path} is {_size(image)}; all pairs of a folder need images of "

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bapps_builder.errors import ImageError, WeightsError
-from bapps_builder.images.image_files import SUFFIXES, read_image
+from bapps_builder.images.photographs import PHOTO_SUFFIXES, read_photo
 from metrics.deep.lpips import SCALE, SHIFT
 from metrics.deep.trunks.trunk import Trunk, TrunkSpec
 from metrics.weights.store import FOLDER_VARIABLE, WeightStore, default_cache
@@ -65,12 +65,12 @@ def random_crops(folder: Path, *, count: int, rng: np.random.Generator) -> NDArr
     ImageError
         If there are no photos, or one is too small.
     """
-    photos = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    photos = sorted(path for path in folder.glob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
     if not photos:
-        raise ImageError(f"{folder}: no photos in it; expected {', '.join(sorted(SUFFIXES))}")
+        raise ImageError(f"{folder}: no photos in it; expected {', '.join(sorted(PHOTO_SUFFIXES))}")
     crops: list[NDArray[np.uint8]] = []
     for number, path in enumerate(photos):
-        photo = read_image(path)
+        photo = read_photo(path)
         height, width = photo.shape[:2]
         if min(height, width) < SIDE:
             raise ImageError(f"{path}: is {width}x{height}, expected at least {SIDE} pixels a side")

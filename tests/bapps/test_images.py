@@ -74,7 +74,7 @@ def test_a_declared_range_is_kept(pair: tuple[Images, Images]) -> None:
         (np.zeros((8, 8), np.uint8), r"a: an array must be \(H, W, 3\) or \(N, H, W, 3\), got shape \(8, 8\)"),
         (np.zeros((8, 8, 4), np.uint8), r"a: an array must be .* got shape \(8, 8, 4\)"),
         (torch.zeros(8, 8, 3), r"a: a tensor must be \(3, H, W\) or \(N, 3, H, W\), got shape \(8, 8, 3\)"),
-        (Image.new("RGBA", (8, 8)), "a: has transparent pixels"),
+        (Image.new("I;16", (8, 8)), "a: more than 8 bits a channel"),
         (Path("absent.png"), "absent.png: no such file"),
         ([[1, 2]], "a: must be a path, a Pillow image, a NumPy array or a torch tensor, got list"),
     ],

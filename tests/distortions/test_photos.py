@@ -1,13 +1,14 @@
 """Which photos are found, which are skipped and why."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bapps_builder.errors import ImageError, PatchSetError
+from bapps_builder.errors import ImageError, Notice, PatchSetError
 from bapps_builder.images.image_files import encode_png, read_image
 from distortions import photos as photos_module
 from distortions.photos import Skipped, check_skipped, list_photos
@@ -34,7 +35,9 @@ def test_the_list_does_not_depend_on_where_the_folder_lies(photos: Path, tmp_pat
     (tmp_path / "moved" / ".hidden").mkdir()
     for name in ("notes.txt", ".b.png", ".hidden/c.png"):
         (tmp_path / "moved" / name).write_bytes(b"no photo")
-    here, there = (list_photos([folder], smallest_side=64, threads=1) for folder in (photos, tmp_path / "moved"))
+    here = list_photos([photos], smallest_side=64, threads=1)
+    with pytest.warns(Notice, match=r"moved: 1 entry passed over: 1 \.txt$"):
+        there = list_photos([tmp_path / "moved"], smallest_side=64, threads=1)
     assert here.digest == there.digest
     assert len(there) == 5
 
@@ -119,3 +122,36 @@ def test_a_photo_that_changed_is_not_taken_for_the_old_one(tmp_path: Path) -> No
     assert not photo.is_unchanged()
     with pytest.raises(PatchSetError, match=r"a\.png: changed since it was listed"):
         photo.read()
+
+
+def test_what_is_passed_over_is_counted_by_suffix(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "p")
+    for name in ("a.txt", "b.TXT", "more/c.xmp", "README", ".hidden"):
+        (tmp_path / "p" / name).write_bytes(b"no photo")
+    with pytest.warns(Notice, match=r"p: 4 entries passed over: 2 \.txt, 1 \.xmp, 1 without suffix$"):
+        found = list_photos([tmp_path / "p"], smallest_side=64)
+    assert len(found) == 5
+
+
+def test_a_pipe_in_the_folder_is_passed_over_and_not_waited_for(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "p")
+    os.mkfifo(tmp_path / "p" / "pipe.jpg")
+    (tmp_path / "p" / "nowhere.jpg").symlink_to("absent")
+    with pytest.warns(Notice, match=r"p: 1 entry passed over: 1 \.jpg$"):
+        found = list_photos([tmp_path / "p"], smallest_side=64)
+    assert [entry.photo for entry in found.skipped] == ["nowhere.jpg"]
+
+
+def test_a_photo_whose_name_is_not_utf8_is_skipped_by_a_name_that_is(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "p")
+    (tmp_path / "p" / os.fsdecode(b"caf\xe9.png")).write_bytes((photos / "a.png").read_bytes())
+    found = list_photos([tmp_path / "p"], smallest_side=64)
+    assert found.skipped == (Skipped(r"caf\xe9.png", "its name is not UTF-8, so no manifest can hold it; rename it"),)
+    assert len(found.photos) == 5
+
+
+def test_two_lists_of_a_folder_say_the_same_of_what_is_broken(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "p")
+    (tmp_path / "p" / "broken.jpg").write_bytes(bytes(50))
+    reasons = {list_photos([tmp_path / "p"], smallest_side=64).skipped[0].reason for _ in range(3)}
+    assert reasons == {"not a readable image: of none of the known formats, or cut off (50 bytes)"}

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from PIL import Image
+from PIL import Image, ImageCms
 
 import bapps_builder.building.build
 import bapps_builder.building.item_files
@@ -506,6 +507,32 @@ def test_images_named_by_a_table_become_bare_png_files(tmp_path: Path, make_answ
         assert b"camera" not in data
         assert b"eXIf" not in data
         np.testing.assert_array_equal(np.asarray(Image.open(root / role / f"{index:06d}.png")), wanted)
+    assert not verify(tmp_path / "out", list_files(tmp_path / "out")).failed
+
+
+def test_other_peoples_images_are_kept_as_they_are_shown(tmp_path: Path) -> None:
+    """Turned by their tag, their colours converted by their profile; a plain PNG says neither of them any more."""
+    rng = np.random.default_rng(4)
+    turned, profile = Image.Exif(), bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    turned[0x0112] = 3
+    at = profile.index(b"rXYZ") + 4, profile.index(b"bXYZ") + 4  # where red and blue are said: they change places
+    profile[at[0] : at[0] + 8], profile[at[1] : at[1] + 8] = profile[at[1] : at[1] + 8], profile[at[0] : at[0] + 8]
+    pixels = {role: rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for role in ("ref", "p0", "p1")}
+    (tmp_path / "images").mkdir()
+    Image.fromarray(pixels["ref"]).save(tmp_path / "images/ref.png")
+    Image.fromarray(pixels["p0"][::-1, ::-1].copy()).save(tmp_path / "images/p0.png", exif=turned)
+    exchanged = pixels["p1"][..., ::-1].copy()
+    Image.fromarray(exchanged).save(tmp_path / "images/p1.png", icc_profile=bytes(profile))
+    row = {"item": "0", "set": "codec", **{role: f"images/{role}.png" for role in pixels}}
+    items = written(pd.DataFrame([row]), tmp_path / "items.csv")
+    answers = [{"item": "0", "participant": str(person), "choice": "p1"} for person in range(5)]
+    file = written(pd.DataFrame(answers), tmp_path / "a.csv")
+    built("--items", items, "--answers", file, "--out", tmp_path / "out", "--min-answers", 5)
+    for role, wanted in pixels.items():
+        data = (tmp_path / f"out/2afc/val/codec/{role}/000000.png").read_bytes()
+        assert not {b"eXIf", b"iCCP"} & {data[at : at + 4] for at in range(len(data))}
+        found = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+        assert np.abs(found - wanted).max() <= (2 if role == "p1" else 0)
     assert not verify(tmp_path / "out", list_files(tmp_path / "out")).failed
 
 

@@ -1,5 +1,6 @@
 """Files of folders that belong together by name."""
 
+import os
 from pathlib import Path
 
 from bapps_builder.files.by_stem import files_by_stem, unpaired
@@ -36,3 +37,11 @@ def test_what_lacks_a_partner_is_said_of_each_folder() -> None:
         "p0": ["b", "c"],
         "p1": [],
     }
+
+
+def test_names_that_are_not_utf8_are_foreign_and_can_be_printed(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    (tmp_path / "caf\xe9.png").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.png")
+    found = files_by_stem(tmp_path, {".png"})
+    assert (list(found.suffixes), found.foreign) == (["caf\xe9"], [r"caf\xe9.png", "pipe.png"])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
+from PIL import Image, ImageCms
 from refusals import assert_one_line
 
 from bapps_builder.images.image_files import encode_png, read_image
@@ -324,3 +326,47 @@ def test_unverified_weights_are_marked_wherever_they_are_shown(tmp_path: Path, d
     (row,) = found["distances"]
     assert list(row) == ["a", "b", "alex", "l2"]
     assert row["alex"] == pytest.approx(float(next(csv.DictReader(io.StringIO(table)))["alex (unverified)"]))
+
+
+# --- images as people have them ----------------------------------------------------------------------
+
+
+def test_images_are_turned_flattened_and_converted_as_photographs_are(tmp_path: Path) -> None:
+    pixels = noise(5, 12, 20)
+    turned, linear = Image.Exif(), ImageCms.createProfile("XYZ")
+    turned[0x0112] = 6
+    Image.fromarray(np.rot90(pixels).copy()).save(tmp_path / "turned.png", exif=turned)
+    Image.fromarray(pixels).save(tmp_path / "plain.tif")
+    Image.fromarray(pixels.astype(np.uint16)[..., 0] * 257).save(tmp_path / "deep.png")
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.bmp")
+    Image.fromarray(np.dstack([pixels, np.zeros_like(pixels[..., 0])]), "RGBA").save(tmp_path / "clear.png")
+    write(tmp_path / "white.png", np.full_like(pixels, 255))
+    for a, b in (("turned.png", "plain.tif"), ("deep.png", "grey.bmp"), ("clear.png", "white.png")):
+        result = run(distance, tmp_path / a, tmp_path / b, "--metric", "l1", "--json")
+        assert json.loads(result.stdout)["distances"][0]["l1"] == 0
+    Image.fromarray(pixels).save(tmp_path / "lab.png", icc_profile=ImageCms.ImageCmsProfile(linear).tobytes())
+    result = run(distance, tmp_path / "lab.png", tmp_path / "plain.tif", "--metric", "l1")
+    assert_one_line(result)
+    assert "lab.png: its colour profile is for XYZ; convert it to sRGB first" in result.stderr
+
+
+def test_what_is_passed_over_in_folders_is_said_and_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    for name in ("left/a.png", "right/a.png"):
+        write(tmp_path / name, noise(1))
+    (tmp_path / "left" / "notes.txt").write_text("")
+    os.mkfifo(tmp_path / "left" / "pipe.png")
+    (tmp_path / "right" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    result = run(distance, tmp_path / "left", tmp_path / "right", "--metric", "l1")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"{tmp_path / 'left'}: 2 entries passed over: 1 .png, 1 .txt\n"
+        f"{tmp_path / 'right'}: 1 entry passed over: 1 .png\n"
+    )
+
+
+def test_a_name_that_is_not_utf8_is_printed_as_it_can_be(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    strange = tmp_path / os.fsdecode(b"caf\xe9.png")
+    strange.write_bytes(pair[0].read_bytes())
+    result = run(distance, strange, pair[1], "--metric", "l1")
+    assert result.exit_code == 0
+    assert r"caf\xe9.png" in result.stdout
