@@ -56,7 +56,7 @@ class SetFolder:
 
     @property
     def key(self) -> str:
-        """The name in `reader.json`, unique in a dataset: `task/split/name`."""
+        """The name in `dataset.json`, unique in a dataset: `task/split/name`."""
         return f"{self.task}/{self.label}"
 
     @property

@@ -56,7 +56,7 @@ class Source:
     sha256 : str
         Of the patch set's manifest or of the table; "" for folders.
     origin : mapping
-        What `patch_set.json` says; empty for others.
+        What `patchset.json` says; empty for others.
     names : table of NAMES_SCHEMA, N rows
         How the items and their sets are called, and what tells photographs and their collections apart.
     items : Portions of N rows

@@ -97,7 +97,7 @@ def _origin(record: DatasetRecord) -> str:
         (one["name"], one["origin"].get("tool", ""), one["origin"].get("seed", ""), one["sha256"][:12])
         for one in record.sources
     ]
-    made = f"Made with {record.tool}. `reader.json` has every setting, version and hash."
+    made = f"Made with {record.tool}. `dataset.json` has every setting, version and hash."
     return _table(("source", "made by", "seed", "SHA-256"), rows) + "\n\n" + made
 
 

@@ -1,4 +1,4 @@
-"""`reader.json`: everything that a dataset built here came from, as a record."""
+"""`dataset.json`: everything that a dataset built here came from, as a record."""
 
 import json
 from collections.abc import Mapping
@@ -109,7 +109,7 @@ class SetSummary:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """All that `reader.json` says; see the parts.
+    """All that `dataset.json` says; see the parts.
 
     Attributes
     ----------
@@ -151,13 +151,13 @@ def is_built(root: Path) -> bool:
 
 
 def write_record(root: Path, record: DatasetRecord) -> None:
-    """Write `reader.json` into a folder that is being made."""
+    """Write `dataset.json` into a folder that is being made."""
     content = {"format": FORMAT, "post_hoc": record.settings.post_hoc, **asdict(record)}
     (root / DESCRIPTION).write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_record(root: Path) -> DatasetRecord:
-    """Read `reader.json`.
+    """Read `dataset.json`.
 
     Raises
     ------

@@ -7,7 +7,7 @@
     FOLDER/p1/000000.png     2AFC: the second distorted patch; JND: the distorted one
 
 The patches of an item are RGB and of one size, 64x64 by default; those of another item may be of another. A patch set
-holds test items only. `patch_set.json` is written last, so a folder that has one is complete.
+holds test items only. `patchset.json` is written last, so a folder that has one is complete.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Description:
-    """What `patch_set.json` says.
+    """What `patchset.json` says.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ def read_patch_set(folder: Path) -> PatchSet:
 
 
 def read_description(folder: Path) -> Description:
-    """Read `patch_set.json`, or raise PatchSetError."""
+    """Read `patchset.json`, or raise PatchSetError."""
     path = folder / DESCRIPTION
     try:
         content = json.loads(path.read_text())

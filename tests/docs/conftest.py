@@ -23,8 +23,8 @@ class Shelf:
         self.folder = folder
         self._made: set[Callable[[Shelf], None]] = set()
 
-    def run(self, script: str, folder: Path | None = None) -> None:
-        """Run lines of shell as a user does, and stop at the first that fails."""
+    def run(self, script: str, folder: Path | None = None) -> str:
+        """Run lines of shell as a user does, stop at the first that fails, and give what they print."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
@@ -35,6 +35,7 @@ class Shelf:
             timeout=600,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def get(self, name: str) -> Path:
         """Where a thing is, which is made if it is not there."""
@@ -86,7 +87,7 @@ def patches(shelf: Shelf) -> None:
 
 
 def answers(shelf: Shelf) -> None:
-    """Answers of simulated people to it."""
+    """Answers of simulated people to it, with the preset that needs no more patches than there are."""
     shelf.get("patches")
     shelf.run("""
         bapps-collect init study.toml --patches patches --preset paper-2afc

@@ -2,7 +2,8 @@
 
 A ```sh block is a step, and so is a ```python block that begins with the name of a file, which it becomes.
 The steps of a page run in its order, in a folder that holds what the page's comment `<!-- given: ... -->` names.
-A block that cannot run has the reason before it: `<!-- not run: needs a GPU -->`.
+A block that cannot run has the reason before it: `<!-- not run: needs a GPU -->`. Every line of a block that has
+`<!-- prints -->` before it is among what the step above it prints.
 """
 
 import importlib
@@ -25,6 +26,7 @@ BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+?) -->\n+)?^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+PRINTS = re.compile(r"\n+<!-- prints -->\n```text\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 GIVEN = re.compile(r"^<!-- given: ([a-z0-9., -]+) -->$", re.MULTILINE)
 COMMAND = re.compile(r"^\s*(?:\$ )?(bapps-[a-z]+|torchrun|python|pip|make)\b")
 
@@ -36,6 +38,7 @@ class Step:
     text: str
     language: str
     reason: str | None
+    prints: list[str]
 
     @property
     def file(self) -> str | None:
@@ -49,11 +52,23 @@ def pages() -> Iterator[tuple[str, list[Step]]]:
     for path in PAGES:
         name = path.relative_to(REPOSITORY).as_posix()
         if not any(f"docs/{folder}/" in name for folder in GENERATED):
-            found = [Step(m["text"], m["language"], m["reason"]) for m in BLOCK.finditer(path.read_text())]
+            text = path.read_text()
+            found = [read_step(text, block) for block in BLOCK.finditer(text)]
             yield name, [step for step in found if step.language == "sh" or step.file]
 
 
+def read_step(page: str, block: re.Match[str]) -> Step:
+    """A block with what the page says that it prints."""
+    printed = PRINTS.match(page, block.end())
+    return Step(block["text"], block["language"], block["reason"], printed["text"].splitlines() if printed else [])
+
+
 STEPS = {name: steps for name, steps in pages() if steps}
+
+
+def test_what_a_page_says_is_printed_belongs_to_a_step() -> None:
+    for name, steps in STEPS.items():
+        assert (REPOSITORY / name).read_text().count("<!-- prints -->") == sum(bool(step.prints) for step in steps)
 
 
 def test_the_pages_have_commands() -> None:
@@ -108,4 +123,5 @@ def test_commands_run(name: str, shelf: Any, tmp_path: Path) -> None:
         if step.file:
             (tmp_path / step.file).write_text(step.text)
         elif not step.reason:
-            shelf.run(step.text, tmp_path)
+            said = {line.rstrip() for line in shelf.run(step.text, tmp_path).splitlines()}
+            assert not [line for line in step.prints if line.rstrip() not in said], "\n".join(sorted(said))

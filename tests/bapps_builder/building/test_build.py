@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -181,7 +182,11 @@ def test_several_sets_from_several_studies(
 def test_simulated_answers_are_called_so(tmp_path: Path, patches: Path, make_answers: Answers) -> None:
     answers = written(make_answers().assign(simulated=True), tmp_path / "a.csv")
     built("--patches", patches, "--answers", answers, "--out", tmp_path / "out", "--name", "Mine")
-    assert (tmp_path / "out" / "README.md").read_text().startswith("# Mine (simulated)\n")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("# Mine (simulated)\n")
+    named = re.findall(r"`(\S+\.json)`", card)
+    assert named == ["dataset.json"]
+    assert all((tmp_path / "out" / name).is_file() for name in named)
     assert json.loads((tmp_path / "out" / "dataset.json").read_text())["simulated"] is True
 
 
