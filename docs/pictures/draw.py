@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib as mpl
@@ -25,6 +26,7 @@ from skimage import data
 
 from bapps_builder.images.image_files import encode_png, read_image
 
+Row = dict[Any, Any]  # of items.parquet
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent
 PHOTOS = ("astronaut", "chelsea")
@@ -43,9 +45,10 @@ def main(folder: Path) -> None:
         (folder / "photos" / f"{name}.png").write_bytes(encode_png(np.ascontiguousarray(getattr(data, name)())))
     follow("start/quickstart.md", folder, "report.html")
     follow("tutorials/new-distortion.md", folder, "sheet.png", blocks=1)
-    items = pd.read_parquet(folder / "dataset/2afc/val/traditional/items.parquet").set_index("id")
+    table = pd.read_parquet(folder / "dataset/2afc/val/traditional/items.parquet")
+    items: dict[str, Row] = {row["id"]: row for row in table.to_dict("records")}
     for theme in THEMES:
-        save(journey(folder, items.loc[ITEM], theme), f"journey-{theme}.png")
+        save(journey(folder, items[ITEM], theme), f"journey-{theme}.png")
     save(some_items(folder, items), "items.png")
     shrink(Image.open(folder / "sheet.png"), "sheet.png", width=1000)
     where_they_differ(folder)
@@ -68,7 +71,7 @@ def patch_of(folder: Path, role: str, item: str = ITEM) -> np.ndarray:
     return read_image(folder / "dataset/2afc/val/traditional" / role / f"{item}.png")
 
 
-def journey(folder: Path, item: pd.Series, theme: str) -> Figure:
+def journey(folder: Path, item: Row, theme: str) -> Figure:
     """From a photo to a score in four panels, legible at the width of a phone."""
     ground, ink, faint = THEMES[theme]
     with mpl.rc_context({"text.color": ink, "font.size": 15}):
@@ -133,14 +136,14 @@ def scores(part: Axes, ink: str, faint: str) -> None:
     part.set(xlim=(37, 92), ylim=(-4.4, 0.5))
 
 
-def some_items(folder: Path, items: pd.DataFrame) -> Figure:
+def some_items(folder: Path, items: dict[str, Row]) -> Figure:
     """Six items as rows of a table: the patches, and how many people chose each."""
     with mpl.rc_context({"font.size": 13}):
         figure = Figure(figsize=(9, 2.6), facecolor="white")
         parts = figure.subplots(2, 3, gridspec_kw={"wspace": 0.06, "hspace": 0.06})
-        for part, item in zip(parts.flat, items.index[:6], strict=True):
+        for part, item in zip(parts.flat, list(items)[:6], strict=True):
             part.set_axis_off()
-            row = items.loc[item]
+            row = items[item]
             chosen = (f"{row['n'] - row['k']} of {row['n']}", "original", f"{row['k']} of {row['n']}")
             triplet(part, [patch_of(folder, role, item) for role in ("p0", "ref", "p1")], "black")
             for text, said in zip(part.texts, chosen, strict=True):
