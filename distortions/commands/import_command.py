@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bapps_builder.commands.console import ListCommand, progress
+from bapps_builder.patch_sets.manifest import MAX_ITEMS
 from distortions.commands.patch_set_commands import (
     FOLDER,
     dask_option,
-    items_option,
     max_pixels_option,
     rescale_option,
     seed_option,
@@ -20,15 +20,18 @@ from distortions.commands.patch_set_commands import (
 )
 
 if TYPE_CHECKING:
+    from bapps_builder.layout import Task
     from bapps_builder.patch_sets.manifest import Split
+    from distortions.patch_sets.shown_algorithms import Pairs
 
 
 @click.command(
     "import",
     cls=ListCommand,
     epilog="""\b
-Example:
-  bapps-distort import --reference originals --outputs mine=sr/mine other=sr/other --out patches --items 2000""",
+Examples:
+  bapps-distort import --reference originals --outputs mine=sr/mine other=sr/other --out patches --items 2000
+  bapps-distort import --reference originals --outputs a=codec/a b=codec/b c=codec/c --out whole --size full""",
 )
 @click.option("--reference", type=FOLDER, required=True, help="Folder of originals.")
 @click.option(
@@ -41,7 +44,27 @@ Example:
 @click.option(
     "--out", type=FOLDER, required=True, help="Folder of the patch set; one begun with equal options goes on."
 )
-@items_option
+@click.option(
+    "--items",
+    type=click.IntRange(1, MAX_ITEMS),
+    help="How many items to make. [needed, but for whole images; default there: every pair of every image]",
+)
+@click.option("--task", type=click.Choice(["2afc", "jnd"]), default="2afc", show_default=True)
+@click.option(
+    "--size",
+    default="64",
+    show_default=True,
+    metavar="SIDE|WIDTHxHEIGHT|full",
+    help="Of the crops, in pixels, such as 256 or 512x384; full: images are shown whole.",
+)
+@click.option(
+    "--pairs",
+    type=click.Choice(["even", "all"]),
+    default="even",
+    show_default=True,
+    help="even: every item has a place of its own, and pairs of algorithms (for jnd: algorithms) come equally often. "
+    "all: every place comes with all of them.",
+)
 @click.option("--set", "set_name", default="import", show_default=True, help="Name of the set, such as superres.")
 @split_option
 @seed_option
@@ -60,7 +83,10 @@ def import_images(
     reference: Path,
     outputs: tuple[str, ...],
     out: Path,
-    items: int,
+    items: int | None,
+    task: "Task",
+    size: str,
+    pairs: "Pairs",
     set_name: str,
     split: "Split",
     seed: int,
@@ -70,12 +96,27 @@ def import_images(
     workers: int | None,
     dask: str,
 ) -> None:
-    """Make a 2AFC patch set from images that other programs made of the same originals."""
+    """Make a patch set from images that other programs made of the same originals.
+
+    2AFC items are an original and the outputs of two algorithms, JND items an original and the output of one.
+    """
     from bapps_builder.images.photographs import MAX_PIXELS
+    from bapps_builder.patch_sets.patch_set import read_patch_set
     from distortions.patch_sets.import_outputs import ImportSettings, import_outputs
     from distortions.patch_sets.outside_images import HALF_A_PIXEL
+    from distortions.sizes import parse_size
 
-    settings = ImportSettings(items, set_name, split, seed, scale=_scale(scale), rescale=rescale)
+    settings = ImportSettings(
+        items,
+        set_name,
+        split,
+        seed,
+        scale=_scale(scale),
+        rescale=rescale,
+        size=None if size == "full" else parse_size(size),
+        task=task,
+        pairs=pairs,
+    )
     with progress(items, "items") as advance:
         registrations = import_outputs(
             settings,
@@ -86,7 +127,7 @@ def import_images(
             max_pixels=max_pixels or MAX_PIXELS,
             advance=advance,
         )
-    click.echo(f"{out}: {items} items")
+    click.echo(f"{out}: {len(read_patch_set(out))} items")
     for found in registrations:
         click.echo(
             f"{found.algorithm}: shifted by {found.median:.2f} pixels in the median, {found.share:.1%} of images by "

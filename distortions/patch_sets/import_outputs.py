@@ -1,16 +1,14 @@
 """Make a patch set from images that other programs made: superresolution, codecs, generative models.
 
-Each item shows a place of a reference between the outputs of two algorithms. References and pairs of
-algorithms come evenly, sides at random. As in `generate`, an item depends on the seed, its number and the
-images alone.
+Each item shows a place of a reference, or all of it, between the outputs of two algorithms, or for JND beside that of
+one. As in `generate`, an item depends on the seed, its number and the images alone.
 """
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import numpy as np
 from bapps_builder.errors import BappsError, PatchSetError
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.photographs import MAX_PIXELS
-from bapps_builder.layout import IMAGE_FOLDERS, check_set_names
+from bapps_builder.layout import IMAGE_FOLDERS, Task, check_set_names
 from bapps_builder.patch_sets.manifest import Item, Made, Split, item_id
 from bapps_builder.patch_sets.patch_set import Description, write_patch
 from distortions.crops import cut, smallest_photo_side
@@ -36,7 +34,10 @@ from distortions.patch_sets.outside_images import (
     registrations,
 )
 from distortions.patch_sets.resumable import Part, start
-from distortions.patch_sets.sampling import Place, check_numbers, draw_place, evenly, item_seed
+from distortions.patch_sets.sampling import Place, check_numbers, draw_place, item_seed
+from distortions.patch_sets.shown_algorithms import Pairs, Shown, choices, item_count, shown_in_items
+from distortions.recipes import IDENTITY
+from distortions.sizes import PatchSize
 from distortions.workers import Workers, settle_opencv
 
 _UNIT = 256  # items of one reference that are made at a time
@@ -48,7 +49,8 @@ class ImportSettings:
 
     Attributes
     ----------
-    items : int
+    items : int or None
+        None for every choice of algorithms beside every image, where images are shown whole.
     set : str
         Name of the set.
     split : "train" or "val"
@@ -57,26 +59,34 @@ class ImportSettings:
     scale : float or None
         Of outputs to their references; see `outside_images.fitted`.
     rescale : (low, high) or None
-        All three images are scaled by a number drawn evenly from this range before they are cut, as far as a
-        patch fits.
+        All images are scaled by a number drawn evenly from this range before they are cut, as far as a patch fits.
+    size : (width, height) or None
+        Of the crops; None shows images whole.
+    task : "2afc" or "jnd"
+        JND items are a reference and the output of one algorithm.
+    pairs : "even" or "all"
+        Whether every item has a place of its own and algorithms come evenly, or every place comes with all of them.
     """
 
-    items: int
+    items: int | None
     set: str
     split: Split
     seed: int
     scale: float | None = 1.0
     rescale: tuple[float, float] | None = None
+    size: tuple[int, int] | None = (PATCH_SIDE, PATCH_SIDE)
+    task: Task = "2afc"
+    pairs: Pairs = "even"
 
 
 @dataclass(frozen=True)
 class ImageUnit:
-    """Some items that are to be made of one reference, each with the algorithms of p0 and p1."""
+    """Some items that are to be made of one reference, each with what it shows."""
 
     images: Images
     reference_sha256: str
     indices: tuple[int, ...]
-    sides: tuple[tuple[str, str], ...]
+    shown: tuple[Shown, ...]
 
     @property
     def name(self) -> str:
@@ -97,39 +107,42 @@ class ImageWork:
         settle_opencv()
         reference, _ = decoded(unit.images.reference, max_pixels=self.max_pixels)
         images = {"": reference}
-        for name in sorted({name for sides in unit.sides for name in sides}):
+        for name in sorted({name for shown in unit.shown for name in shown.sides}):
             path = unit.images.outputs[name]
             output, _ = decoded(path, max_pixels=self.max_pixels)
             images[name] = fitted(output, reference, scale=self.settings.scale, name=str(path))
-        pairs = zip(unit.indices, unit.sides, strict=True)
-        return Part([self._item(unit, images, index=index, sides=sides) for index, sides in pairs])
+        todo = zip(unit.indices, unit.shown, strict=True)
+        return Part([self._item(unit, images, index=index, shown=shown) for index, shown in todo])
 
-    def _item(self, unit: ImageUnit, images: Mapping[str, Patch], *, index: int, sides: tuple[str, str]) -> Item:
-        seed = item_seed(self.settings.seed, index, 0)
-        size = (PATCH_SIDE, PATCH_SIDE)
-        place = draw_place(images[""], np.random.default_rng(seed), size=size, rescale=self.settings.rescale)
-        digests = [
-            self._write(role, index, images[name], place)
-            for role, name in zip(("ref", "p0", "p1"), ("", *sides), strict=True)
+    def _item(self, unit: ImageUnit, images: Mapping[str, Patch], *, index: int, shown: Shown) -> Item:
+        task, reference = self.settings.task, images[""]
+        seed = item_seed(self.settings.seed, shown.place, 0)
+        height, width = reference.shape[:2]
+        size: tuple[int, int] = self.settings.size or (width, height)
+        place = draw_place(reference, np.random.default_rng(seed), size=size, rescale=self.settings.rescale)
+        original, *digests = [
+            self._write(role, index, images[name], place, size)
+            for role, name in zip(IMAGE_FOLDERS[task], ("", *shown.sides), strict=True)
         ]
+        sides = [Made(name, 0, (), digest) for name, digest in zip(shown.sides, digests, strict=True)]
         return Item(
             id=item_id(index),
-            task="2afc",
+            task=task,
             set=self.settings.set,
             split=self.settings.split,
             photo=unit.images.name,
             photo_sha256=unit.reference_sha256,
-            box=(place.left, place.top, PATCH_SIDE, PATCH_SIDE),
+            box=(place.left, place.top, *size),
             scale=place.scale,
             seed=seed,
             border="image",
-            ref_sha256=digests[0],
-            p0=Made(sides[0], 0, (), digests[1]),
-            p1=Made(sides[1], 0, (), digests[2]),
+            ref_sha256=original if task == "2afc" else None,
+            p0=sides[0] if task == "2afc" else Made(IDENTITY, 0, (), original),
+            p1=sides[-1],
         )
 
-    def _write(self, role: str, index: int, image: Patch, place: Place) -> str:
-        patch, _ = cut(image, left=place.left, top=place.top, scale=place.scale, margin=0)
+    def _write(self, role: str, index: int, image: Patch, place: Place, size: tuple[int, int]) -> str:
+        patch, _ = cut(image, left=place.left, top=place.top, size=size, scale=place.scale, margin=0)
         return write_patch(self.folder, role, item_id(index), patch)
 
 
@@ -143,7 +156,7 @@ def import_outputs(
     max_pixels: int = MAX_PIXELS,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> list[Registration]:
-    """Make a 2AFC patch set from the outputs of algorithms, or finish one that was interrupted.
+    """Make a patch set from the outputs of algorithms, or finish one that was interrupted.
 
     Every image is looked at before anything is written, so a wrong one costs no work.
 
@@ -153,7 +166,7 @@ def import_outputs(
     reference : Path
         Folder of the originals.
     outputs : mapping of algorithm to Path
-        At least two folders.
+        At least two folders, for JND one.
     folder : Path
         Of the patch set: new, empty, or one begun with the same settings and images.
     workers : Workers, optional
@@ -174,8 +187,18 @@ def import_outputs(
     _check(settings, outputs)
     workers = workers or Workers()
     images = pair_files(reference, outputs)
-    smallest = smallest_photo_side(settings.rescale[1] if settings.rescale else 1.0)
-    glance = partial(_look_or_error, scale=settings.scale, smallest_side=smallest, max_pixels=max_pixels)
+    items = item_count(
+        settings.items,
+        pairs=settings.pairs,
+        whole=settings.size is None,
+        references=len(images),
+        choices=len(choices(settings.task, list(outputs))),
+    )
+    check_numbers(items=items, seed=settings.seed, rescale=settings.rescale)
+    settings = replace(settings, items=items)
+    largest = settings.rescale[1] if settings.rescale else 1.0
+    width, height = (smallest_photo_side(largest, side) for side in settings.size or (1, 1))
+    glance = partial(_look_or_error, scale=settings.scale, smallest=(width, height), max_pixels=max_pixels)
     looks = []
     with workers.mapped(glance, images) as results:
         for seen in results:
@@ -184,41 +207,49 @@ def import_outputs(
             looks.append(seen)
     looks.sort(key=lambda seen: seen.images.name)
     found = registrations(looks)
-    making = start(folder, _describe(settings, looks), roles=IMAGE_FOLDERS["2afc"])
+    making = start(folder, _describe(settings, looks), roles=IMAGE_FOLDERS[settings.task])
     if making:
         work = ImageWork(folder, settings, max_pixels)
-        with making.run(_units(looks, settings), work, workers) as outcomes:
+        with making.run(_units(looks, settings, items), work, workers) as outcomes:
             for outcome in outcomes:
                 advance(len(outcome.unit.indices))
-        making.finish(items=settings.items, findings={"registration": [asdict(entry) for entry in found]})
+        making.finish(items=items, findings={"registration": [asdict(entry) for entry in found]})
     return found
 
 
 def _check(settings: ImportSettings, outputs: Mapping[str, Path]) -> None:
-    if len(outputs) < 2:
+    if len(outputs) < (2 if settings.task == "2afc" else 1):
         raise PatchSetError(f"a triplet needs the outputs of two algorithms, got {len(outputs)}")
     check_set_names([settings.set], "--set")
-    check_numbers(items=settings.items, seed=settings.seed, rescale=settings.rescale)
+    if settings.size:
+        PatchSize(*settings.size)  # is one
+    elif settings.rescale:
+        raise PatchSetError("whole images are shown as they are; rescale needs a size to cut")
     if settings.scale is not None and settings.scale <= 0:
         raise PatchSetError(f"scale must be above 0, got {settings.scale}")
 
 
 def _look_or_error(
-    images: Images, *, scale: float | None, smallest_side: int, max_pixels: int
+    images: Images, *, scale: float | None, smallest: tuple[int, int], max_pixels: int
 ) -> "Look | BappsError | OSError":
     settle_opencv()
     try:
-        return look(images, scale=scale, smallest_side=smallest_side, max_pixels=max_pixels)
+        return look(images, scale=scale, smallest=smallest, max_pixels=max_pixels)
     except (BappsError, OSError) as error:
         return error
 
 
 def _describe(settings: ImportSettings, looks: Sequence[Look]) -> Description:
-    content: dict[str, Any] = asdict(settings)
+    # 2AFC, pairs that come evenly and 64x64 are not mentioned, so that sets begun before there was a choice can be
+    # finished.
+    usual = {"task": "2afc", "pairs": "even"}
+    content: dict[str, Any] = {
+        name: value for name, value in asdict(settings).items() if name != "size" and value != usual.get(name, ...)
+    }
     seed = content.pop("seed")
     lines = "".join(f"{seen.images.name}\0{name}\0{digest}\n" for seen in looks for name, digest in seen.sha256.items())
     content.update(
-        patch_side=PATCH_SIDE,
+        _size_record(settings.size),
         algorithms=list(looks[0].images.outputs),
         images=len(looks),
         images_sha256=hashlib.sha256(lines.encode()).hexdigest(),
@@ -226,22 +257,26 @@ def _describe(settings: ImportSettings, looks: Sequence[Look]) -> Description:
     return Description(tool=tool("import"), versions=versions(), seed=seed, settings=content, findings={})
 
 
-def _units(looks: Sequence[Look], settings: ImportSettings) -> list[ImageUnit]:
-    """Give each item a reference and two algorithms, both evenly, and cut the items of a reference into units."""
-    pairs = list(combinations(looks[0].images.outputs, 2))
-    of_images, of_pairs, of_sides = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(settings.seed, spawn_key=(1,)).spawn(3)
+def _size_record(size: tuple[int, int] | None) -> dict[str, Any]:
+    if size == (PATCH_SIDE, PATCH_SIDE):
+        return {"patch_side": PATCH_SIDE}
+    return {"patch_size": list(size) if size else "full"}
+
+
+def _units(looks: Sequence[Look], settings: ImportSettings, items: int) -> list[ImageUnit]:
+    """Give each item what it shows, and cut the items of a reference into units."""
+    shown = shown_in_items(
+        items,
+        task=settings.task,
+        pairs=settings.pairs,
+        whole=settings.size is None,
+        references=len(looks),
+        algorithms=list(looks[0].images.outputs),
+        seed=settings.seed,
     )
-    chosen = evenly(settings.items, len(looks), of_images)
-    shown = [
-        pairs[pair] if first else pairs[pair][::-1]
-        for pair, first in zip(
-            evenly(settings.items, len(pairs), of_pairs), of_sides.random(settings.items) < 0.5, strict=True
-        )
-    ]
     of_reference: dict[int, list[int]] = defaultdict(list)
-    for index, number in enumerate(chosen.tolist()):
-        of_reference[number].append(index)
+    for index, one in enumerate(shown):
+        of_reference[one.reference].append(index)
     units = []
     for number, indices in of_reference.items():
         seen = looks[number]

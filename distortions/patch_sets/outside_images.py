@@ -110,8 +110,10 @@ def pair_files(reference: Path, outputs: Mapping[str, Path]) -> list[Images]:
     ]
 
 
-def look(images: Images, *, scale: float | None, smallest_side: int, max_pixels: int = MAX_PIXELS) -> Look:
+def look(images: Images, *, scale: float | None, smallest: tuple[int, int], max_pixels: int = MAX_PIXELS) -> Look:
     """Decode a reference and its outputs, check their sizes, and measure how they lie; see `fitted` for `scale`.
+
+    `smallest` is the width and the height that a reference must have.
 
     Raises
     ------
@@ -119,10 +121,10 @@ def look(images: Images, *, scale: float | None, smallest_side: int, max_pixels:
         If a file is no image, an output is not of the size it should have, or the reference is too small.
     """
     reference, digest = decoded(images.reference, max_pixels=max_pixels)
-    if min(reference.shape[:2]) < smallest_side:
-        raise ImageError(
-            f"{images.reference}: is {_size(reference)}, smaller than the {smallest_side} pixels a patch takes"
-        )
+    height, width = reference.shape[:2]
+    if width < smallest[0] or height < smallest[1]:
+        taken = "x".join(map(str, smallest)) if smallest[0] != smallest[1] else smallest[0]
+        raise ImageError(f"{images.reference}: is {_size(reference)}, smaller than the {taken} pixels a patch takes")
     digests, shifts = {"": digest}, {}
     for algorithm, path in images.outputs.items():
         output, digests[algorithm] = decoded(path, max_pixels=max_pixels)
