@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from collection_app.participants.patch_files import patch_png
+from collection_app.participants.patch_files import patch_png, patch_pngs
 from collection_app.participants.trial_pictures import trial_picture
 from collection_app.signing import PictureNames
 from collection_app.web.http_errors import Stop
@@ -69,4 +69,4 @@ class QuickImages:
 
 
 def _named(engine: Engine, pictures: PictureNames, name: str) -> bytes:
-    return trial_picture(engine, pictures, name, patch_png) or patch_png(engine, name)
+    return trial_picture(engine, pictures, name, patch_pngs) or patch_png(engine, name)

@@ -6,10 +6,9 @@ looked at again when the file has changed.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from sqlalchemy import Engine, bindparam, select, union
@@ -26,11 +25,11 @@ from collection_app.web.http_errors import Stop
 from collection_app.web.logs import LOGGER
 from collection_app.web.served_study import wall_clock
 
-# Of each of both things that are remembered, some 15 MB.
+# Of files that are remembered, some 15 MB.
 _MOST = 50_000
 _AT_A_TIME = 1000
 _PLACE = select(Image.sha256, Image.path, Image.damaged_at)
-_OF_NAME = _PLACE.where(Image.sha256 == bindparam("sha256"))
+_OF_NAMES = _PLACE.where(Image.sha256.in_(bindparam("names", expanding=True)))
 _NAMES = union(*(select(c).where(Item.study_id == bindparam("study_id")) for c in (Item.ref, Item.p0, Item.p1)))
 _OF_STUDY = _PLACE.where(Image.sha256.in_(_NAMES)).order_by(Image.path)
 # Of files that were found sound: what tells that they were not changed since.
@@ -46,24 +45,69 @@ class _Place:
     noted: bool
 
 
+@dataclass(frozen=True)
+class _File:
+    """What a file held when it was read, its state (None where it could not be read), and if it is known as sound."""
+
+    place: _Place
+    data: bytes
+    state: tuple[int, int, int] | None
+    sound: bool
+    error: str = ""
+
+    @classmethod
+    def at(cls, place: _Place) -> "_File":
+        """Read a file."""
+        try:
+            with Path(place.path).open("rb") as file:
+                told, data = os.fstat(file.fileno()), file.read()
+        except OSError as error:
+            return cls(place, b"", None, False, f"cannot be read: {error.strerror}")
+        state = (told.st_ino, told.st_mtime_ns, told.st_size)
+        return cls(place, data, state, _sound.get((place.path, place.sha256)) == state)
+
+    def problem(self) -> str:
+        """Say what is wrong with it, if anything; remember what is sound."""
+        if self.sound or self.state is None:
+            return self.error
+        try:
+            found = pixel_digest(decode_image(self.data, name=self.place.path))
+        except ImageError as error:
+            return str(error).removeprefix(f"{self.place.path}: ")
+        if found != self.place.sha256:
+            return f"its pixels have SHA-256 {found[:12]}…, not {self.place.sha256[:12]}…: it was exchanged"
+        if len(_sound) >= _MOST:
+            _sound.clear()
+        _sound[self.place.path, self.place.sha256] = self.state
+        return ""
+
+
 def patch_png(engine: Engine, sha256: str) -> bytes:
-    """Give the file of a patch by the hash of its pixels.
+    """Give the file of a patch by the hash of its pixels; see `patch_pngs`."""
+    return patch_pngs(engine, [sha256])[0]
+
+
+def patch_pngs(engine: Engine, names: Sequence[str]) -> list[bytes]:
+    """Give the files of some patches by the hashes of their pixels.
+
+    A patch that is named twice is read and checked twice: it takes as long as two others.
 
     Raises
     ------
     Stop
-        404 if there is no patch of this name, 503 if its file does not hold it.
+        404 if there is no patch of one of these names, 503 if its file does not hold it.
     """
-    place = _place(engine, sha256)
-    data, problem = _look(place)
-    if problem:
-        _place.cache_clear()  # a patch set may have been moved since, and `init` told so
-        place = _place(engine, sha256)
-        data, problem = _look(place)
-    _note(engine, place, problem)
-    if problem:
+    rows = read(engine, lambda connection: connection.execute(_OF_NAMES, {"names": list(names)}).all())
+    found = {row.sha256: _Place(row.sha256, row.path, row.damaged_at is not None) for row in rows}
+    if not found.keys() >= set(names):
+        raise Stop(404, "not_found", "no such image")
+    files = [_File.at(found[name]) for name in names]
+    problems = [file.problem() for file in files]
+    for file, problem in zip(files, problems, strict=True):
+        _note(engine, file.place, problem)
+    if any(problems):
         raise Stop(503, "image_damaged", "this image cannot be given now", retry_after=5)
-    return data
+    return [file.data for file in files]
 
 
 def check_patches(engine: Engine, study_id: int, *, advance: Callable[[int], None] = lambda steps: None) -> int:
@@ -73,7 +117,7 @@ def check_patches(engine: Engine, study_id: int, *, advance: Callable[[int], Non
     with ThreadPoolExecutor(cores()) as pool:
         for first in range(0, len(places), _AT_A_TIME):
             some = places[first : first + _AT_A_TIME]
-            for place, (_, problem) in zip(some, pool.map(_look, some), strict=True):
+            for place, problem in zip(some, pool.map(lambda place: _File.at(place).problem(), some), strict=True):
                 _note(engine, place, problem)
                 damaged += bool(problem)
             advance(len(some))
@@ -84,37 +128,6 @@ def patches_of(engine: Engine, study_id: int) -> list[_Place]:
     """Every patch of a study, in the order of their files."""
     rows = read(engine, lambda c: c.execute(_OF_STUDY, {"study_id": study_id}).all())
     return [_Place(row.sha256, row.path, row.damaged_at is not None) for row in rows]
-
-
-@lru_cache(maxsize=_MOST)
-def _place(engine: Engine, sha256: str) -> _Place:
-    """Remembered, since people ask for three patches an answer."""
-    row = read(engine, lambda connection: connection.execute(_OF_NAME, {"sha256": sha256}).one_or_none())
-    if row is None:
-        raise Stop(404, "not_found", "no such image")
-    return _Place(row.sha256, row.path, row.damaged_at is not None)
-
-
-def _look(place: _Place) -> tuple[bytes, str]:
-    """Give the content of a file, and what is wrong with it."""
-    try:
-        with Path(place.path).open("rb") as file:
-            state, data = os.fstat(file.fileno()), file.read()
-    except OSError as error:
-        return b"", f"cannot be read: {error.strerror}"
-    name, mark = (place.path, place.sha256), (state.st_ino, state.st_mtime_ns, state.st_size)
-    if _sound.get(name) == mark:
-        return data, ""
-    try:
-        found = pixel_digest(decode_image(data, name=place.path))
-    except ImageError as error:
-        return b"", str(error).removeprefix(f"{place.path}: ")
-    if found != place.sha256:
-        return b"", f"its pixels have SHA-256 {found[:12]}…, not {place.sha256[:12]}…: it was exchanged"
-    if len(_sound) >= _MOST:
-        _sound.clear()
-    _sound[name] = mark
-    return data, ""
 
 
 def _note(engine: Engine, place: _Place, problem: str) -> None:
@@ -128,6 +141,5 @@ def _note(engine: Engine, place: _Place, problem: str) -> None:
             write(engine, lambda c: note_damaged(c, place.sha256, wall_clock()))
         else:
             write(engine, lambda c: note_sound(c, place.sha256))
-        _place.cache_clear()
     except SQLAlchemyError as error:  # a full disk: the patch is answered for all the same
         LOGGER.error("image damaged: it could not be noted", exc_info=error)

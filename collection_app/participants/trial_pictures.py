@@ -1,12 +1,13 @@
 """The pictures of a trial under opaque names, all of one size on the wire: nothing but their pixels tells them apart.
 
-The three of a trial are read together, so that the second of two identical ones comes no sooner than of two others.
+The three of a trial are read together, and one that is there twice is read twice: two identical ones come no sooner
+than two others.
 """
 
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, bindparam, select
@@ -29,28 +30,28 @@ _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 # Room beyond the bytes of the pixels: headers, and what PNG adds to pixels that do not compress.
 _ROOM, _STEP = 512, 4096
 
-Reader = Callable[[Engine, str], bytes]
+Reader = Callable[[Engine, Sequence[str]], list[bytes]]
 
 
-def trial_picture(engine: Engine, names: PictureNames, name: str, png: Reader) -> bytes | None:
-    """Give the picture of an opaque name, padded; None if it is no such name. `png` reads one by its pixels' hash."""
+def trial_picture(engine: Engine, names: PictureNames, name: str, pngs: Reader) -> bytes | None:
+    """Give the picture of an opaque name, padded; None if it is no such name. `pngs` reads by hashes of pixels."""
     place = names.place(name)
     if place is None:
         return None
-    public_id, pictures = _pictures(engine, place.session_id, place.slot, png)
+    public_id, pictures = _pictures(engine, place.session_id, place.slot, pngs)
     if place.role not in pictures or names.name(place, public_id) != name:
         return None
     return padded(pictures[place.role], name)
 
 
 @lru_cache(maxsize=512)  # some 12 MB
-def _pictures(engine: Engine, session_id: int, slot: int, png: Reader) -> tuple[str, dict[str, bytes]]:
+def _pictures(engine: Engine, session_id: int, slot: int, pngs: Reader) -> tuple[str, dict[str, bytes]]:
     def work(connection: Connection) -> tuple[str, dict[str, str]]:
         row = connection.execute(_TRIAL, {"session_id": session_id, "slot": slot}).one_or_none()
         return (row.public_id, images_of(row)) if row else ("", {})
 
     public_id, images = read(engine, work)
-    return public_id, {role: png(engine, sha256) for role, sha256 in images.items()}
+    return public_id, dict(zip(images, pngs(engine, list(images.values())), strict=True))
 
 
 def padded(png: bytes, name: str) -> bytes:

@@ -19,7 +19,6 @@ from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
 from collection_app.participants.openapi import openapi
-from collection_app.participants.patch_files import _place
 from collection_app.settings import Settings
 from collection_app.studies.installation import install
 from collection_app.studies.presets import preset
@@ -123,7 +122,6 @@ def test_an_image_that_was_moved_is_found_once_its_study_is_installed_again(
         write(engine, lambda c: c.execute(query, {"to": str(to), "of": sha256}))
 
     move(tmp_path / "gone.png")
-    _place.cache_clear()
     reply = client.get(path)
     assert (reply.status_code, reply.json["error"]) == (503, "image_damaged")
     move(tmp_path / "moved.png")

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, event, select, update
 
 from bapps_builder.images.image_files import decode_image
 from bapps_builder.patch_sets.patch_set import PatchSet, pixel_digest
 from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
 from collection_app.database.models import Assignment, Item, Session
+from collection_app.participants import patch_files
+from collection_app.participants.patch_files import check_patches
 from collection_app.participants.trial_pictures import padded
 from collection_app.settings import Settings
 from collection_app.signing import Picture, PictureNames
@@ -119,6 +121,68 @@ def association(values: list[Any], truth: np.ndarray) -> float:
         found = sum(bool(true) for v, true in zip(values, truth, strict=True) if v == value)
         total += (found - count * share) ** 2 / (count * share * (1 - share))
     return total
+
+
+@pytest.fixture
+def work(client: Any, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """What the server does: statements, files opened, pictures decoded."""
+    found: Counter[str] = Counter()
+
+    def counting(name: str, real: Any) -> Any:
+        def counted(*args: Any, **named: Any) -> Any:
+            found[name] += 1
+            return real(*args, **named)
+
+        return counted
+
+    monkeypatch.setattr(patch_files, "_sound", {})
+    for name in ("decode_image", "Path"):
+        monkeypatch.setattr(patch_files, name, counting(name, getattr(patch_files, name)))
+    event.listen(client.engine, "before_cursor_execute", lambda c, k, statement, *_: found.update([statement]))
+    return found
+
+
+def test_an_identical_pair_is_read_and_checked_as_two_others_are(client: Any, work: Counter[str]) -> None:
+    pairs = read(client.engine, lambda c: c.execute(select(Item.p0, Item.p1).where(Item.role == "test")).all())
+    done = []
+    for pair in ([pairs[0].p0] * 2, [pairs[1].p0, pairs[1].p1]):
+        work.clear()
+        patch_files.patch_pngs(client.engine, pair)
+        done.append(dict(work))
+    assert done[0] == done[1]
+    assert (done[0]["decode_image"], done[0]["Path"]) == (2, 2)
+
+
+def test_all_trials_make_the_server_do_the_same_work(client: Any, work: Counter[str]) -> None:
+    """So time tells nothing either, whatever the machine; nor does what is answered to an answer."""
+    assert check_patches(client.engine, 1) == 0  # as `serve` does first
+    now = [1_700_000_000_000]
+    app = create_app(PAIRS, client.engine, key=KEY, settings=Settings(arrivals_per_minute=0), clock=lambda: now[0])
+    client, engine = app.test_client(), client.engine
+    trials, bearer = begin(client)
+    roles = [(check, same) for _, check, same in kinds(engine)]
+    done: dict[tuple[str, bool], set[str]] = {}
+    for trial, kind in zip(trials, roles, strict=True):
+        steps: list[Any] = []
+        proofs = []
+        for role in ROLES:
+            work.clear()
+            reply = client.get(f"/images/{trial[role]}")
+            proofs.append(reply.headers["Picture-Proof"])
+            steps.append(sorted(work.items()))
+        work.clear()
+        now[0] += 100_000  # so long that each answer is noted as a sign of life
+        answer = {"id": str(uuid.uuid4()), "slot": trial["slot"], "attempt": 1, "choice": "same", "input": "mouse"}
+        shown = {"first_ms": 1000, "gap_ms": 250, "second_ms": 1000, "frame_ms": 16.7, "frames": 120}
+        sent = {**answer, **shown, "reaction_ms": 900, "answered_at": 0, "dropped_frames": 0, "pictures": proofs}
+        reply = client.post("/api/answers", json={"answers": [sent]}, headers=bearer)
+        receipt = {name: value for name, value in reply.json["receipts"][0].items() if name != "id"}
+        steps.append([sorted(work.items()), {**reply.json, "receipts": receipt}, sorted(reply.headers)])
+        if kind[0] != "training":
+            done.setdefault(kind, set()).add(json.dumps(steps))
+    assert set(done) == {("identical", True), ("noise", False), ("", False)}
+    told = {kind: len(each) for kind, each in done.items()}
+    assert len(set.union(*done.values())) == 1, told
 
 
 def test_a_session_begun_before_goes_on_with_the_names_it_knows(client: Any) -> None:
