@@ -175,7 +175,7 @@ def test_all_trials_make_the_server_do_the_same_work(client: Any, work: Counter[
         answer = {"id": str(uuid.uuid4()), "slot": trial["slot"], "attempt": 1, "choice": "same", "input": "mouse"}
         shown = {"first_ms": 1000, "gap_ms": 250, "second_ms": 1000, "frame_ms": 16.7, "frames": 120}
         sent = {**answer, **shown, "reaction_ms": 900, "answered_at": 0, "dropped_frames": 0, "pictures": proofs}
-        reply = client.post("/api/answers", json={"answers": [sent]}, headers=bearer)
+        reply: Any = client.post("/api/answers", json={"answers": [sent]}, headers=bearer)
         receipt = {name: value for name, value in reply.json["receipts"][0].items() if name != "id"}
         steps.append([sorted(work.items()), {**reply.json, "receipts": receipt}, sorted(reply.headers)])
         if kind[0] != "training":
