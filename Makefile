@@ -68,7 +68,7 @@ fix: .venv ## Format, and mend what the linter can
 	$(BIN)/ruff check --fix
 
 bench: .venv ## Run every benchmark; score.py runs low_level.py's as one of its parts
-	for script in $(filter-out benchmarks/low_level.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out benchmarks/low_level.py,$(wildcard benchmarks/*.py benchmarks/collecting/*.py)); do $(BIN)/python $$script || exit 1; done
 
 lock: ## Write constraints.txt anew from a fresh environment, newest versions but for torch
 	rm -rf .venv-lock

@@ -1,7 +1,7 @@
 """What programs that want the money get from a study, and what it costs honest people: a table.
 
-    python benchmarks/adversaries.py                        every adversary and kind of person, on both presets
-    python benchmarks/adversaries.py --only fast-bot --sessions 100
+    python benchmarks/collecting/adversaries.py                      every adversary and kind of person, on both presets
+    python benchmarks/collecting/adversaries.py --only fast-bot --sessions 100
 
 Every session is played through the JSON interface in virtual time, in one process without a network. `used %` is the
 share of the answers to test items given at random that are used in the end, for people of all they gave, `paid %` what
@@ -39,7 +39,7 @@ from collection_app.studies.presets import preset
 from collection_app.studies.study import Study
 from distortions.commands.bapps_distort import distort
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "kodak"
+PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "kodak"
 PRESETS = ("2afc", "jnd")
 LOOKS = (0.0, 0.125, 0.25, 0.375, 0.5)
 PEOPLE: tuple[Player, ...] = ("careful", "lapsing", "one-sided")

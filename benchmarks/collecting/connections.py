@@ -3,7 +3,7 @@
 Seconds of a core for 300 requests and for accepting the connections, and how long a request took. The numbers of a core
 hardly move when the machine has other work; the waiting does.
 
-    python benchmarks/connections.py
+    python benchmarks/collecting/connections.py
 """
 
 import resource

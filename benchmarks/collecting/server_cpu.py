@@ -6,8 +6,8 @@ for items and images, answer and finish one after another; the overview is opene
 pages that a request writes to the log (4 KB each). Time of a core, unlike time on a clock, changes little with
 what else a machine does.
 
-    python benchmarks/server_cpu.py --folder /tmp/load                      both databases, a few minutes
-    python benchmarks/server_cpu.py --folder /tmp/load --only sqlite --profile start
+    python benchmarks/collecting/server_cpu.py --folder /tmp/load                      both databases, a few minutes
+    python benchmarks/collecting/server_cpu.py --folder /tmp/load --only sqlite --profile start
 
 The databases are those of load.py, made in --folder or used again; each run adds its sessions.
 """
@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from baseline.stored_study import STUDY, prepared
 from load import database
 from sqlalchemy import Engine, text
+from stand_ins.stored_study import STUDY, prepared
 
 from collection_app import create_app
 from collection_app.admin.passwords import password_hash

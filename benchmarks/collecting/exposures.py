@@ -1,6 +1,6 @@
 """How long JND patches are really shown, by the compositor's clock: actual minus requested time.
 
-    python benchmarks/exposures.py [--trials 60] [--milliseconds 250]
+    python benchmarks/collecting/exposures.py [--trials 60] [--milliseconds 250]
 
 The study's own pages in Debian's chromium without a window, at 60 frames a second; the trials are shown by
 static/study/display/frames.js, once by its frames and once by the baseline, setTimeout, with nothing else to do and

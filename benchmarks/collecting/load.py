@@ -5,12 +5,12 @@ process and with two. Simulated people arrive, get their next items, load three 
 average and answer, while the admin pages' overview is opened every two seconds. The people live in one process that
 shares the machine's cores with the server: its own part of a core is printed.
 
-    python benchmarks/load.py                                       all cells of the table, some 15 minutes
-    python benchmarks/load.py --only sqlite --processes 2 --people 300
-    python benchmarks/load.py --only sqlite --serve --people 300 --connections 6 --silent 1000
+    python benchmarks/collecting/load.py                                       all cells of the table, some 15 minutes
+    python benchmarks/collecting/load.py --only sqlite --processes 2 --people 300
+    python benchmarks/collecting/load.py --only sqlite --serve --people 300 --connections 6 --silent 1000
                                                                     browsers' six connections, and 1,000 half-open ones
-    python benchmarks/load.py --only postgresql --soak 30           half an hour of 60 people, with memory
-    python benchmarks/load.py --export                              500,000 answers by HTTP, with memory
+    python benchmarks/collecting/load.py --only postgresql --soak 30           half an hour of 60 people, with memory
+    python benchmarks/collecting/load.py --export                              500,000 answers by HTTP, with memory
 
 The databases are made once in --folder, and used again.
 """
@@ -31,10 +31,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from baseline.people_on_the_wire import Seen, person
-from baseline.stored_study import prepared
-from faults.breaking import Postgres
 from sqlalchemy import Engine, text
+from stand_ins.breaking import Postgres
+from stand_ins.people_on_the_wire import Seen, person
+from stand_ins.stored_study import prepared
 
 from collection_app.admin.passwords import password_hash
 from collection_app.database.connections import open_database, read, write
@@ -43,7 +43,7 @@ from collection_app.sessions.allocation import give_up_expired
 PEOPLE = (10, 50, 100, 300)
 ARRIVALS_PER_MINUTE = 200
 PASSWORD = "only for this benchmark"
-CONF = Path(__file__).resolve().parent.parent / "deploy" / "gunicorn.conf.py"
+CONF = Path(__file__).resolve().parents[2] / "deploy" / "gunicorn.conf.py"
 
 
 @dataclass

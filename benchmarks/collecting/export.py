@@ -1,6 +1,6 @@
 """Export of a tenth of the answers and of all of them: the peak memory must be the same, and the time ten times.
 
-    python benchmarks/export.py                       50,000 and 500,000 answers, on SQLite
+    python benchmarks/collecting/export.py                       50,000 and 500,000 answers, on SQLite
 
 Answers are written straight into the tables; `bapps-collect export` then runs in a process of its own, once for each
 format and size, and is asked for the most memory it ever held.
