@@ -94,7 +94,11 @@ def load_image(path: Path, choice: LoadChoice) -> Pixels:
     ImageError
         If it cannot be read, or the mode does not fit it.
     """
-    image = read_image(path)
+    return as_chosen(read_image(path), path, choice)
+
+
+def as_chosen(image: Pixels, path: Path, choice: LoadChoice) -> Pixels:
+    """Give an image that was read from `path` as chosen; see `load_image`."""
     if choice.mode == "native":
         return image
     if choice.mode == "exact":

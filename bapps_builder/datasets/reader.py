@@ -20,10 +20,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bapps_builder.datasets.load_mode import LoadChoice, LoadMode, choose_load, load_image
+from bapps_builder.datasets.load_mode import LoadChoice, LoadMode, as_chosen, choose_load
 from bapps_builder.errors import DatasetError, ImageError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
-from bapps_builder.images.image_files import SUFFIXES
+from bapps_builder.images.image_files import SUFFIXES, read_image
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
 
 # Of one image each item, in a batch: fifty official files as they are.
@@ -141,13 +141,13 @@ class ItemSet:
     def _read(self, item_id: str, load: LoadMode) -> _Item:
         paths = [self.path(role, item_id) for role in IMAGE_FOLDERS[self.task]]
         choice = self.load_choice(load)
-        images = tuple(load_image(path, choice) for path in paths)
-        if len({image.shape for image in images}) > 1:
+        kept = [read_image(path) for path in paths]
+        if len({image.shape for image in kept}) > 1:  # before a mode makes one size of them
             sizes = ", ".join(
-                f"{path.parent.name} {image.shape[1]}x{image.shape[0]}"
-                for path, image in zip(paths, images, strict=True)
+                f"{path.parent.name} {image.shape[1]}x{image.shape[0]}" for path, image in zip(paths, kept, strict=True)
             )
             raise ImageError(f"{self.folder.path}: item {item_id}: images differ in size ({sizes}); they must be equal")
+        images = tuple(as_chosen(image, path, choice) for path, image in zip(paths, kept, strict=True))
         return _Item(item_id, images, read_label(self.path(LABEL_FOLDER[self.task], item_id)))
 
 

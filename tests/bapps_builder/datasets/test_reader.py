@@ -250,6 +250,13 @@ def test_images_of_one_item_must_have_one_size(tmp_path: Path) -> None:
         list(ItemSet(folder).batches(load="native"))
 
 
+def test_a_reference_of_another_size_is_refused_though_official_shrinks_all_to_one(tmp_path: Path) -> None:
+    folder = write_set(tmp_path)
+    (folder.path / "ref" / "000001.png").write_bytes(encode_png(flat(0, 16)))
+    with pytest.raises(ImageError, match=r"item 000001: images differ in size \(ref 16x16, p0 8x8, p1 8x8\)"):
+        list(ItemSet(folder).batches(load="official"))
+
+
 # --- labels ------------------------------------------------------------------------------------------
 
 
