@@ -16,10 +16,9 @@ from bapps_builder.files.file_names import is_utf8, printable, say_passed_over
 from bapps_builder.images.photographs import (
     MAX_PIXELS,
     PHOTO_SUFFIXES,
-    RAW_SUFFIXES,
+    check_extra,
     decode_photo,
     photo_size,
-    raw_is_readable,
 )
 from distortions.distortion import Patch
 
@@ -121,7 +120,7 @@ def list_photos(
     Raises
     ------
     ImageError
-        If there are no photos, too many are unusable, or raw files are there without the extra `raw`.
+        If there are no photos, too many are unusable, or files are there that need an extra.
     """
     found = sorted(entry for folder in folders for entry in _files(folder))
     if not found:
@@ -130,8 +129,7 @@ def list_photos(
             "or raw files"
         )
     for _, path in found:
-        if path.suffix.lower() in RAW_SUFFIXES and not raw_is_readable():
-            raise ImageError(f'{path}: raw files need the extra `raw`: pip install "bapps[raw]"')
+        check_extra(path)
     read = partial(_listed, smallest_side=smallest_side, max_pixels=max_pixels)
     with mapped_ahead(read, found, threads=threads) as entries:
         listed = list(entries)

@@ -1,6 +1,7 @@
 """Colours of an ICC profile converted to sRGB by littlecms, as Pillow has it."""
 
 import io
+import struct
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ Space = Literal["L", "RGB", "CMYK"]
 # What a profile calls the colours that it is for, and the channels of each.
 _SPACES: dict[str, Space] = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 _CHANNELS: dict[Space, int] = {"L": 1, "RGB": 3, "CMYK": 4}
+_HIGH_RANGE = {16: "PQ", 18: "HLG"}  # transfer characteristics, ITU-T H.273
 _STRIP = 256  # rows that are converted at a time
 _LATTICE = 17  # colours a channel that tell whether a profile is sRGB
 
@@ -61,6 +63,8 @@ def _converted(colours: NDArray[np.uint8], space: Space, transform: Any) -> NDAr
 @lru_cache(maxsize=16)
 def _transform(profile: bytes) -> tuple[Space, Any, bool]:
     """The space a profile is for, the way from it to sRGB, and whether it is sRGB."""
+    if said := _high_range(profile):
+        raise SpacesDiffer(f"its colour profile is for levels of {said}")
     try:
         opened = ImageCms.getOpenProfile(io.BytesIO(profile))
         space = _SPACES.get(opened.profile.xcolor_space.strip())
@@ -71,6 +75,19 @@ def _transform(profile: bytes) -> tuple[Space, Any, bool]:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise SpacesDiffer("its colour profile cannot be read") from error
     return space, transform, space == "RGB" and _is_srgb(transform)
+
+
+def _high_range(profile: bytes) -> str:
+    """What the tag cicp of a profile calls levels of high dynamic range, whose curve is no ordinary one; else ""."""
+    try:
+        (count,) = struct.unpack_from(">I", profile, 128)
+        for number in range(min(count, 100)):
+            kind, start, _ = struct.unpack_from(">4sII", profile, 132 + 12 * number)
+            if kind == b"cicp":
+                return _HIGH_RANGE.get(profile[start + 9], "")
+    except (struct.error, IndexError):  # whoever reads the whole profile will say what is wrong
+        pass
+    return ""
 
 
 def _is_srgb(transform: Any) -> bool:

@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bapps_builder.errors import ImageError
-from bapps_builder.images.formats import avif, jpeg2000, pillow_files, png, raw, tiff
+from bapps_builder.images.formats import avif, heic, jpeg2000, jpeg_xl, pillow_files, png, raw, tiff
+from bapps_builder.images.formats.extra import EXTRAS, RAW
 from bapps_builder.images.formats.format import Format
 from bapps_builder.images.image_files import SUFFIXES
 from bapps_builder.images.picture import Picture, eight_bits
 
-RAW_SUFFIXES = raw.SUFFIXES
-PHOTO_SUFFIXES = SUFFIXES | RAW_SUFFIXES | {".avif", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf"}
+RAW_SUFFIXES = RAW.suffixes
+PHOTO_SUFFIXES = (SUFFIXES | {".avif", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf"}).union(*(one.suffixes for one in EXTRAS))
 # Above the largest sensors, below what a small machine cannot hold: 768 MB decoded.
 MAX_PIXELS = 256_000_000
 
 # The first that claims a file reads it.
-_FORMATS: tuple[Format, ...] = (raw, png, tiff, avif, jpeg2000, pillow_files)
+_FORMATS: tuple[Format, ...] = (raw, png, tiff, avif, heic, jpeg2000, jpeg_xl, pillow_files)
 
 
 def photo_size(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -75,9 +76,11 @@ def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
     return decode_photo(data, name=str(path), max_pixels=max_pixels)
 
 
-def raw_is_readable() -> bool:
-    """Whether the library behind the extra `raw` is installed."""
-    return raw.is_readable()
+def check_extra(path: Path) -> None:
+    """Raise ImageError if a file, by its suffix, needs an extra that is not installed; the message names it."""
+    for extra in EXTRAS:
+        if path.suffix.lower() in extra.suffixes and not extra.is_installed():
+            raise extra.lacking(str(path))
 
 
 def _format(data: bytes, name: str) -> Format:

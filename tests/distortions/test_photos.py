@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bapps_builder.errors import ImageError, Notice, PatchSetError
+from bapps_builder.images.formats.extra import Extra
 from bapps_builder.images.image_files import encode_png, read_image
-from distortions import photos as photos_module
 from distortions.photos import Skipped, check_skipped, list_photos
 
 
@@ -107,10 +107,17 @@ def test_folders_without_photos_are_refused(tmp_path: Path) -> None:
         list_photos([tmp_path], smallest_side=64)
 
 
-def test_raw_files_without_the_extra_are_no_mere_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos_module, "raw_is_readable", lambda: False)
-    (tmp_path / "a.DNG").write_bytes(b"II")
-    with pytest.raises(ImageError, match=r'a\.DNG: raw files need the extra `raw`: pip install "bapps\[raw\]"'):
+@pytest.mark.parametrize(
+    ("name", "what", "extra"), [("a.DNG", "raw", "raw"), ("a.heic", "HEIC", "heic"), ("a.jxl", "JPEG XL", "jxl")]
+)
+def test_files_without_their_extra_are_no_mere_skip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, what: str, extra: str
+) -> None:
+    monkeypatch.setattr(Extra, "is_installed", lambda self: False)
+    (tmp_path / name).write_bytes(b"II")
+    with pytest.raises(
+        ImageError, match=rf'{name}: {what} files need the extra `{extra}`: pip install "bapps\[{extra}\]"'
+    ):
         list_photos([tmp_path], smallest_side=64)
 
 

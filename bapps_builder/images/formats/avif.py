@@ -6,18 +6,18 @@ import numpy as np
 
 from bapps_builder.errors import ImageError
 from bapps_builder.images.formats import pillow_files
+from bapps_builder.images.formats.boxes import TRANSFERS, brands
 from bapps_builder.images.formats.deep_levels import deep_levels
 from bapps_builder.images.orientation import upright
 from bapps_builder.images.picture import Picture, Transfer
 
-_BRANDS = (b"avif", b"avis")
-_TRANSFERS: dict[int, Transfer] = {8: "linear", 16: "pq", 18: "hlg"}  # ITU-T H.273
+_BRANDS = frozenset({b"avif", b"avis"})
 _HIGH, _TWELVE = 0x40, 0x20  # in the third byte of av1C
 
 
 def claims(data: bytes, name: str) -> bool:
-    """Whether its brand is that of AVIF."""
-    return data[4:8] == b"ftyp" and data[8:12] in _BRANDS
+    """Whether one of its brands is that of AVIF."""
+    return not _BRANDS.isdisjoint(brands(data))
 
 
 def size(data: bytes, *, name: str) -> tuple[int, int]:
@@ -49,6 +49,4 @@ def _bits(data: bytes) -> int:
 
 def _transfer(data: bytes) -> Transfer:
     at = data.find(b"colrnclx")
-    return (
-        "srgb" if not 0 <= at < len(data) - 12 else _TRANSFERS.get(struct.unpack_from(">H", data, at + 10)[0], "srgb")
-    )
+    return "srgb" if not 0 <= at < len(data) - 12 else TRANSFERS.get(struct.unpack_from(">H", data, at + 10)[0], "srgb")

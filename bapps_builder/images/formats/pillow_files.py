@@ -45,13 +45,13 @@ def read(data: bytes, *, name: str) -> Picture:
 
 
 @contextmanager
-def opened(data: bytes, name: str) -> Iterator[Image.Image]:
-    """Open with Pillow, in the formats above alone and without a limit of pixels; any failure is an ImageError."""
+def opened(data: bytes, name: str, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
+    """Open with Pillow, in these formats alone and without a limit of pixels; any failure is an ImageError."""
     try:
         with quiet():
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                image = Image.open(io.BytesIO(data), formats=FORMATS)
+                image = Image.open(io.BytesIO(data), formats=formats)
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
         with image:
@@ -80,8 +80,8 @@ def one_line(error: Exception) -> str:
     return " ".join(re.sub(r"\s*<[^>]* at 0x[0-9a-f]+>", "", said).split())
 
 
-def picture_of(image: Image.Image, name: str) -> Picture:
-    """The picture in what Pillow has opened.
+def picture_of(image: Image.Image, name: str, *, turned: bool = True) -> Picture:
+    """The picture in what Pillow has opened, turned by its tag unless a library has done so.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def picture_of(image: Image.Image, name: str) -> Picture:
     levels = _levels(image)
     if levels.shape[2] == 4 and image.mode == "CMYK":
         levels, profile = _of_cmyk(levels, profile, name), b""
-    return Picture(upright(levels, orientation_of(image)), profile=profile)
+    return Picture(upright(levels, orientation_of(image)) if turned else levels, profile=profile)
 
 
 def orientation_of(image: Image.Image) -> int:

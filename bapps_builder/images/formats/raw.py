@@ -1,25 +1,18 @@
 """Raw files of cameras, developed by LibRaw: white balance of the camera, no automatic brightness."""
 
-import importlib.util
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from bapps_builder.errors import ImageError
+from bapps_builder.images.formats.extra import RAW
 from bapps_builder.images.picture import Picture
-
-SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".rw2", ".srw"})
-
-
-def is_readable() -> bool:
-    """Whether the library behind the extra `raw` is installed."""
-    return importlib.util.find_spec("rawpy") is not None
 
 
 def claims(data: bytes, name: str) -> bool:
     """Whether it is called as raw files are, since most look like TIFF."""
-    return name.lower().endswith(tuple(SUFFIXES))
+    return name.lower().endswith(tuple(RAW.suffixes))
 
 
 def size(data: bytes, *, name: str) -> tuple[int, int]:
@@ -39,7 +32,7 @@ def _opened(data: bytes, name: str) -> Iterator[Any]:
     try:
         import rawpy
     except ImportError as error:
-        raise ImageError(f'{name}: raw files need the extra `raw`: pip install "bapps[raw]"') from error
+        raise RAW.lacking(name) from error
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
             yield raw
