@@ -49,7 +49,7 @@ check: .venv ## Check format, lint, types, workflows, links and documentation; c
 check-links: .venv ## Ask for every address outside that the documentation links to; needs the network
 	$(BIN)/sphinx-build --builder linkcheck --quiet docs docs/_build/links
 
-check-pages: $(LINTER) ## Check scripts and styles of the pages: format, lint, and what the oldest browsers lack; needs npm
+check-pages: $(LINTER) ## Check scripts and styles of the pages: format, lint, types, oldest browsers; needs npm
 	npm --prefix .ci/pages run --silent check
 
 fix-pages: $(LINTER) ## Format scripts and styles of the pages, and mend what their linter can; needs npm

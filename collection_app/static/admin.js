@@ -1,7 +1,9 @@
 // Keeps the numbers of a page fresh: fetches it again now and then, and puts its live parts in place of the old ones.
 
 const EVERY_MS = 5000;
+/** @param {Document} page */
 const asOf = (page) => page.querySelector(".asof time")?.textContent ?? "";
+/** @type {HTMLButtonElement | null} */
 const pause = document.querySelector("[data-pause]");
 let paused = false;
 

@@ -7,16 +7,24 @@ const KEYS = [
   ["KeyJ", "ArrowRight"],
 ];
 
-/** Wait for a choice; `buttons` are the first and the second. Gives {choice, at, input}. */
+/**
+ * Wait for a choice; `buttons` are the first and the second.
+ *
+ * @param {HTMLButtonElement[]} buttons
+ * @param {AbortSignal} signal
+ * @returns {Promise<{choice: string, at: number, input: string}>}
+ */
 export function chosen(buttons, signal) {
   return new Promise((resolve, reject) => {
     const stop = new AbortController();
     const until = either(signal, stop.signal);
+    /** @type {PointerEvent | null} */
     let pressed = null; // when and with what a button was pressed; the click comes later
+    /** @type {(button: HTMLButtonElement, at: number, input: string) => void} */
     const choose = (button, at, input) => {
       stop.abort();
       for (const one of buttons) one.disabled = true;
-      resolve({ choice: button.dataset.choice, at, input });
+      resolve({ choice: button.dataset.choice ?? "", at, input });
     };
     for (const button of buttons) {
       button.disabled = false;
@@ -46,7 +54,13 @@ export function chosen(buttons, signal) {
   });
 }
 
-/** Wait until a button is pressed, or Space or Enter anywhere. */
+/**
+ * Wait until a button is pressed, or Space or Enter anywhere.
+ *
+ * @param {HTMLButtonElement} button
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
 export function goAhead(button, signal) {
   return new Promise((resolve, reject) => {
     const stop = new AbortController();
@@ -60,7 +74,8 @@ export function goAhead(button, signal) {
       "keydown",
       (event) => {
         const meant = ["Space", "Enter", "NumpadEnter"].includes(event.code) && !event.repeat && !isDialogOpen();
-        if (!meant || (event.target.closest?.("button") ?? button) !== button) return;
+        const other = event.target instanceof Element ? event.target.closest("button") : null;
+        if (!meant || (other ?? button) !== button) return;
         event.preventDefault();
         go();
       },

@@ -19,16 +19,34 @@ import { text } from "./texts.js";
 import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
 
-const { person, contact } = document.body.dataset;
+const { person = "", contact = "" } = document.body.dataset;
 const FLUSH_MS = 3000; // how long to wait for answers under way before a withdrawal
 
 const here = new AbortController(); // aborts when this page has nothing more to do: ended, or another tab took over
 const api = new Api();
 const clock = new FrameClock();
-let task, session, parameters, store, queue, stage, attention;
+/** @type {import("./trials.js").Task} */
+let task;
+/** @type {SessionState} */
+let session;
+/** @type {Record<string, string>} */
+let parameters;
+/** @type {import("./delivery/store.js").Store} */
+let store;
+/** @type {Queue} */
+let queue;
+/** @type {Stage} */
+let stage;
+/** @type {Attention} */
+let attention;
 
-const unreachable = (is) => (by("unreachable").hidden = !is);
+/** @param {boolean} is */
+const unreachable = (is) => {
+  by("unreachable").hidden = !is;
+};
+/** @type {<T>(work: () => Promise<T>) => Promise<T>} */
 const ask = (work) => patiently(work, unreachable, here.signal);
+/** @param {number} ms */
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Lead a person through the study; its task's script calls this once, with what is the task's own.
@@ -37,9 +55,11 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  *   gives the columns of an answer that it measures.
  * - `layouts` are the ways to lay out its patches, [columns, rows] by the name that the style sheet knows.
  * - `timed`: whether patches are shown for a set time, so that the screen's frames matter.
+ *
+ * @param {import("./trials.js").Task} own
  */
-export function takePart(found) {
-  task = found;
+export function takePart(own) {
+  task = own;
   main().catch(fail);
 }
 
@@ -48,8 +68,8 @@ async function main() {
   show("loading");
   if ("refused" in document.body.dataset) return showProblem("parameters");
   if ("preview" in document.body.dataset) return showPreview();
-  session = keptEnd(person);
-  if (session) return end();
+  const seen = keptEnd(person);
+  if (seen) return end(seen);
   store = await openStore(person);
   takeStudy(person, rest);
   const kept = await store.kept();
@@ -78,10 +98,15 @@ async function main() {
   end();
 }
 
-/** Everything before the first trial; a reload comes back to the step it was at. */
+/**
+ * Everything before the first trial; a reload comes back to the step it was at.
+ *
+ * @param {Record<string, any>} kept
+ */
 async function prepare(kept) {
   let { at = "consent", consent } = kept;
   if (consent?.sha256 !== session.consent_sha256) at = "consent";
+  /** @type {Record<string, () => Promise<number | void>>} */
   const steps = { consent: giveConsent, device: checkDevice, instructions: instruct, check: comprehend };
   const order = ["consent", "device", "instructions", "check"];
   for (let i = order.indexOf(at); i < order.length; ) {
@@ -132,7 +157,7 @@ async function checkDevice() {
 
 /** Lay the stage out as trials will, out of sight, and see what fits; `exact`: do device pixels agree? */
 async function measureStage() {
-  const page = document.querySelector('section[data-page="trials"]');
+  const page = /** @type {HTMLElement} */ (document.querySelector('section[data-page="trials"]'));
   page.classList.add("measured");
   page.hidden = false;
   stage.fit();
@@ -143,6 +168,11 @@ async function measureStage() {
   return found;
 }
 
+/**
+ * @param {{layout: string, scale: number}} best
+ * @param {{hz: number}} frames
+ * @param {string[]} wrong
+ */
 function showDevice(best, frames, wrong) {
   const size = best.scale * 64;
   if (wrong.includes("small")) say("device-size", "device.small");
@@ -166,12 +196,14 @@ async function instruct() {
 
 /** Draw the examples as trials draw their patches, only smaller. */
 function drawExamples() {
-  const holders = [...document.querySelectorAll("[data-example]")];
-  const addresses = holders.map((holder) => holder.dataset.example);
+  /** @type {NodeListOf<HTMLElement>} */
+  const found = document.querySelectorAll("[data-example]");
+  const holders = [...found];
+  const addresses = holders.map((holder) => holder.dataset.example ?? "");
   const patches = holders.map((holder) => new Patch(holder));
   for (const holder of holders) holder.removeAttribute("data-example");
   const fit = () => {
-    const width = holders[0].closest(".examples").clientWidth;
+    const width = holders[0].closest(".examples")?.clientWidth ?? 0;
     const room = { width: width - 96, height: width, columns: 3, rows: 1 };
     const scale = Math.max(1, scaleFor({ ...room, ratio: devicePixelRatio, size: 128 }));
     for (const patch of patches) patch.resize(scale);
@@ -191,11 +223,11 @@ async function comprehend() {
   show("check");
   by("check-wrong").hidden = check.tries_left > 1;
   const answer = await Promise.race([submitted("check"), clicked("check-reread")]);
-  if (answer === "check-reread") return -1;
+  if (typeof answer === "string") return -1; // to read again
   const choices = check.questions.map((_, i) => Number(answer.get(`question-${i + 1}`)));
   session = await ask(() => api.post("/api/comprehension", { choices }));
   if (session.outcome) return end();
-  return session.comprehension.passed ? 1 : -1;
+  return session.comprehension?.passed ? 1 : -1;
 }
 
 async function welcome() {
@@ -205,10 +237,15 @@ async function welcome() {
   await clicked("welcome-next");
 }
 
-/** Trials until none is left, then the end of the session. */
+/**
+ * Trials until none is left, then the end of the session.
+ *
+ * @param {string} first
+ */
 async function judge(first) {
   const images = new Images(studyAnswers);
   const { exposure } = session;
+  /** @param {number} slot */
   const spoil = (slot) => ask(() => api.post("/api/spoiled", { slots: [slot] }));
   const display = { changed: await sinceCheck(), check: checkAgain };
   const at = { task, exposure, stage, clock, attention, images, queue, display, view: trialView, spoil };
@@ -217,7 +254,7 @@ async function judge(first) {
   for (let round = 0; ; round += 1) {
     const { trials: open } = await ask(() => api.get("/api/trials?limit=1000"));
     const kept = new Set((await store.answers()).map(({ sent }) => `${sent.slot}/${sent.attempt}`));
-    const left = open.filter(({ slot, attempt }) => !kept.has(`${slot}/${attempt}`));
+    const left = open.filter((/** @type {Trial} */ { slot, attempt }) => !kept.has(`${slot}/${attempt}`));
     let remaining = left.length;
     const tell = () => progress(Math.max(0, session.trials - remaining), session.trials);
     if (left.length) {
@@ -295,7 +332,11 @@ function withdrawal() {
   };
 }
 
-/** End the session without its answers; those under way go first, since they count for pay. */
+/**
+ * End the session without its answers; those under way go first, since they count for pay.
+ *
+ * @param {string} reason
+ */
 async function withdraw(reason) {
   await store.keep({ withdrawing: reason });
   await Promise.race([queue.drained(), sleep(FLUSH_MS)]);
@@ -306,12 +347,16 @@ async function withdraw(reason) {
   end();
 }
 
-/** Nothing is left to send: the server takes no answers of a session that has ended. */
-function end() {
+/**
+ * Nothing is left to send: the server takes no answers of a session that has ended.
+ *
+ * @param {import("./delivery/ended.js").End} how
+ */
+function end(how = session) {
   here.abort(new Ended());
   queue?.stop();
-  keepEnd(person, session);
-  showEnd(session);
+  keepEnd(person, how);
+  showEnd(how);
   store?.forget();
 }
 
@@ -339,6 +384,7 @@ function showPreview() {
 
 class Ended extends Error {}
 
+/** @param {any} problem */
 function fail(problem) {
   if (problem instanceof Ended || here.signal.aborted) return;
   queue?.stop();

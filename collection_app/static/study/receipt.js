@@ -3,7 +3,12 @@
 import { text } from "./texts.js";
 import { by } from "./view.js";
 
-/** Let the person save it. */
+/**
+ * Let the person save it.
+ *
+ * @param {SessionState} session
+ * @param {import("./delivery/store.js").Store} store
+ */
 export async function saveReceipt(session, store) {
   const answers = (await store.answers()).map(({ sent }) => sent);
   const content = {

@@ -8,6 +8,7 @@
   "use strict";
 
   var AGAIN_MS = 3000;
+  /** @type {Record<string, boolean>} */
   var needed = {
     modules: "noModule" in document.createElement("script"),
     signals: "AbortSignal" in window && "throwIfAborted" in window.AbortSignal.prototype,
@@ -25,18 +26,31 @@
   if (!lacking.length || about.hasAttribute("data-refused") || about.hasAttribute("data-preview")) return;
   about.setAttribute("data-lacking", lacking.join(" ")); // the other scripts, if they can be read, stay away
 
-  var texts = JSON.parse(about.getAttribute("data-texts"));
+  var texts = JSON.parse(about.getAttribute("data-texts") || "{}");
+  /**
+   * @param {string} id
+   * @returns {any} of the kind that the template says
+   */
   function by(id) {
     return document.getElementById(id);
   }
 
+  /** @param {string} page */
   function show(page) {
+    /** @type {NodeListOf<HTMLElement>} */
     var sections = document.querySelectorAll("section[data-page]");
     for (var i = 0; i < sections.length; i += 1) sections[i].hidden = sections[i].getAttribute("data-page") !== page;
     about.setAttribute("data-page", page);
   }
 
-  /** Post JSON until there is an answer; all requests are harmless to repeat. */
+  /**
+   * Post JSON until there is an answer; all requests are harmless to repeat.
+   *
+   * @param {string} path
+   * @param {object} body
+   * @param {string} token
+   * @param {(session: SessionState) => void} done
+   */
   function post(path, body, token, done) {
     var request = new XMLHttpRequest();
     request.open("POST", path);
@@ -56,6 +70,7 @@
   }
 
   function parameters() {
+    /** @type {Record<string, string>} */
     var found = {};
     location.search
       .slice(1)
@@ -68,6 +83,7 @@
     return found;
   }
 
+  /** @param {string} text */
   function plain(text) {
     return decodeURIComponent(text.replace(/\+/g, " "));
   }
@@ -78,6 +94,7 @@
     return made;
   }
 
+  /** @param {SessionState} session */
   function end(session) {
     var form = by("departure");
     by("done-title").textContent = texts["done." + session.outcome + "_title"];
@@ -86,18 +103,20 @@
     by("done-code").hidden = !session.code;
     by("copy").hidden = true;
     form.hidden = !session.redirect && !session.submit;
-    form.onsubmit = function (event) {
+    form.onsubmit = function (/** @type {Event} */ event) {
       if (!session.redirect) return;
       event.preventDefault();
       location.href = session.redirect;
     };
-    if (session.submit) {
-      form.action = session.submit.action;
-      Object.keys(session.submit.fields).forEach(function (name) {
+    var submit = session.submit;
+    if (submit) {
+      var fields = submit.fields;
+      form.action = submit.action;
+      Object.keys(fields).forEach(function (name) {
         var field = document.createElement("input");
         field.type = "hidden";
         field.name = name;
-        field.value = session.submit.fields[name];
+        field.value = fields[name];
         form.appendChild(field);
       });
     }
@@ -115,7 +134,7 @@
   show("device");
   by("device-verdict").className = "notice bad";
   by("device-verdict").textContent = texts["device.old_browser"];
-  document.querySelector('section[data-page="device"] dl').hidden = by("device-next").hidden = true;
+  by("device-size").parentNode.hidden = by("device-next").hidden = true;
   by("device-again").hidden = by("device-leave").hidden = false;
   by("device-again").onclick = function () {
     location.reload();

@@ -10,30 +10,76 @@ const AHEAD = 24; // trials whose patches are fetched before they are needed
 const REST_AFTER = 50;
 const FEEDBACK_WITHIN_MS = 4000;
 
+/**
+ * What is a task's own; see `takePart` of main.js.
+ *
+ * @typedef {object} Task
+ * @property {(at: Moment) => Promise<Measured>} show
+ * @property {import("./display/stage.js").Layouts} layouts
+ * @property {boolean} timed
+ */
+
+/**
+ * What a task shows a trial with.
+ *
+ * @typedef {object} Moment
+ * @property {import("./display/stage.js").Stage} stage
+ * @property {import("./display/frames.js").FrameClock} clock
+ * @property {import("./display/attention.js").Attention} attention
+ * @property {HTMLButtonElement[]} buttons
+ * @property {(name: string) => void} ask
+ * @property {Record<string, ImageBitmap>} bitmaps
+ * @property {ExposureTimes} exposure
+ * @property {AbortSignal} signal
+ */
+
+/** @typedef {Pick<Answer, "choice" | "input" | "reaction_ms" | "focus_lost"> & Partial<Answer>} Measured */
+
+/**
+ * What trials work with.
+ *
+ * @typedef {object} Surroundings
+ * @property {Task} task
+ * @property {ExposureTimes} exposure
+ * @property {import("./display/stage.js").Stage} stage
+ * @property {import("./display/frames.js").FrameClock} clock
+ * @property {import("./display/attention.js").Attention} attention
+ * @property {import("./display/images.js").Images} images
+ * @property {import("./delivery/queue.js").Queue} queue
+ * @property {{changed: () => Promise<boolean>, check: () => Promise<void>}} display
+ * @property {typeof import("./view.js").trialView} view
+ * @property {(slot: number) => Promise<unknown>} spoil
+ */
+
 export class Trials {
   #at;
   #since = 0; // trials since somebody was last asked whether to go on
 
-  /** `at` holds what trials work with: {task, exposure, stage, clock, attention, images, queue, display, view, spoil}. */
+  /** @param {Surroundings} at */
   constructor(at) {
     this.#at = at;
   }
 
-  /** Run trials, given in their order; `done()` is called after each. */
+  /**
+   * Run trials, given in their order; `done()` is called after each.
+   *
+   * @param {Trial[]} trials
+   * @param {{first: string, done: () => void, signal: AbortSignal}} how
+   */
   async run(trials, { first, done, signal }) {
     const { images, stage, view, display } = this.#at;
     for (const [i, trial] of trials.entries()) {
-      images.want(trials.slice(i, i + AHEAD));
+      images.prefetch(trials.slice(i, i + AHEAD));
       if (await display.changed()) await display.check();
       await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
-      const { bitmaps, proofs } = await this.#loaded(trial);
+      const pictures = await this.#loaded(trial);
       signal.throwIfAborted();
-      if (!bitmaps) {
+      if (!pictures) {
         await this.#at.spoil(trial.slot);
         done();
         continue;
       }
-      const answer = { ...(await this.#answered(trial, bitmaps, signal)), pictures: proofs };
+      const answer = { ...(await this.#answered(trial, pictures.bitmaps, signal)), pictures: pictures.proofs };
       view.ask("");
       const receipt = trial.training ? this.#receipt(answer.id) : null;
       await this.#at.queue.put(answer);
@@ -42,10 +88,16 @@ export class Trials {
       if (receipt) await this.#feedback(answer, receipt, signal);
       stage.clear();
     }
-    images.want([]);
+    images.prefetch([]);
   }
 
-  /** Why to ask before a trial, as the name of a text, or nothing. */
+  /**
+   * Why to ask before a trial, as the name of a text, or nothing.
+   *
+   * @param {Trial} trial
+   * @param {Trial | undefined} before
+   * @param {string} first
+   */
   #reason(trial, before, first) {
     if (!before) {
       if (first === "again") return "ready_again";
@@ -57,6 +109,10 @@ export class Trials {
     return this.#since >= REST_AFTER ? "ready_rest" : "";
   }
 
+  /**
+   * @param {string} reason
+   * @param {AbortSignal} signal
+   */
   async #gate(reason, signal) {
     const { view, attention } = this.#at;
     if (!reason) return;
@@ -67,27 +123,37 @@ export class Trials {
     this.#since = 0;
   }
 
-  /** The pictures of a trial and their proofs; none if one cannot be had. */
+  /**
+   * The pictures of a trial and their proofs; null if one cannot be fetched.
+   *
+   * @param {Trial} trial
+   */
   async #loaded(trial) {
     const { images, view } = this.#at;
     const slow = setTimeout(() => view.ask("trial.loading"), 300);
     try {
       return await images.of(trial);
     } catch (problem) {
-      if (problem instanceof Unshowable) return {};
+      if (problem instanceof Unshowable) return null;
       throw problem;
     } finally {
       clearTimeout(slow);
     }
   }
 
+  /**
+   * @param {Trial} trial
+   * @param {Record<string, ImageBitmap>} bitmaps
+   * @param {AbortSignal} signal
+   */
   async #answered(trial, bitmaps, signal) {
     const { task, exposure, stage, clock, attention, view } = this.#at;
+    /** @param {string} name */
     const ask = (name) => view.ask(name);
     if (isMagnified()) attention.spoil();
     const buttons = view.choices;
-    const found = await task.show({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal });
-    const measured = Object.entries(found).map(([name, value]) => [
+    const shown = await task.show({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal });
+    const measured = Object.entries(shown).map(([name, value]) => [
       name,
       typeof value === "number" ? Math.max(0, Math.round(value * 1000) / 1000) : value,
     ]);
@@ -98,17 +164,27 @@ export class Trials {
       answered_at: Date.now(),
       device_pixel_ratio: devicePixelRatio,
       scale: stage.scale,
-      ...Object.fromEntries(measured),
-      focus_lost: found.focus_lost || isMagnified(),
+      .../** @type {Measured} */ (Object.fromEntries(measured)),
+      focus_lost: shown.focus_lost || isMagnified(),
     };
   }
 
-  /** The server's receipt of an answer, or null if none comes in time. */
+  /**
+   * The server's receipt of an answer, or null if none comes in time.
+   *
+   * @param {string} id
+   * @returns {Promise<AnswerReceipt | null>}
+   */
   #receipt(id) {
     const { queue } = this.#at;
     return new Promise((resolve) => {
-      const hear = ({ detail }) => detail.id === id && settle(detail);
+      /** @param {Event} event */
+      const hear = (event) => {
+        const { detail } = /** @type {CustomEvent<AnswerReceipt>} */ (event);
+        if (detail.id === id) settle(detail);
+      };
       const timer = setTimeout(() => settle(null), FEEDBACK_WITHIN_MS);
+      /** @param {AnswerReceipt | null} receipt */
       const settle = (receipt) => {
         clearTimeout(timer);
         queue.removeEventListener("receipt", hear);
@@ -118,6 +194,11 @@ export class Trials {
     });
   }
 
+  /**
+   * @param {Answer} answer
+   * @param {Promise<AnswerReceipt | null>} coming
+   * @param {AbortSignal} signal
+   */
   async #feedback(answer, coming, signal) {
     const { view } = this.#at;
     view.feedback("feedback_wait");

@@ -4,6 +4,10 @@ const PATIENCE_MS = 20_000; // a request that takes longer is given up and sent 
 
 /** The server understood, and did not do it. */
 export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {{error: string, message: string, contact?: string}} content
+   */
   constructor(status, content) {
     super(content.message);
     this.status = status;
@@ -22,9 +26,17 @@ export class Unreachable extends Error {
 
 export class Api {
   #token = "";
+  /** @type {{key: string, parameters: Record<string, string>, browser: string | null} | null} */
   #arrival = null;
 
-  /** Arrive; doing so again with the same key gives the same session, and a fresh token. */
+  /**
+   * Arrive; doing so again with the same key gives the same session, and a fresh token.
+   *
+   * @param {string} key
+   * @param {Record<string, string>} parameters
+   * @param {string | null} browser
+   * @returns {Promise<SessionState>}
+   */
   async arrive(key, parameters, browser) {
     this.#arrival = { key, parameters, browser };
     const session = await this.#send("POST", "/api/arrivals", this.#arrival);
@@ -32,9 +44,17 @@ export class Api {
     return session;
   }
 
+  /** @param {string} path */
   get = (path) => this.#speaking("GET", path);
+  /** @type {(path: string, body?: object, options?: {keepalive?: boolean}) => Promise<any>} */
   post = (path, body = {}, options = {}) => this.#speaking("POST", path, body, options);
 
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @param {{keepalive?: boolean}} [options]
+   */
   async #speaking(method, path, body, options) {
     try {
       return await this.#send(method, path, body, options);
@@ -46,7 +66,14 @@ export class Api {
     }
   }
 
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @param {{keepalive?: boolean}} [options]
+   */
   async #send(method, path, body, { keepalive = false } = {}) {
+    /** @type {Record<string, string>} */
     const headers = { "Content-Type": "application/json" };
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
     const late = new AbortController(); // Chromium has had AbortSignal.timeout since 103, Safari since 16
@@ -76,7 +103,11 @@ export class Api {
   }
 }
 
-/** What the study's server says is an object with a sentence in it; null for what others between us say in its place. */
+/**
+ * What the study's server says is an object with a sentence in it; null for what others between us say in its place.
+ *
+ * @param {Response} reply
+ */
 async function content_of(reply) {
   const said = await reply.text();
   try {
@@ -87,12 +118,22 @@ async function content_of(reply) {
   }
 }
 
-/** How long to wait before try number `tries`: doubling from half a second to half a minute, with some chance in it. */
+/**
+ * How long to wait before try number `tries`: doubling from half a second to half a minute, with some chance in it.
+ *
+ * @param {number} tries
+ */
 export function backoff(tries, random = Math.random) {
   return Math.min(500 * 2 ** tries, 30_000) * (0.75 + 0.5 * random());
 }
 
-/** Wait, but not longer than until the network is back or `signal` aborts. */
+/**
+ * Wait, but not longer than until the network is back or `signal` aborts.
+ *
+ * @param {number} ms
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<void>}
+ */
 export function pause(ms, signal) {
   return new Promise((resolve) => {
     const done = () => {
@@ -107,8 +148,16 @@ export function pause(ms, signal) {
   });
 }
 
-/** Do `work` until it is not Unreachable; `waiting(true)` is told when the first try fails, `waiting(false)` after. */
-export async function patiently(work, waiting = () => {}, signal = undefined) {
+/**
+ * Do `work` until it is not Unreachable; `waiting(true)` is told when the first try fails, `waiting(false)` after.
+ *
+ * @template T
+ * @param {() => Promise<T>} work
+ * @param {(is: boolean) => void} [waiting]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+export async function patiently(work, waiting = () => {}, signal) {
   for (let tries = 0; ; tries += 1) {
     try {
       const result = await work();

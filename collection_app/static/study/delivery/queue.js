@@ -15,9 +15,15 @@ export class Queue extends EventTarget {
   #api;
   #stop = new AbortController();
   #wake = () => {};
+  /** @type {number | null} */
   #oldest = null;
+  /** @type {Promise<void> | null} */
   #running = null;
 
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {import("./api.js").Api} api
+   */
   constructor(store, api) {
     super();
     this.#store = store;
@@ -36,7 +42,11 @@ export class Queue extends EventTarget {
     this.#wake();
   }
 
-  /** Keep an answer and send it in the background; done when it is kept. */
+  /**
+   * Keep an answer and send it in the background; done when it is kept.
+   *
+   * @param {Answer} answer
+   */
   async put(answer) {
     await this.#store.add(answer);
     this.#count(this.waiting + 1, this.#oldest ?? answer.answered_at);
@@ -45,22 +55,27 @@ export class Queue extends EventTarget {
 
   /** Done when nothing waits. */
   async drained() {
-    await new Promise((resolve) => {
-      const look = () => {
-        if (this.waiting) return;
-        this.removeEventListener("change", look);
-        resolve();
-      };
-      this.addEventListener("change", look);
-      look();
-    });
+    await /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        const look = () => {
+          if (this.waiting) return;
+          this.removeEventListener("change", look);
+          resolve();
+        };
+        this.addEventListener("change", look);
+        look();
+      })
+    );
   }
 
   async #run() {
     let tries = 0;
     let atOnce = AT_ONCE;
     while (!this.#stop.signal.aborted) {
-      const woken = new Promise((resolve) => (this.#wake = resolve));
+      /** @type {Promise<void>} */
+      const woken = new Promise((resolve) => {
+        this.#wake = resolve;
+      });
       const waiting = (await this.#store.answers()).filter((answer) => !answer.problem);
       this.#count(waiting.length, waiting[0]?.sent.answered_at ?? null);
       if (!waiting.length) {
@@ -88,13 +103,18 @@ export class Queue extends EventTarget {
     }
   }
 
+  /**
+   * @param {Answer[]} some
+   * @param {AnswerReceipt[]} receipts
+   */
   async #settle(some, receipts) {
     const byId = new Map(receipts.map((receipt) => [receipt.id, receipt]));
     await this.#store.remove(
-      some.filter(({ id }) => ["stored", "known"].includes(byId.get(id)?.status)).map(({ id }) => id),
+      some.filter(({ id }) => ["stored", "known"].includes(byId.get(id)?.status ?? "")).map(({ id }) => id),
     );
-    for (const answer of some.filter(({ id }) => byId.get(id)?.status === "refused")) {
-      await this.#store.refuse(answer, byId.get(answer.id).problem);
+    for (const answer of some) {
+      const receipt = byId.get(answer.id);
+      if (receipt?.status === "refused") await this.#store.refuse(answer, receipt.problem);
     }
     for (const receipt of receipts) this.dispatchEvent(new CustomEvent("receipt", { detail: receipt }));
   }
@@ -104,6 +124,10 @@ export class Queue extends EventTarget {
     this.#stop.signal.addEventListener("abort", () => clearInterval(timer));
   }
 
+  /**
+   * @param {number} waiting
+   * @param {number | null} oldest
+   */
   #count(waiting, oldest) {
     const stuck = waiting > 0 && oldest !== null && Date.now() - oldest > STUCK_MS;
     const changed = waiting !== this.waiting || stuck !== this.stuck;

@@ -8,7 +8,14 @@ const OPEN_MS = 5000;
 const WRITE_MS = 5000;
 const BROWSER = "browser"; // beside the names of people, which are hashes
 
-/** Open the store of one person in one study. */
+/** @typedef {{id: string, person: string, sent: Answer, problem?: string}} KeptAnswer */
+/** @typedef {(...stores: any[]) => IDBRequest | void} Work */
+
+/**
+ * Open the store of one person in one study.
+ *
+ * @param {string} person
+ */
 export async function openStore(person) {
   try {
     return new Store(await database(), person);
@@ -17,6 +24,7 @@ export async function openStore(person) {
   }
 }
 
+/** @returns {Promise<IDBDatabase>} */
 function database() {
   return within(OPEN_MS, (resolve, reject) => {
     const asked = indexedDB.open(NAME, 1);
@@ -30,13 +38,21 @@ function database() {
   });
 }
 
-class Store {
+export class Store {
+  /** @type {IDBDatabase | null} */
   #opened; // null where there is no database
   #person;
+  /** @type {Map<string, KeptAnswer>} */
   #held = new Map(); // answers that could not be written down, by their ids
+  /** @type {Record<string, any>} */
   #known = {}; // what is kept of the person, as far as it was seen
+  /** @type {Set<string>} */
   #gone = new Set(); // ids of answers that the server has, and that could not be deleted
 
+  /**
+   * @param {IDBDatabase | null} opened
+   * @param {string} person
+   */
   constructor(opened, person) {
     this.#opened = opened;
     this.#person = person;
@@ -50,7 +66,12 @@ class Store {
     return { ...this.#known };
   }
 
-  /** Keep more, or something else; gives all that is kept. */
+  /**
+   * Keep more, or something else; gives all that is kept.
+   *
+   * @param {Record<string, any>} changes
+   * @returns {Promise<Record<string, any>>}
+   */
   async keep(changes) {
     const all = { ...(await this.kept()), ...changes };
     const done = await this.#try("readwrite", ["kept"], (kept) => kept.put(all, this.#person));
@@ -75,19 +96,33 @@ class Store {
     return found ? made : null;
   }
 
-  /** All answers that are here, oldest first, each {id, person, sent, problem}: `sent` as it goes to the server. */
+  /**
+   * All answers that are here, oldest first: `sent` is what goes to the server.
+   *
+   * @returns {Promise<KeptAnswer[]>}
+   */
   async answers() {
     const written = await this.#try("readonly", ["answers"], (answers) => answers.index("person").getAll(this.#person));
-    const left = (written ?? []).filter(({ id }) => !this.#held.has(id) && !this.#gone.has(id));
+    /** @type {KeptAnswer[]} */
+    const all = written ?? [];
+    const left = all.filter(({ id }) => !this.#held.has(id) && !this.#gone.has(id));
     return [...left, ...this.#held.values()].sort((a, b) => a.sent.answered_at - b.sent.answered_at);
   }
 
-  /** Keep an answer; done when it is on disk, or held where there is none. */
+  /**
+   * Keep an answer; done when it is on disk, or held where there is none.
+   *
+   * @param {Answer} sent
+   */
   add(sent) {
     return this.#put({ id: sent.id, person: this.#person, sent });
   }
 
-  /** Forget answers that the server has. */
+  /**
+   * Forget answers that the server has.
+   *
+   * @param {string[]} ids
+   */
   async remove(ids) {
     for (const id of ids) {
       this.#held.delete(id);
@@ -97,7 +132,12 @@ class Store {
     if (done === DONE) for (const id of ids) this.#gone.delete(id);
   }
 
-  /** Keep an answer that the server will never take, with the reason; it is not sent again. */
+  /**
+   * Keep an answer that the server will never take, with the reason; it is not sent again.
+   *
+   * @param {Answer} sent
+   * @param {string} problem
+   */
   refuse(sent, problem) {
     return this.#put({ id: sent.id, person: this.#person, sent, problem });
   }
@@ -121,14 +161,22 @@ class Store {
     });
   }
 
+  /** @param {KeptAnswer} answer */
   async #put(answer) {
     this.#held.set(answer.id, answer); // seen from now on, whatever becomes of the disk
     const done = await this.#try("readwrite", ["answers"], (answers) => answers.put(answer));
     if (done !== undefined) this.#held.delete(answer.id);
   }
 
-  /** What a transaction gives, DONE if that is nothing; undefined if there is no database. One that has died, as
-   * iOS does it to pages that were long in the background, is opened once more. */
+  /**
+   * What a transaction gives, DONE if that is nothing; undefined if there is no database. One that has died, as iOS
+   * does it to pages that were long in the background, is opened once more.
+   *
+   * @param {IDBTransactionMode} mode
+   * @param {string[]} stores
+   * @param {Work} work
+   * @returns {Promise<any>}
+   */
   async #try(mode, stores, work) {
     for (let tries = 0; this.#opened && tries < 2; tries += 1) {
       try {
@@ -144,16 +192,30 @@ class Store {
 
 const DONE = Object.freeze({});
 
+/**
+ * @param {IDBDatabase} opened
+ * @param {IDBTransactionMode} mode
+ * @param {string[]} stores
+ * @param {Work} work
+ * @returns {Promise<any>}
+ */
 function transact(opened, mode, stores, work) {
   return within(WRITE_MS, (resolve, reject) => {
     const transaction = opened.transaction(stores, mode, { durability: "strict" });
-    const asked = work(...stores.map((name) => transaction.objectStore(name)));
+    const asked = /** @type {IDBRequest | undefined} */ (work(...stores.map((name) => transaction.objectStore(name))));
     transaction.oncomplete = () => resolve(asked?.result);
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
   });
 }
 
-/** A promise that is given up after a while: a database that has died may never say so. */
+/**
+ * A promise that is given up after a while: a database that has died may never say so.
+ *
+ * @template T
+ * @param {number} ms
+ * @param {(resolve: (value: T) => void, reject: (error: unknown) => void) => void} work
+ * @returns {Promise<T>}
+ */
 function within(ms, work) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("no answer")), ms);
@@ -170,7 +232,11 @@ function within(ms, work) {
   });
 }
 
-/** Random bytes in hex; works without a secure context too. */
+/**
+ * Random bytes in hex; works without a secure context too.
+ *
+ * @param {number} bytes
+ */
 export function randomHex(bytes) {
   const numbers = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(numbers, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -4,6 +4,7 @@ export class Attention {
   lost = false; // since `begin`
   left = false; // since `back`: whether to ask before the next trial
 
+  /** @param {AbortSignal} signal */
   constructor(signal) {
     const lose = () => (this.lost = this.left = true);
     addEventListener("blur", lose, { signal });

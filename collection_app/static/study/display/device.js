@@ -7,17 +7,23 @@ const FRAMES = 120;
 const LONGEST_MS = 3000;
 const MOST_DROPPED = 0.2; // share of frames missed while nothing else goes on
 
-/** Watch frames for some two seconds; gives {hz, jitter, missed}: standard deviation in ms, share of frames. */
+/**
+ * Watch frames for some two seconds; gives {hz, jitter, missed}: standard deviation in ms, share of frames.
+ *
+ * @param {import("./frames.js").FrameClock} clock
+ */
 export async function watchFrames(clock) {
   clock.forget();
   const began = performance.now();
-  await new Promise((resolve) => {
-    const stop = clock.each(() => {
-      if (clock.times.length < FRAMES && performance.now() - began < LONGEST_MS) return;
-      stop();
-      resolve();
-    });
-  });
+  await /** @type {Promise<void>} */ (
+    new Promise((resolve) => {
+      const stop = clock.each(() => {
+        if (clock.times.length < FRAMES && performance.now() - began < LONGEST_MS) return;
+        stop();
+        resolve();
+      });
+    })
+  );
   const times = clock.times;
   const frame = period(times);
   const single = times
@@ -29,7 +35,11 @@ export async function watchFrames(clock) {
   return { hz: 1000 / frame, jitter: spread, missed: missed / (missed + times.length) };
 }
 
-/** What is wrong with a device, as names of facts; nothing if all is well. Frames matter where patches are `timed`. */
+/**
+ * What is wrong with a device, as names of facts; nothing if all is well. Frames matter where patches are `timed`.
+ *
+ * @param {{timed: boolean, scale: number, magnified: boolean, hz: number, missed: number, leastHz: number}} device
+ */
 export function faults({ timed, scale, magnified, hz, missed, leastHz }) {
   const found = [];
   if (scale < 1) found.push("small");
@@ -42,7 +52,11 @@ export function faults({ timed, scale, magnified, hz, missed, leastHz }) {
 // How far a rate of frames may be from the one that was checked.
 const ANOTHER_RATE = 1.25;
 
-/** Whether the display is not the one that was checked: another screen or zoom, or another rate where `hz` is known. */
+/**
+ * Whether the display is not the one that was checked: another screen or zoom, or another rate where `hz` is known.
+ *
+ * @param {Record<string, any>} checked
+ */
 export function differs(checked, hz = NaN) {
   const now = { device_pixel_ratio: devicePixelRatio, screen_width: screen.width, screen_height: screen.height };
   const other = Object.entries(now).some(([name, value]) => Math.abs(value - checked[name]) > 1e-6);
@@ -50,8 +64,17 @@ export function differs(checked, hz = NaN) {
   return other || times > ANOTHER_RATE;
 }
 
-/** All that is stored of a device. */
+/**
+ * All that is stored of a device.
+ *
+ * @param {object} device
+ * @param {{hz: number, jitter: number, missed: number}} device.frames
+ * @param {{layout: string, scale: number}} device.best
+ * @param {boolean | null} device.exact
+ * @param {boolean} device.lasting
+ */
 export function describe({ frames, best, exact, lasting }) {
+  /** @type {(value: number, digits: number) => number} */
   const round = (value, digits) => Number(value.toFixed(digits));
   return {
     screen_width: screen.width,

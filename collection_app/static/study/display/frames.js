@@ -7,11 +7,18 @@ const LEAD_MS = 50; // a loop that has just begun may miss frames
 
 /** A frame loop that knows the time between frames. */
 export class FrameClock {
+  /** @type {number[]} */
   #times = [];
+  /** @type {Set<(now: number) => void>} */
   #watchers = new Set();
 
-  /** Keep the loop running until `signal` aborts. */
+  /**
+   * Keep the loop running until `signal` aborts.
+   *
+   * @param {AbortSignal} signal
+   */
   start(signal) {
+    /** @param {number} now */
     const step = (now) => {
       if (signal.aborted) return;
       this.#times.push(now);
@@ -32,7 +39,11 @@ export class FrameClock {
     return period(this.#times);
   }
 
-  /** Call `watcher` with every frame's time, until the function that this gives is called. */
+  /**
+   * Call `watcher` with every frame's time, until the function that this gives is called.
+   *
+   * @param {(now: number) => void} watcher
+   */
   each(watcher) {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
@@ -44,8 +55,12 @@ export class FrameClock {
   }
 }
 
-/** Time between frames, from their times: the mean of those intervals that are one frame long. The lower quartile
- * says which these are, so that up to three in four may be longer because frames were dropped. */
+/**
+ * Time between frames, from their times: the mean of those intervals that are one frame long. The lower quartile
+ * says which these are, so that up to three in four may be longer because frames were dropped.
+ *
+ * @param {number[]} times
+ */
 export function period(times) {
   const intervals = times.slice(1).map((time, i) => time - times[i]);
   if (intervals.length < 8) return NaN;
@@ -54,21 +69,37 @@ export function period(times) {
   return alike.reduce((sum, interval) => sum + interval, 0) / alike.length;
 }
 
-/** Whether a picture that has been shown for `elapsed` should go with this frame: is it the nearest to `wanted`? */
+/**
+ * Whether a picture that has been shown for `elapsed` should go with this frame: is it the nearest to `wanted`?
+ *
+ * @param {number} elapsed
+ * @param {number} wanted
+ * @param {number} frame
+ */
 export function isNearest(elapsed, wanted, frame) {
   return elapsed >= wanted - frame / 2;
 }
 
-/** Show steps one after another, each from a frame to a frame.
+/** @typedef {{onsets: number[], times: number[], period: number, dropped: number}} Shown */
+
+/**
+ * Show steps one after another, each from a frame to a frame.
  *
  * `steps` are {draw, ms}; `draw()` is called in the frame that begins a step. The last step has no end: its onset
  * is the end of the one before. Gives {onsets, times, period, dropped}: onsets of all steps, times of all frames from
  * the first onset to the last, and how many frames were missed between them.
+ *
+ * @param {FrameClock} clock
+ * @param {{draw: () => void, ms?: number}[]} steps
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Shown>}
  */
 export function showSteps(clock, steps, signal) {
   return new Promise((resolve, reject) => {
     const began = performance.now();
+    /** @type {number[]} */
     const onsets = [];
+    /** @type {number[]} */
     const times = [];
     signal?.addEventListener("abort", () => {
       stop();
@@ -77,7 +108,8 @@ export function showSteps(clock, steps, signal) {
     const stop = clock.each((now) => {
       const frame = clock.period;
       const at = onsets.length - 1;
-      const ready = at < 0 ? now - began >= LEAD_MS && frame > 0 : isNearest(now - onsets[at], steps[at].ms, frame);
+      const ready =
+        at < 0 ? now - began >= LEAD_MS && frame > 0 : isNearest(now - onsets[at], steps[at].ms ?? 0, frame);
       if (at >= 0) times.push(now);
       if (!ready) return;
       steps[at + 1].draw();
@@ -90,7 +122,12 @@ export function showSteps(clock, steps, signal) {
   });
 }
 
-/** How many frames were missed between frames at these times. */
+/**
+ * How many frames were missed between frames at these times.
+ *
+ * @param {number[]} times
+ * @param {number} frame
+ */
 export function dropped(times, frame) {
   return times.slice(1).reduce((sum, time, i) => sum + Math.max(0, Math.round((time - times[i]) / frame) - 1), 0);
 }

@@ -2,8 +2,12 @@
 
 export const SIDE = 64;
 
-/** How many device pixels a patch pixel gets where `columns` by `rows` patches share a room of `width` by `height`
- * CSS pixels: as many as come nearest to `size` CSS pixels for a patch, if they fit; 0 where not even one does. */
+/**
+ * How many device pixels a patch pixel gets where `columns` by `rows` patches share a room of `width` by `height`
+ * CSS pixels: as many as come nearest to `size` CSS pixels for a patch, if they fit; 0 where not even one does.
+ *
+ * @param {{width: number, height: number, columns: number, rows: number, ratio: number, size: number}} room
+ */
 export function scaleFor({ width, height, columns, rows, ratio, size }) {
   const fits = Math.floor((Math.min(width / columns, height / rows) * ratio - 1) / SIDE);
   return Math.max(0, Math.min(fits, Math.max(1, Math.round((size * ratio) / SIDE))));
@@ -12,11 +16,15 @@ export function scaleFor({ width, height, columns, rows, ratio, size }) {
 /** A canvas in a holder, which takes part in the layout; the canvas lies in it on whole device pixels. */
 export class Patch {
   #canvas = document.createElement("canvas");
+  #context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
   #holder;
   #scale = 1;
+  /** @type {ImageBitmap | null} */
   #bitmap = null;
+  /** @type {number[] | null} */
   #seen = null; // device pixels that the browser says the canvas covers
 
+  /** @param {HTMLElement} holder */
   constructor(holder) {
     this.#holder = holder;
     holder.append(this.#canvas);
@@ -39,7 +47,11 @@ export class Patch {
     return this.#seen?.every((side) => side === SIDE * this.#scale) ?? null;
   }
 
-  /** Take a size: holder first, so that all holders are laid out before `settle` reads where they are. */
+  /**
+   * Take a size: holder first, so that all holders are laid out before `settle` reads where they are.
+   *
+   * @param {number} scale
+   */
   resize(scale, ratio = devicePixelRatio) {
     this.#scale = scale;
     const side = SIDE * scale;
@@ -57,7 +69,11 @@ export class Patch {
     this.#canvas.style.top = `${Math.ceil(place.top * ratio - 0.01) / ratio - place.top}px`;
   }
 
-  /** Draw a patch, now. */
+  /**
+   * Draw a patch, now.
+   *
+   * @param {ImageBitmap | null} bitmap
+   */
   show(bitmap) {
     this.#bitmap = bitmap;
     this.#draw();
@@ -69,7 +85,7 @@ export class Patch {
   }
 
   #draw() {
-    const context = this.#canvas.getContext("2d");
+    const context = this.#context;
     context.imageSmoothingEnabled = false;
     const side = SIDE * this.#scale;
     if (this.#bitmap) context.drawImage(this.#bitmap, 0, 0, side, side);
@@ -79,7 +95,7 @@ export class Patch {
   /** Draw a cross to look at, now. */
   cross() {
     this.clear();
-    const context = this.#canvas.getContext("2d");
+    const context = this.#context;
     const [middle, arm, half] = [(SIDE * this.#scale) / 2, 4 * this.#scale, Math.max(1, Math.round(this.#scale / 2))];
     context.fillStyle = "#0a0a0a";
     context.fillRect(middle - arm, middle - half, 2 * arm, 2 * half);
@@ -87,7 +103,12 @@ export class Patch {
   }
 }
 
-/** Call `changed` whenever zoom, monitor or window change what a device pixel is or where things lie. */
+/**
+ * Call `changed` whenever zoom, monitor or window change what a device pixel is or where things lie.
+ *
+ * @param {() => void} changed
+ * @param {AbortSignal} signal
+ */
 export function onDisplayChange(changed, signal) {
   const watchRatio = () => {
     matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", again, { once: true, signal });

@@ -2,8 +2,16 @@
 
 import { onDisplayChange, Patch, scaleFor } from "./patch.js";
 
-/** The layout and scale for a room in CSS pixels. `layouts` are [columns, rows] by name; `beside` and `below` are what
- * padding, name and gap take of the room for each column and row. */
+/** @typedef {Record<string, number[]>} Layouts */
+
+/**
+ * The layout and scale for a room in CSS pixels. `layouts` are [columns, rows] by name; `beside` and `below` are what
+ * padding, name and gap take of the room for each column and row.
+ *
+ * @param {Layouts} layouts
+ * @param {{width: number, height: number, ratio: number, size: number}} room
+ * @param {{beside: number, below: number}} taken
+ */
 export function bestLayout(layouts, { width, height, ratio, size }, { beside, below }) {
   const found = Object.entries(layouts).map(([layout, [columns, rows]]) => {
     const room = { width: width - columns * beside, height: height - rows * below };
@@ -17,17 +25,28 @@ export class Stage {
   #patches;
   #layouts;
   #size;
+  /** @type {Set<() => void>} */
   #told = new Set();
 
+  /**
+   * @param {HTMLElement} element
+   * @param {{layouts: Layouts, size: number}} display
+   */
   constructor(element, { layouts, size }) {
     this.#element = element;
-    this.#patches = element.querySelector(".patches");
+    this.#patches = /** @type {HTMLElement} */ (element.querySelector(".patches"));
     this.#layouts = layouts;
     this.#size = size;
-    this.patches = [...element.querySelectorAll(".holder")].map((holder) => new Patch(holder));
+    /** @type {HTMLElement[]} */
+    const holders = [...element.querySelectorAll(".holder")].filter((part) => part instanceof HTMLElement);
+    this.patches = holders.map((holder) => new Patch(holder));
   }
 
-  /** Follow zoom, monitor and window until `signal` aborts. */
+  /**
+   * Follow zoom, monitor and window until `signal` aborts.
+   *
+   * @param {AbortSignal} signal
+   */
   follow(signal) {
     const observer = new ResizeObserver(() => this.fit());
     observer.observe(this.#element);
@@ -39,7 +58,11 @@ export class Stage {
     this.fit();
   }
 
-  /** Call `tell` when the display has changed. */
+  /**
+   * Call `tell` when the display has changed.
+   *
+   * @param {() => void} tell
+   */
   onChange(tell) {
     this.#told.add(tell);
   }
@@ -51,10 +74,12 @@ export class Stage {
   /** What the room allows: {layout, scale}; scale 0 if nothing fits. */
   best() {
     const style = getComputedStyle(this.#element);
+    /** @param {string} name */
     const number = (name) => parseFloat(style.getPropertyValue(name));
-    const others = [...this.#element.children].filter((part) => part.matches(".prompt, .tail"));
+    /** @type {NodeListOf<HTMLElement>} */
+    const others = this.#element.querySelectorAll(":scope > .prompt, :scope > .tail");
     const width = this.#element.clientWidth;
-    const height = this.#element.clientHeight - others.reduce((sum, part) => sum + part.offsetHeight, 0);
+    const height = this.#element.clientHeight - [...others].reduce((sum, part) => sum + part.offsetHeight, 0);
     const room = { width, height, ratio: devicePixelRatio, size: this.#size };
     return bestLayout(this.#layouts, room, { beside: number("--beside"), below: number("--below") });
   }

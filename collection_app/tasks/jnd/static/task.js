@@ -6,7 +6,11 @@ import { takePart } from "../../../static/study/main.js";
 
 const CROSS_MS = 500;
 
-/** Show a trial and wait for the choice; gives the columns of an answer that it measures. */
+/**
+ * Show a trial and wait for the choice; gives the columns of an answer that it measures.
+ *
+ * @param {import("../../../static/study/trials.js").Moment} moment
+ */
 async function show({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal }) {
   const [patch] = stage.patches;
   ask("trial.watch");
@@ -29,9 +33,15 @@ async function show({ stage, clock, attention, buttons, ask, bitmaps, exposure, 
   return { choice, input, focus_lost: focusLost, ...measured(shown, at) };
 }
 
-/** Columns of an answer from onsets of cross, first patch, gap, second patch, and question. */
+/**
+ * Columns of an answer from onsets of cross, first patch, gap, second patch, and question.
+ *
+ * @param {Pick<import("../../../static/study/display/frames.js").Shown, "onsets" | "times" | "period">} shown
+ * @param {number} answeredAt
+ */
 export function measured({ onsets, times, period }, answeredAt) {
   const [, first, gap, second, question] = onsets;
+  /** @param {number} ms */
   const frames = (ms) => Math.round(ms / period);
   const seen = times.filter((time) => time >= first);
   return {

@@ -6,7 +6,11 @@ import { takePart } from "../../../static/study/main.js";
 
 const BLANK_MS = 300; // so that nobody sees one trial's pictures turn into the next one's
 
-/** Show a trial and wait for the choice; gives the columns of an answer that it measures. */
+/**
+ * Show a trial and wait for the choice; gives the columns of an answer that it measures.
+ *
+ * @param {import("../../../static/study/trials.js").Moment} moment
+ */
 async function show({ stage, clock, attention, buttons, ask, bitmaps, signal }) {
   const names = ["left", "reference", "right"];
   const draw = () => {
