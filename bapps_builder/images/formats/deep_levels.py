@@ -3,6 +3,10 @@
 Pillow would cut them to 8. What OpenCV is known to read wrongly is refused instead.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 
@@ -11,6 +15,7 @@ from bapps_builder.images.orientation import Levels
 
 # To RGB from OpenCV's order, by the number of channels.
 _ORDERS = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}
+_opencv_settings = threading.Lock()
 
 
 def deep_levels(data: bytes, *, channels: int, kind: type, name: str, what: str) -> Levels:
@@ -32,7 +37,8 @@ def deep_levels(data: bytes, *, channels: int, kind: type, name: str, what: str)
         If the file is damaged, or comes out in another form than its header says.
     """
     try:
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with _quiet():
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ImageError(f"{name}: not a readable image: {' '.join(error.err.split())}") from error
     if found is None:
@@ -41,3 +47,15 @@ def deep_levels(data: bytes, *, channels: int, kind: type, name: str, what: str)
     if levels.dtype != kind or levels.shape[2] != channels:
         raise ImageError(f"{name}: {what} that cannot be decoded as it is; convert it to 8 bits first")
     return np.ascontiguousarray(levels[..., _ORDERS[channels]])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep OpenCV's lines on damaged files to ourselves; one thread at a time, since its level is shared."""
+    logging = cv2.utils.logging
+    with _opencv_settings:
+        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        try:
+            yield
+        finally:
+            logging.setLogLevel(before)

@@ -5,6 +5,7 @@ them, EPS, starts Ghostscript.
 """
 
 import io
+import logging
 import re
 import threading
 import warnings
@@ -25,6 +26,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF", "PPM
 _STRIP = 256
 _MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "RGBA": "RGBA", "RGBa": "RGBA", "CMYK": "CMYK"}
 _pillow_settings = threading.Lock()
+# What Pillow logs of a damaged file would else be printed: logging's last resort is the terminal.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def claims(data: bytes, name: str) -> bool:
@@ -91,7 +94,10 @@ def picture_of(image: Image.Image, name: str, *, turned: bool = True) -> Picture
     if image.mode.startswith("I") or image.mode == "F":
         raise ImageError(f"{name}: more than 8 bits a channel (Pillow mode {image.mode}); convert it to 8 bits first")
     profile = image.info.get("icc_profile") or b""
-    image.load()  # after which a TIFF is upright, and its orientation tag gone
+    if image.format == "TIFF":  # upright afterwards, its orientation tag gone, for which its tags are read again
+        with quiet():
+            image.load()
+    image.load()
     levels = _levels(image)
     if levels.shape[2] == 4 and image.mode == "CMYK":
         levels, profile = _of_cmyk(levels, profile, name), b""

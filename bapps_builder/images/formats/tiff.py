@@ -4,9 +4,8 @@ Adobe, TIFF Revision 6.0, 1992.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -58,17 +57,14 @@ def read(data: bytes, *, name: str) -> Picture:
 class _Tags:
     """The tags of the first page."""
 
-    values: Mapping[int, Any]
+    numbers: Mapping[int, Sequence[int]]
+    profile: bytes
 
     def all(self, tag: int, default: int) -> set[int]:
-        return {int(value) for value in np.atleast_1d(self.values.get(tag, default))}
+        return set(self.numbers.get(tag) or [default])
 
     def first(self, tag: int, default: int) -> int:
-        return int(np.atleast_1d(self.values.get(tag, default))[0])
-
-    @property
-    def profile(self) -> bytes:
-        return bytes(self.values.get(_PROFILE, b""))
+        return (self.numbers.get(tag) or [default])[0]
 
 
 def _tags(data: bytes, name: str) -> _Tags:
@@ -79,7 +75,10 @@ def _tags(data: bytes, name: str) -> _Tags:
             found = ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" or data[3:4] == b"+" else 8))
             stream.seek(found.next)
             found.load(stream)
-            return _Tags({tag: found.get(tag) for tag in _READ if tag in found})
+            values = {tag: found[tag] for tag in _READ if tag in found}
+        profile = values.pop(_PROFILE, b"")
+        numbers = {tag: [int(value) for value in np.atleast_1d(of_tag)] for tag, of_tag in values.items()}
+        return _Tags(numbers, profile if isinstance(profile, bytes) else b"")
     except Exception as error:  # Pillow raises many types on hostile or broken files
         raise ImageError(f"{name}: not a readable image: {pillow_files.one_line(error)}") from error
 
