@@ -203,10 +203,8 @@ def interval_of(
         low, high = np.nanquantile(found, [0.5 - how.level / 2, 0.5 + how.level / 2])
         return Estimate(value, float(low), float(high), nan, f"bootstrap over {unit}")
     found = np.array([measure(x[keep], y[keep]) for keep in (groups != g for g in range(count))])
-    if (
-        np.abs(np.append(found, value)).max() > _PERFECT
-    ):  # Fisher's z has no end there, and the interval would have none
-        return Estimate(value, nan, nan, nan, f"no interval: perfect with or without one of {count} {unit}")
+    if np.abs(np.append(found, value)).max() > _PERFECT:  # Fisher's z is infinite there
+        return Estimate(value, nan, nan, nan, f"no interval: perfect, or perfect without one of {count} {unit}")
     left_out = np.arctanh(found)
     error = np.sqrt(((left_out - left_out.mean()) ** 2).sum() * (count - 1) / count)
     half = float(t.ppf(0.5 + how.level / 2, count - 1) * error)

@@ -8,13 +8,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from refusals import assert_one_line
+from small_images import Pixels, noise, run, write
 
 from bapps_builder.images.image_files import encode_png, read_image
 from metrics.commands.distance import distance
@@ -22,25 +20,9 @@ from metrics.deep.lpips import LPIPS
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 
-Pixels = NDArray[np.uint8]
-
-
-def noise(seed: int, height: int = 16, width: int = 16) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def write(path: Path, image: Pixels) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(image))
-    return path
-
 
 def l2(a: Pixels, b: Pixels) -> float:
     return float(np.mean((a.astype(np.float64) / 127.5 - b.astype(np.float64) / 127.5) ** 2))
-
-
-def run(command: click.Command, *arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -4,14 +4,11 @@ import importlib
 import itertools
 from pathlib import Path
 
-import click
-import numpy as np
 import pytest
-from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 from refusals import assert_one_line
+from small_images import noise, run, write
 
-from bapps_builder.images.image_files import encode_png, read_image
+from bapps_builder.images.image_files import read_image
 from metrics.commands import image_pairs
 from metrics.commands.distance import distance
 from metrics.commands.image_pairs import AllPairs
@@ -19,23 +16,6 @@ from metrics.metric import joint_distances
 from metrics.registry import load_all
 
 pytestmark = pytest.mark.usefixtures("empty_place")
-
-Pixels = NDArray[np.uint8]
-
-
-def noise(seed: int, height: int = 16, width: int = 16) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def write(path: Path, image: Pixels) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(image))
-    return path
-
-
-def run(command: click.Command, *arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
 
 # Metrics whose embeddings are of every kind: arrays in tuples, dictionaries and lists, torch, and what has no rows.
 USER_METRICS = """

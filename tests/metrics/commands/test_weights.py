@@ -4,38 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
-import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
-from numpy.typing import NDArray
 from refusals import assert_one_line
+from small_images import noise, run, write
 
 from bapps_builder.errors import WeightsError
-from bapps_builder.images.image_files import encode_png
 from metrics.commands.distance import distance
 from metrics.commands.weights import weights
 from metrics.weights import fetching as weight_fetching
 from metrics.weights.store import RECORDS, WeightStore
 
 pytestmark = pytest.mark.usefixtures("empty_place")
-
-Pixels = NDArray[np.uint8]
-
-
-def noise(seed: int, height: int = 16, width: int = 16) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def write(path: Path, image: Pixels) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(image))
-    return path
-
-
-def run(command: click.Command, *arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
