@@ -7,6 +7,7 @@ LINTER := .ci/pages/node_modules
 SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema vendor.
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
+.PHONY: help demo test test-slow test-long coverage mutants check check-pages docs fix bench lock release
 .PHONY: help demo test test-slow test-long check check-links check-pages docs fix fix-pages bench lock release
 
 help: ## List the targets
@@ -33,6 +34,14 @@ test-slow: .venv ## Run the slow tests
 
 test-long: .venv ## Run the simulations of many minutes, and print their tables
 	$(BIN)/pytest -m long -s
+
+coverage: .venv ## Measure which branches of analysis the tests take; below 90% is a failure
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m 'not slow' tests/analysis tests/bapps --cov=analysis --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-report=json:.coverage.json
+	$(BIN)/python .ci/branch_coverage.py .coverage.json 90
+
+mutants: .venv ## Mutate a sample of the code, and list the changes that no test notices; an hour, and goes on where it was
+	.ci/mutants/run
 
 check: .venv ## Check format, lint, types, workflows, links and documentation; change nothing
 	$(BIN)/ruff format --check
