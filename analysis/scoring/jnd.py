@@ -114,12 +114,6 @@ def difference_of_exchanged(first: ArrayLike, second: ArrayLike, same: ArrayLike
     return resampled_average_precision(places, labels, seats) - resampled_average_precision(places, labels, ~seats)
 
 
-def has_ties(distance: ArrayLike) -> bool:
-    """Whether two pairs have exactly the same distance."""
-    distance = np.asarray(distance)
-    return len(np.unique(distance)) < len(distance)
-
-
 def _area(same: Floats) -> float:
     found = same.sum()
     if found == 0:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analysis.commands.consistency import consistency
+from analysis.people import reliability
 
 SHAPES = (
     "--columns",
@@ -201,6 +202,29 @@ def test_bad_input_is_one_line(tmp_path: Path, text: str, part: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert part in result.stderr
+
+
+def test_a_column_without_its_name_is_wrong_usage(tmp_path: Path) -> None:
+    result = run(tmp_path / "x.csv", "--columns", "item=image,choice")
+    assert result.exit_code == 2
+    assert "expected OURS=THEIRS,... got 'choice'" in result.stderr
+
+
+def test_a_plan_takes_how_much_people_differ_from_their_answers(tmp_path: Path) -> None:
+    """Thirty people of whom half look and half choose blindly: the spread of their agreement is the plan's."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"i{item}", f"w{person}", "p1" if rng.random() < (0.95 if person % 2 else 0.5) else "p0")
+        for item in range(60)
+        for person in rng.permutation(30)[:10]
+    ]
+    table = pd.DataFrame(rows, columns=["item", "participant", "choice"])
+    table.to_csv(tmp_path / "x.csv", index=False)
+    coded = reliability.coded(table)
+    spread = reliability.person_sd(reliability.agreement_with_others(coded), coded)
+    assert 0.05 < spread < 0.25
+    notes = sections(tmp_path / "x.csv", "--plan", 0.05, "--draws", 100)["Plan"]["notes"]
+    assert any(f"sd {spread:.3f}, estimated from these people's agreement" in note for note in notes)
 
 
 def test_a_plan_from_fractions(tmp_path: Path) -> None:

@@ -451,6 +451,8 @@ def test_unverified_weights_are_marked_everywhere(data: Path, tmp_path: Path) ->
         (["--metric", "l2", "--load", "other"], "Invalid value for '--load'"),
         (["--metric", "l2", "--batch-size", "0"], "Invalid value for '--batch-size'"),
         (["--metrics", "l2"], "No such option"),
+        (["--distances", "d.csv", "--device", "cuda"], "--device is about images, and only --distances are scored"),
+        (["--distances", "d.csv", "--load", "exact"], "--load is about images, and only --distances are scored"),
     ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], message: str) -> None:

@@ -125,6 +125,12 @@ def test_facts_are_those_of_the_task(tmp_path: Path, task: Task) -> None:
         ),
         ("x.csv", "study,item,participant,choice\ns,a,1,p0\n", Reading(study="t"), "no study 't'; there: s"),
         ("x.csv", "item,participant,choice\na,1,p0\n", Reading(task="jnd"), "no answers of the task jnd"),
+        (
+            "x.csv",
+            "item,participant,choice,use\na,1,p0,false\n",
+            Reading(),
+            "no answer to a test item of the task 2afc counts",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, reading: Reading, message: str) -> None:
@@ -133,11 +139,24 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, text: str, reading: R
         read_judgments(tmp_path / name, reading)
 
 
+def test_of_several_studies_one_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("study,item,participant,choice\ns,a,1,p0\ns,a,2,p1\nt,a,1,p1\nt,b,2,p1\nt,b,3,p1\n")
+    assert items_of(tmp_path / "x.csv", Reading(study="s")) == [("all", "a", 1, 2)]
+    assert items_of(tmp_path / "x.csv", Reading(study="t")) == [("all", "a", 1, 1), ("all", "b", 2, 2)]
+
+
+def test_a_set_without_labels_is_named(tmp_path: Path) -> None:
+    (tmp_path / "2afc" / "val" / "cnn" / "judge").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"no judge/\*\.npy in it"):
+        read_judgments(tmp_path, Reading(votes=5))
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no sets in it"):
         read_judgments(tmp_path)
-    with pytest.raises(DatasetError, match="no such file"):
-        read_judgments(tmp_path / "none.csv")
+    for name in ("none.csv", "none.json"):
+        with pytest.raises(DatasetError, match="no such file"):
+            read_judgments(tmp_path / name)
     (tmp_path / "f.csv").write_text("photo\na\n")
     with pytest.raises(DatasetError, match="expected id and photo"):
         read_facts(tmp_path / "f.csv")

@@ -48,3 +48,27 @@ def test_pass_rate_is_the_beta_posterior() -> None:
     low, high = reliability.pass_rate([15, 0], [15, 0])
     assert low[0] == pytest.approx(0.025 ** (1 / 16))  # Beta(16, 1) has the distribution function x^16
     assert (low[1], high[1]) == pytest.approx((0.025, 0.975))  # nobody asked: uniform
+
+
+def test_one_person_has_no_spread() -> None:
+    coded = reliability.Coded(
+        np.arange(5), np.array([0, 0, 0, 0, 1]), np.array(["a", "b"], object), np.ones(5, bool), np.ones(5), np.ones(5)
+    )
+    assert np.isnan(reliability.person_sd(np.array([1.0, 0, 1, 1, 0]), coded))  # the second gave one answer
+
+
+def test_person_sd_is_the_spread_of_means_less_their_noise() -> None:
+    """By loops over people; who gave one answer tells nothing of the noise, and is left out."""
+    values = [[1.0, 1, 0, 1], [0.0, 0, 1], [1.0, 1], [0.0, 0, 0, 0, 1], [1.0]]
+    people = np.repeat(np.arange(5), [len(mine) for mine in values])
+    flat = np.concatenate(values)
+    coded = reliability.Coded(np.arange(15), people, np.arange(5).astype(object), flat > 0, flat, flat)
+    np.testing.assert_allclose(reliability.mean_by_person(flat, coded), [np.mean(mine) for mine in values])
+    means, noises = [], []
+    for mine in values[:4]:
+        mean = sum(mine) / len(mine)
+        means.append(mean)
+        noises.append(sum((value - mean) ** 2 for value in mine) / (len(mine) - 1) / len(mine))
+    middle = sum(means) / 4
+    spread = sum((mean - middle) ** 2 for mean in means) / 3 - sum(noises) / 4
+    assert reliability.person_sd(flat, coded) == pytest.approx(spread**0.5)

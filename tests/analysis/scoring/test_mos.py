@@ -131,6 +131,15 @@ def test_bad_input_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_a_table_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_text("mos,pred\n1,2\n")
+    for name, message in (("x.parquet", "x.parquet: not a readable table"), ("none.csv", "none.csv: no such file")):
+        result = run(tmp_path / name)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
 def test_several_metrics_in_one_table_keep_their_names(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = [f"i{k},{k},{k + rng.normal()},{-k}" for k in range(50)]

@@ -307,6 +307,26 @@ def test_a_table_that_knows_none_of_the_items_is_refused_and_a_part_is_said() ->
         judged_sets([result], facts=[facts[:100]])
 
 
+def test_answers_to_no_item_of_a_set_leave_it_without_people() -> None:
+    parts = [planted(label, seed=seed) for seed, label in enumerate(("val/traditional", "val/cnn"))]
+    first, second = judged_sets([part[0] for part in parts], answers=parts[0][2])
+    assert first.answers is not None
+    assert second.answers is None
+
+
+def test_a_mean_has_the_metrics_that_every_set_has() -> None:
+    """One that lacks a set has an interval on the other alone, and is compared on that alone."""
+    parts = [planted(label, seed=seed) for seed, label in enumerate(("val/traditional", "val/cnn"))]
+    lacking = replace(parts[1][0], metrics=("good",), distances=parts[1][0].distances[:1])
+    sets = judged_sets([parts[0][0], lacking])
+    found = {(key.metric, key.set) for key in intervals(sets, Settings())}
+    means = {("good", "mean of all"), ("good", "mean of distortions")}
+    assert found == {("good", "val/traditional"), ("bad", "val/traditional"), ("good", "val/cnn"), *means}
+    assert list(comparisons(sets, Settings())) == [("2afc", "val/traditional")]
+    apart = judged_sets([parts[0][0], replace(lacking, metrics=("other",))])
+    assert not [key for key in intervals(apart, Settings()) if key.set.startswith("mean")]
+
+
 def test_a_table_may_be_about_one_of_two_tasks() -> None:
     result, facts, _ = planted("val/cnn")
     other = SetDistances("jnd", "val/pairs", ("good",), ("a", "b"), np.zeros((1, 1, 2)), np.array([0.0, 1.0]))
