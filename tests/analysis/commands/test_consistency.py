@@ -204,10 +204,19 @@ def test_bad_input_is_one_line(tmp_path: Path, text: str, part: str) -> None:
     assert part in result.stderr
 
 
-def test_a_column_without_its_name_is_wrong_usage(tmp_path: Path) -> None:
-    result = run(tmp_path / "x.csv", "--columns", "item=image,choice")
-    assert result.exit_code == 2
-    assert "expected OURS=THEIRS,... got 'choice'" in result.stderr
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--columns", "item=image,choice"], "expected OURS=THEIRS,... got 'choice'"),
+        (["--choices", "=p0"], "expected OURS=THEIRS,... got ''"),
+        (["--columns", "item="], "expected OURS=THEIRS,... got 'item'"),
+        (["--draws", "99"], "99 is not in the range x>=100"),
+    ],
+)
+def test_wrong_usage_is_status_2(tmp_path: Path, options: list[str], message: str) -> None:
+    result = run(tmp_path / "x.csv", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
 
 
 def test_a_plan_takes_how_much_people_differ_from_their_answers(tmp_path: Path) -> None:

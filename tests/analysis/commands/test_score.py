@@ -451,6 +451,7 @@ def test_unverified_weights_are_marked_everywhere(data: Path, tmp_path: Path) ->
         (["--metric", "l2", "--load", "other"], "Invalid value for '--load'"),
         (["--metric", "l2", "--batch-size", "0"], "Invalid value for '--batch-size'"),
         (["--metrics", "l2"], "No such option"),
+        (["--metric", "l2", "--ci", "items", "--level", "1"], "1.0 is not in the range 0.5<=x<=0.999"),
         (["--distances", "d.csv", "--device", "cuda"], "--device is about images, and only --distances are scored"),
         (["--distances", "d.csv", "--load", "exact"], "--load is about images, and only --distances are scored"),
     ],

@@ -171,6 +171,11 @@ def test_tasks_are_correlated_over_metrics() -> None:
     assert section is not None
     assert section.rows == ((4, pytest.approx(np.corrcoef(x, y)[0, 1]), pytest.approx(1.0)),)
     assert evidence_tables.correlation_section({key: v for key, v in values.items() if key.metric < "m2"}) is None
+    for task in ("2afc", "jnd"):  # metrics that all score the same have no ranking
+        alike = {key: 0.5 if key.task == task else value for key, value in values.items()}
+        section = evidence_tables.correlation_section(alike)
+        assert section is not None
+        assert [str(cell) for cell in section.rows[0]] == ["4", "nan", "nan"]
 
 
 def test_people_are_said_without_the_bias_of_few_votes_if_votes_are_known() -> None:
