@@ -5,7 +5,7 @@ most of the time of a small image, and ISA-L does it two to three times as fast 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import NamedTuple, cast
 
@@ -20,7 +20,7 @@ from bapps_builder.images.png_chunks import chunks_of
 LARGEST = 2**30
 
 _HEADER = struct.Struct(">IIBBBBB")
-_TRUE_COLOUR = 2
+_PLAIN = (8, 2, 0)  # bits a channel, the type of true colour, and rows in plain order
 # Its annotations call it an instance.
 _INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 _LARGEST_WINDOW = 7  # 32 KB, as the first four bits of a stream say it; ISA-L would take more
@@ -60,34 +60,36 @@ def read_plain_png(data: bytes, *, name: str) -> NDArray[np.uint8] | None:
     header = _header(chunks[0], name)
     if kinds.count(b"IHDR") > 1:
         raise corrupt(name, _NO_HEADER)
-    if (header.depth, header.colour, header.interlace) != (8, _TRUE_COLOUR, 0) or not _NOT_PLAIN.isdisjoint(kinds):
+    width, height, depth, colour, compression, filtering, interlace = header
+    if (depth, colour, interlace) != _PLAIN or not _NOT_PLAIN.isdisjoint(kinds):
         return None
-    check_header(header, name)
-    refuse_unknown(chunks, name)
-    return _pixels(b"".join(image_data(chunks)), header.width, header.height, name)
+    if compression or filtering or not width or not height or width * height > LARGEST:
+        raise _impossible(PngHeader(*header), name)
+    refuse_unknown(kinds, name)
+    return _pixels(b"".join(image_data(chunks)), width, height, name)
 
 
 def header_of(data: bytes, name: str) -> PngHeader:
     """The header of a PNG, which is its first chunk; nothing behind it is looked at."""
-    header = _header(next(checked_chunks(data, name)), name)
-    check_header(header, name)
+    header = PngHeader(*_header(next(checked_chunks(data, name)), name))
+    if header.compression or header.filtering or not 0 < header.width * header.height <= LARGEST:
+        raise _impossible(header, name)
     return header
 
 
-def _header(chunk: tuple[bytes, memoryview], name: str) -> PngHeader:
+def _header(chunk: tuple[bytes, memoryview], name: str) -> tuple[int, int, int, int, int, int, int]:
     kind, content = chunk
     if kind != b"IHDR" or len(content) != _HEADER.size:
         raise corrupt(name, _NO_HEADER)
-    return PngHeader(*_HEADER.unpack(content))
+    return _HEADER.unpack(content)
 
 
-def check_header(header: PngHeader, name: str) -> None:
-    """Refuse sizes and methods that do not exist, and more pixels than memory is given to."""
+def _impossible(header: PngHeader, name: str) -> ImageError:
+    """The error of sizes and methods that do not exist, or of more pixels than memory is given to."""
     width, height = header.width, header.height
     if header.compression or header.filtering or not width or not height:
-        raise corrupt(name, f"header: {width}x{height} pixels, methods {header.compression} and {header.filtering}")
-    if width * height > LARGEST:
-        raise ImageError(f"{name}: claims {width}x{height} pixels; at most {LARGEST} are read")
+        return corrupt(name, f"header: {width}x{height} pixels, methods {header.compression} and {header.filtering}")
+    return ImageError(f"{name}: claims {width}x{height} pixels; at most {LARGEST} are read")
 
 
 def checked_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]:
@@ -103,9 +105,9 @@ def checked_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, memoryview]]
         raise ImageError(f"{name}: truncated PNG ({len(data)} bytes, no end marker)")
 
 
-def refuse_unknown(chunks: Chunks, name: str) -> None:
+def refuse_unknown(kinds: Iterable[bytes], name: str) -> None:
     """Refuse chunks without which a picture cannot be understood, and that nobody here knows."""
-    unknown = next((kind for kind, _ in chunks if not _may_be_passed(kind)), None)
+    unknown = next((kind for kind in kinds if not _may_be_passed(kind)), None)
     if unknown is not None:
         raise corrupt(name, f"chunk {unknown!r}")
 

@@ -73,7 +73,7 @@ def read_png(data: bytes, *, name: str) -> PngFile:
     if header.depth not in _DEPTHS.get(header.colour, ()) or header.interlace > 1:
         raise corrupt(name, f"header: colour type {header.colour} of {header.depth} bits, order {header.interlace}")
     chunks = list(checked_chunks(data, name))
-    refuse_unknown(chunks, name)
+    refuse_unknown((kind for kind, _ in chunks), name)
     stream = b"".join(image_data(chunks))
     said = {kind: bytes(content) for kind, content in reversed(chunks) if kind != b"IDAT"}  # the first of each counts
     levels = _levels(stream, header, name)
