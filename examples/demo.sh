@@ -30,24 +30,27 @@ run python "$examples/photographs.py" "$work/photos"
 
 stage "2/9 patches of 64x64 and their distorted versions"
 sets_2afc=() sets_jnd=()
+seed=0  # another for each set: sentinels need patches of places that no test item shows
 for family in "${families[@]}"; do
+    seed=$((seed + 1))
     for split in train:120 val:60; do
         out=$work/patches/2afc-${split%:*}-$family
         run bapps-distort generate --photos "$work/photos/${split%:*}" --out "$out" --items "${split#*:}" \
-            --family "$family" --split "${split%:*}" --seed 1
+            --family "$family" --split "${split%:*}" --seed "$seed"
         sets_2afc+=(--patches "$out")
     done
 done
 for family in traditional cnn; do
-    out=$work/patches/jnd-$family
-    run bapps-distort generate --photos "$work/photos/val" --out "$out" --items 80 --family "$family" --task jnd --seed 2
+    seed=$((seed + 1)) out=$work/patches/jnd-$family
+    run bapps-distort generate --photos "$work/photos/val" --out "$out" --items 150 --family "$family" --task jnd \
+        --seed "$seed"
     sets_jnd+=(--patches "$out")
 done
 
 for task in 2afc jnd; do
     if [ "$task" = 2afc ]; then sets=("${sets_2afc[@]}") stage_number=3; else sets=("${sets_jnd[@]}") stage_number=4; fi
     stage "$stage_number/9 a $task study, answered by SIMULATED people over HTTP, one after another in virtual time"
-    run bapps-collect init "$work/$task.toml" "${sets[@]}" --preset "paper-$task"
+    run bapps-collect init "$work/$task.toml" "${sets[@]}" --preset "$task"
     run bapps-collect simulate "$work/$task.toml" "${sets[@]}" --mix careful=0.9,lapsing=0.1 --dropout 0.05
     run bapps-collect export "$work/$task.toml" "$work/$task.parquet" --database "sqlite:///$work/$task.simulated.sqlite"
 done
