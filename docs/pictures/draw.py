@@ -3,7 +3,7 @@
     python docs/pictures/draw.py [FOLDER]
 
 FOLDER keeps what the pages' commands make; what is there already is not made again. The people are simulated. Takes
-some minutes; screenshots of the report need Playwright with a Chromium.
+some minutes; screenshots of the report need Playwright with a Chromium, and the curves of training a `make demo`.
 """
 
 import re
@@ -53,6 +53,7 @@ def main(folder: Path) -> None:
     shrink(Image.open(folder / "sheet.png"), "sheet.png", width=1000)
     where_they_differ(folder)
     screenshots(folder / "report.html")
+    shrink(Image.open(DOCS.parent / "demo/lin/curves.png"), "curves.png")
 
 
 def follow(page: str, folder: Path, last: str, blocks: int | None = None) -> None:
@@ -198,7 +199,7 @@ def shrink(picture: Image.Image, name: str, width: int | None = None) -> None:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     few = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
     few.save(HERE / name, optimize=True)
-    sys.stdout.write(f"{HERE / name}: {(HERE / name).stat().st_size / 1000:.0f} kB\n")
+    print(f"{HERE / name}: {(HERE / name).stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

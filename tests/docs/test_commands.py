@@ -71,6 +71,16 @@ def test_what_a_page_says_is_printed_belongs_to_a_step() -> None:
         assert (REPOSITORY / name).read_text().count("<!-- prints -->") == sum(bool(step.prints) for step in steps)
 
 
+def test_there_are_ten_recipes_of_ten_lines_that_run() -> None:
+    recipes = re.split(r"^(?=\*\*)", (REPOSITORY / "docs/start/recipes.md").read_text(), flags=re.MULTILINE)[1:]
+    assert len(recipes) == 10
+    for recipe in recipes:
+        steps = [read_step(recipe, block) for block in BLOCK.finditer(recipe)]
+        assert steps
+        assert all((step.language == "sh" or step.file) and not step.reason for step in steps), recipe
+        assert sum(len(step.text.splitlines()) for step in steps) <= 10, recipe
+
+
 def test_the_pages_have_commands() -> None:
     assert {"README.md", "docs/training.md", "docs/datasets.md", "docs/tutorials/prolific-study.md"} <= set(STEPS)
 

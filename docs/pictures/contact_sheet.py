@@ -1,6 +1,6 @@
 """Make docs/distortions.png anew: every distortion at growing severity, on two photos that scikit-image brings along.
 
-python benchmarks/contact_sheet.py
+python docs/pictures/contact_sheet.py
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from distortions.registry import find
 from distortions.traditional import TWENTY
 from distortions.workers import settle_opencv
 
-SHEET = Path(__file__).resolve().parents[1] / "docs" / "distortions.png"
+SHEET = Path(__file__).resolve().parents[1] / "distortions.png"
 
 
 def crop(photo: Patch, *, top: int, left: int, side: int) -> Patch:
@@ -26,6 +26,7 @@ def crop(photo: Patch, *, top: int, left: int, side: int) -> Patch:
 
 
 def main() -> None:
+    """Write the sheet."""
     settle_opencv()
     photos = [
         crop(skimage.data.astronaut(), top=20, left=140, side=192),
