@@ -21,7 +21,7 @@ ANSWERS = {
     "Can I use it as a loss?": ("python.md", "A loss is a `torch.nn.Module`"),
     "What does an export hold?": ("formats.md", "One row an answer"),
     "What is promised about security?": ("security.md", "| promise |"),
-    "Are there texts for the GDPR?": ("start/faq.md", "Article 13"),
+    "Are there texts for the GDPR?": ("collecting.md", "Article 13 of the GDPR"),
 }
 
 
