@@ -205,7 +205,8 @@ def _conduct(study: Study, answers: Sequence[Judged], came: Came, *, finished: b
             value = np.array([sum(answer.passed for answer in answers) / came.sentinels])
         kept = not np.isnan(value[0]) and not rule.broken(value)[0]
         words = {"use": ("excluded", "used"), "pay": ("review", "approve")}[tier]
-        found.append(Verdict(tier, str(rule), words[kept], f"{rule.quantity} {np.round(value[0], 3):g}"))
+        said = "not known" if np.isnan(value[0]) else f"{np.round(value[0], 3):g}"
+        found.append(Verdict(tier, str(rule), words[kept], f"{rule.quantity} {said}"))
     return found
 
 

@@ -64,3 +64,17 @@ def test_no_page_speaks_of_a_file_that_is_not_there() -> None:
     for path in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")]:
         for named in re.findall(r"`(?:python )?((?:benchmarks|tests|examples|docs)/[\w/.-]+\.py)\b", path.read_text()):
             assert (REPOSITORY / named).is_file(), f"{path}: {named}"
+
+
+def test_every_threat_has_tests_that_exist() -> None:
+    page = (REPOSITORY / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|.*\|.*\|$", page, re.MULTILINE)
+    assert [int(number) for number in rows] == list(range(1, 19))
+    tests = REPOSITORY / "tests" / "collection_app"
+    for row in re.findall(r"^\| \d+ \|.*$", page, re.MULTILINE):
+        named = re.findall(r"`([^`]*)::(test_\w+)`", row)
+        assert named, row
+        file = ""
+        for found, name in named:
+            file = found or file  # a test without a file is in that of the one before
+            assert f"def {name}(" in (tests / file).read_text(), (file, name)

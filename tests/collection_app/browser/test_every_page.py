@@ -1,15 +1,30 @@
-"""Every page, as a person meets it: scanned by axe, and photographed for the documentation.
+"""Every page, as a person and as an administrator meets it: scanned by axe, and photographed for the documentation.
 
-With BAPPS_SCREENSHOTS=docs/participants set, pictures of all pages are written there.
+With BAPPS_SCREENSHOTS=docs set, pictures of all pages are written to `participants` and `admin` there.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from sqlalchemy import func, select
+
+from bapps_builder.patch_sets.patch_set import PatchSet
+from collection_app import create_app
+from collection_app.admin.passwords import password_hash
+from collection_app.database.connections import open_database, read
+from collection_app.database.models import Session
+from collection_app.rehearsal.rehearse import rehearse
+from collection_app.rehearsal.simulated_people import Player
+from collection_app.server.serving import served
+from collection_app.settings import Settings
+from collection_app.studies.presets import preset
+
+PASSWORD = "correct horse battery staple"
 
 QUESTION = {
     "question": "Which picture do you choose?",
@@ -31,18 +46,19 @@ LOOKS = {
 class Walk:
     """Goes from page to page; looks at each."""
 
-    def __init__(self, person: Any, name: str) -> None:
-        self.person, self.name, self.seen = person, name, 0
-        folder = os.environ.get("BAPPS_SCREENSHOTS")
-        self.folder = Path(folder) if folder else None
+    def __init__(self, page: Page, name: str, folder: str = "participants") -> None:
+        self.page, self.name, self.seen = page, name, 0
+        root = os.environ.get("BAPPS_SCREENSHOTS")
+        self.folder = Path(root) / folder if root else None
 
     def look(self, what: str) -> None:
-        page = self.person.page
+        page = self.page
         page.wait_for_timeout(300)  # until what slides has slid
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.seen += 1
-            page.screenshot(path=self.folder / f"{self.name}-{self.seen:02d}-{what}.png", scale="css")
+            path = self.folder / f"{self.name}-{self.seen:02d}-{what}.png"
+            page.screenshot(path=path, scale="css", full_page=self.folder.name == "admin")
         found = Axe().run(page)
         serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
         assert not serious, (what, [(one["id"], one["nodes"][0]["html"]) for one in serious])
@@ -57,7 +73,7 @@ def test_no_page_has_a_serious_fault(
     asked = [QUESTION] if task == "2afc" else []
     found = study(task, comprehension=asked, exposure={"first_ms": 900, "gap_ms": 250, "second_ms": 900})
     somebody = person(f"{found.address}/?id={look}", "mouse", **LOOKS[look])
-    walk = Walk(somebody, f"{task}-{look}")
+    walk = Walk(somebody.page, f"{task}-{look}")
     for page in ("consent", "device", "instructions"):
         somebody.until(page)
         walk.look(page)
@@ -94,7 +110,7 @@ def test_no_page_has_a_serious_fault(
     walk.look("done")
     stranger = person(f"{found.address}/?id={look}", "mouse", **LOOKS[look])
     stranger.state("problem")
-    Walk(stranger, f"{task}-{look}").look("problem")
+    Walk(stranger.page, f"{task}-{look}").look("problem")
 
 
 def test_focus_can_be_seen(study: Callable[..., Any], person: Callable[..., Any]) -> None:
@@ -122,4 +138,57 @@ def test_a_preview_shows_the_first_page_and_takes_nothing(
     assert somebody.state() == "consent"
     assert somebody.page.is_visible("#preview")
     assert somebody.page.query_selector_all("#consent :enabled") == []
-    Walk(somebody, "2afc-desktop").look("preview")
+    Walk(somebody.page, "2afc-desktop").look("preview")
+
+
+@pytest.fixture(scope="module")
+def gone_through(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..., PatchSet]) -> Iterator[str]:
+    """The address of a study in which people and programs took part, as its administrators see it."""
+    folder = tmp_path_factory.mktemp("gone_through")
+    study = preset(
+        "2afc",
+        title="How similar are these pictures?",
+        items_per_session=20,
+        answers_per_item={"val": 5},
+        sentinels={"rules": [{"check": "graded", "count": 8, "at_least": 7}], "pool": 4, "as_often": True},
+        training={"graded": 2},
+        terms={"minutes": 3, "pay": 0.6, "currency": "GBP", "least_per_hour": 12.0, "turned_away_pay": 0.1},
+    )
+    engine = open_database(f"sqlite:///{folder}/study.sqlite")
+    mix: dict[Player, float] = {"careful": 0.7, "random": 0.1, "fast-bot": 0.1, "early-leaver": 0.1}
+    patches = make_set(folder / "patches", count=60)
+    rehearse(study, [patches], engine, folder=folder / "images", mix=mix, seed=3, people=18, dropout=0.1, batch=10)
+    now = read(engine, lambda c: c.scalar(select(func.max(Session.seen_at)))) + 60_000
+    settings = Settings(port=0)
+    app = create_app(
+        study,
+        engine,
+        key="k" * 40,
+        settings=settings,
+        password_hash=password_hash(PASSWORD),
+        clock=lambda: now,
+        simulated=True,
+    )
+    with served(app, settings) as address:
+        yield address
+    engine.dispose()
+
+
+@pytest.mark.parametrize("look", list(LOOKS))
+def test_no_admin_page_has_a_serious_fault(chromium: Browser, gone_through: str, look: str) -> None:
+    page = chromium.new_page(**LOOKS[look])
+    page.goto(f"{gone_through}/admin/login")
+    walk = Walk(page, look, "admin")
+    walk.look("login")
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_selector("[data-pause]:visible")
+    walk.look("overview")
+    for name in ("sessions", "items", "exclusions", "exposures", "pay"):
+        page.goto(f"{gone_through}/admin/{name}")
+        walk.look(name)
+    for of, what in (("exclusions", "session"), ("items", "item")):
+        page.goto(f"{gone_through}/admin/{of}")
+        page.click(f"a[href*='/admin/{what}s/']")
+        walk.look(what)
+    page.close()
