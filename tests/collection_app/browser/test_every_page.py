@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
@@ -31,7 +31,7 @@ QUESTION = {
     "choices": ["The nicer one", "The one more like the reference", "The brighter one"],
     "right": 2,
 }
-LOOKS = {
+LOOKS: dict[str, Any] = {
     "desktop": {"viewport": {"width": 1120, "height": 720}, "color_scheme": "light"},
     "phone": {
         "viewport": {"width": 360, "height": 720},
@@ -158,7 +158,7 @@ def gone_through(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..
     mix: dict[Player, float] = {"careful": 0.7, "random": 0.1, "fast-bot": 0.1, "early-leaver": 0.1}
     patches = make_set(folder / "patches", count=60)
     rehearse(study, [patches], engine, folder=folder / "images", mix=mix, seed=3, people=18, dropout=0.1, batch=10)
-    now = read(engine, lambda c: c.scalar(select(func.max(Session.seen_at)))) + 60_000
+    now = max(read(engine, lambda c: c.scalars(select(Session.seen_at)).all())) + 60_000
     settings = Settings(port=0)
     app = create_app(
         study,
