@@ -162,7 +162,7 @@ def _values(row: Row, study: Study) -> Values:
         "attempt": row.attempt,
         "choice": row.choice,
         "expected": row.expected or ("same" if row.identical else ""),
-        "side": row.side if study.task == "2afc" else "",
+        "side": row.side if study.task_module.sided else "",
         **{name: getattr(row, name) for name in _MEASURED},
         "scale": row.scale,
         "input": row.input,

@@ -29,8 +29,6 @@ from collection_app.studies.study import Study
 
 LATE = "late: others had answered the item by then"
 SUPERSEDED = "superseded by a later attempt"
-# What the browser calls the choices of a task; it never knows which patch is p0.
-WORDS: dict[str, tuple[str, str]] = {"2afc": ("left", "right"), "jnd": ("same", "different")}
 # The statements of the busiest path, built once.
 _SESSION = select(Session).where(Session.public_id == bindparam("public_id")).with_for_update()
 _TRIAL = (
@@ -170,17 +168,25 @@ def record(
         fault = _fault(study, session, given, fetched_at=fetched_at, now=now)
         valid[given.attempt] = not fault
         use, reason = _verdict(connection, session, assignment, given, valid=valid, before=before, fault=fault)
-        decided = {"valid": not fault, "use": use, "reason": reason, "fetched_at": fetched_at, "submitted_at": now}
+        choice = study.task_module.stored(given.choice, assignment.side)
+        decided = {
+            "choice": choice,
+            "valid": not fault,
+            "use": use,
+            "reason": reason,
+            "fetched_at": fetched_at,
+            "submitted_at": now,
+        }
         _insert(connection, given, assignment, decided)
-        if (found := state(valid, allowed=study.attempts)) != assignment.state:
+        if (found := state(valid, allowed=study.task_module.attempts)) != assignment.state:
             connection.execute(_SET_STATE, {"of": assignment.id, "found": found})
             if found == "spoiled":
                 release(connection, [assignment.id])
     return Receipt(
         given.id,
         "known" if known else "stored",
-        repeat=state(valid, allowed=study.attempts) == "open",
-        expected=_in_browser(assignment.expected, assignment.side) if assignment.role == "training" else "",
+        repeat=state(valid, allowed=study.task_module.attempts) == "open",
+        expected=study.task_module.said(assignment.expected, assignment.side) if assignment.role == "training" else "",
         bad=not known and not valid[given.attempt],
     )
 
@@ -203,7 +209,7 @@ def _fault(study: Study, session: Row, given: Given, *, fetched_at: int | None, 
             return NOT_FETCHED
         if too_early(own_ms(study, given.shown, given.measured["reaction_ms"]), fetched_at=fetched_at, now=now):
             return TOO_EARLY
-    if study.task == "2afc":
+    if not study.task_module.timed:
         return ""
     slowest = slowest_frame_ms(session.device, study.display.least_hz)
     if session.guarded and given.shown.frame_ms is not None and given.shown.frame_ms > slowest:
@@ -214,7 +220,7 @@ def _fault(study: Study, session: Row, given: Given, *, fetched_at: int | None, 
 
 def own_ms(study: Study, shown: Shown, reaction_ms: float) -> float:
     """How long an answer says that it took, from the first picture to the press."""
-    return reaction_ms + (shown.total_ms if study.task == "jnd" else 0.0)
+    return reaction_ms + (shown.total_ms if study.task_module.timed else 0.0)
 
 
 def bad_run(connection: Connection, study: Study, *, session: Row) -> bool:
@@ -226,32 +232,18 @@ def bad_run(connection: Connection, study: Study, *, session: Row) -> bool:
 
 def _problem(given: Given, assignment: Row, rows: Sequence[Row], study: Study) -> str:
     """Why an answer cannot be stored, or nothing."""
-    if given.choice not in (words := WORDS[study.task]):
+    if given.choice not in (words := study.task_module.choices):
         return f"the choice must be {' or '.join(words)}, got {given.choice}"
-    if given.attempt > study.attempts:
+    if given.attempt > study.task_module.attempts:
         return f"there is no attempt {given.attempt} in this task"
     for row in rows:
         same_place = (row.assignment_id, row.attempt) == (assignment.id, given.attempt)
         if row.id == given.id:
-            same = same_place and row.choice == decoded(given.choice, assignment.side)
+            same = same_place and row.choice == study.task_module.stored(given.choice, assignment.side)
             return "" if same else "another answer has this id"
         if same_place:
             return "this attempt was answered already, with another id"
     return ""
-
-
-def decoded(choice: str, side: str) -> str:
-    """Which patch a choice of left or right means, where p1 was shown on `side`; same and different stay."""
-    if choice in WORDS["jnd"]:
-        return choice
-    return "p1" if choice == side else "p0"
-
-
-def _in_browser(choice: str, side: str) -> str:
-    """The inverse of `decoded`."""
-    if choice in WORDS["jnd"]:
-        return choice
-    return side if choice == "p1" else next(word for word in WORDS["2afc"] if word != side)
 
 
 def _verdict(
@@ -287,7 +279,6 @@ def _insert(connection: Connection, given: Given, assignment: Row, decided: Mapp
             "id": given.id,
             "assignment_id": assignment.id,
             "attempt": given.attempt,
-            "choice": decoded(given.choice, assignment.side),
             "first_ms": shown.first_ms,
             "gap_ms": shown.gap_ms,
             "second_ms": shown.second_ms,

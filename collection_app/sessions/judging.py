@@ -191,7 +191,7 @@ def _conduct(study: Study, answers: Sequence[Judged], came: Came, *, finished: b
             "role": [answer.role for answer in answers],
             "choice": [answer.choice for answer in answers],
             "expected": [answer.expected for answer in answers],
-            "side": [answer.side if study.task == "2afc" else "" for answer in answers],
+            "side": [answer.side if study.task_module.sided else "" for answer in answers],
             "trial": [answer.slot for answer in answers],
             "reaction_ms": [answer.reaction_ms for answer in answers],
             "focus_lost": [answer.focus_lost for answer in answers],

@@ -53,7 +53,7 @@ class _Prepared:
 def check_tasks(study: Study, sets: Sequence[PatchSet]) -> None:
     """Raise StudyError if a set is of another task than the study."""
     for found in sets:
-        if found.task != study.task:
+        if found.task != study.task_module.patch_sets:
             raise StudyError(f"{found.folder}: its items are for the task {found.task}, the study's is {study.task}")
 
 

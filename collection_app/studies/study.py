@@ -20,16 +20,17 @@ from pydantic import (
 )
 
 from bapps_builder.answers.exclusions import parse_rule
-from bapps_builder.layout import Task
 from collection_app.database.personal import told_list
 from collection_app.platforms import platform_of
 from collection_app.platforms.local import Local
 from collection_app.platforms.platform import Platform
+from collection_app.tasks import task_of, tasks
+from collection_app.tasks.task_module import TaskModule
+from collection_app.tasks.words import TaskName
 
 Check = Literal["obvious", "identical", "noise", "graded"]
 # The checks that make sense in each task.
-CHECKS: dict[Task, tuple[Check, ...]] = {"2afc": ("obvious", "graded"), "jnd": ("identical", "noise", "graded")}
-
+CHECKS: dict[str, tuple[Check, ...]] = {"2afc": ("obvious", "graded"), "jnd": ("identical", "noise", "graded")}
 # Stands where a preset cannot know what to write.
 FILL_IN = "FILL IN"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\r\n]+$")]
@@ -257,7 +258,7 @@ class Study(_Settings):
     language: Annotated[str, StringConstraints(pattern=r"^([a-z]{2,3})?$")] = Field(
         default="", description="of consent and pages, such as en or de, for everybody; empty: en"
     )
-    task: Task = Field(description="2afc: which is closer to the reference? jnd: same or different?")
+    task: TaskName = Field(description=" ".join(f"{name}: {task.question}" for name, task in tasks().items()))
     answers_per_item: AnswersPerItem = Field(default_factory=AnswersPerItem)
     items_per_session: int = Field(ge=1, le=2000, description="test items in a session")
     fewest_items: int = Field(default=1, ge=1, le=2000, description="with fewer test items left, a person is told so")
@@ -312,9 +313,7 @@ class Study(_Settings):
 
     def quota(self, split: str) -> int:
         """How many people answer a test item of a split."""
-        if self.task == "jnd":
-            return self.answers_per_item.jnd
-        return self.answers_per_item.train if split == "train" else self.answers_per_item.val
+        return getattr(self.answers_per_item, self.task_module.quotas[split])
 
     @property
     def checks(self) -> int:
@@ -322,9 +321,9 @@ class Study(_Settings):
         return sum(rule.count for rule in self.sentinels.rules) + sum(self.training.by_check().values())
 
     @property
-    def attempts(self) -> int:
-        """How often an item may be shown: a bad exposure is repeated once."""
-        return 2 if self.task == "jnd" else 1
+    def task_module(self) -> TaskModule:
+        """What its task is."""
+        return task_of(self.task)
 
     def canonical(self) -> str:
         """All settings as JSON in one fixed form."""

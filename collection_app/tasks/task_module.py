@@ -1,15 +1,18 @@
 """What the rest of the server knows of a task, and asks of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+
+from bapps_builder.layout import Task
 
 
 @dataclass(frozen=True)
 class TaskModule:
     """A task: what people are asked about patches.
 
-    Its folder holds `templates/page.html`, which fills in the blocks of `study.html`; `static/trial.js`, which shows a
+    Its folder holds `templates/page.html`, which fills in the blocks of `study.html`; `static/task.js`, which shows a
     trial; and `texts/`, a file for each language.
 
     Attributes
@@ -18,12 +21,48 @@ class TaskModule:
         As study files, answers and exports have it.
     package : str
         The package of its folder.
+    question : str
+        What it asks, for who writes a study file.
+    patch_sets : "2afc" or "jnd"
+        The task of the patch sets whose items it shows.
+    choices : two str
+        What can be chosen, as the browser calls it.
+    sided : bool
+        Whether a choice is the side of a patch: the first one is of what is on the left, and what is stored is the
+        patch, p0 or p1. Else a choice is stored as it is, and the side is the order of the two.
+    timed : bool
+        Whether patches are shown for a set time, which is measured; a bad exposure is repeated once.
+    quotas : mapping of split to str
+        The setting in `answers_per_item` that says how many people answer an item of a split.
     """
 
     name: str
     package: str
+    question: str
+    patch_sets: Task
+    choices: tuple[str, str]
+    sided: bool
+    timed: bool
+    quotas: Mapping[str, str]
 
     @property
     def folder(self) -> Traversable:
         """Where its files are."""
         return files(self.package)
+
+    @property
+    def attempts(self) -> int:
+        """How often an item may be shown to a person: once more after a bad exposure."""
+        return 2 if self.timed else 1
+
+    def stored(self, choice: str, side: str) -> str:
+        """What a choice of the browser means, where p1 was shown on `side`."""
+        if not self.sided:
+            return choice
+        return "p1" if choice == side else "p0"
+
+    def said(self, choice: str, side: str) -> str:
+        """What the browser calls a choice that is stored: the inverse of `stored`."""
+        if not self.sided:
+            return choice
+        return side if choice == "p1" else next(word for word in self.choices if word != side)

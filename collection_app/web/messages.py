@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from collection_app.tasks.words import Choice, TaskName
+
 
 def _whole(value: object) -> object:
     """JSON knows one kind of number: 2.0 is the whole number 2."""
@@ -30,7 +32,6 @@ Slot = Annotated[int, Field(ge=0, le=100_000), Whole]
 Attempt = Annotated[int, Field(ge=1, le=2), Whole]
 Scale = Annotated[int, Field(ge=1, le=1000), Whole]
 Clock = Annotated[int, Field(ge=0, le=2**53), Whole]
-Choice = Literal["left", "right", "same", "different"]
 
 
 Parameters = dict[Name, Parameter]
@@ -118,7 +119,7 @@ class SessionState(_Message):
     contact: str
     consent: str = Field(description="Markdown without HTML")
     consent_sha256: str
-    task: Literal["2afc", "jnd"]
+    task: TaskName
     trials: int = Field(description="of the session, once it has started")
     answered: int = Field(description="trials that are done")
     exposure: ExposureTimes

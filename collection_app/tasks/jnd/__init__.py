@@ -2,4 +2,13 @@
 
 from collection_app.tasks.task_module import TaskModule
 
-TASK = TaskModule(name="jnd", package=__name__)
+TASK = TaskModule(
+    name="jnd",
+    package=__name__,
+    question="same or different?",
+    patch_sets="jnd",
+    choices=("same", "different"),
+    sided=False,
+    timed=True,
+    quotas={"train": "jnd", "val": "jnd"},
+)

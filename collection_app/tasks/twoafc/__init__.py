@@ -2,4 +2,13 @@
 
 from collection_app.tasks.task_module import TaskModule
 
-TASK = TaskModule(name="2afc", package=__name__)
+TASK = TaskModule(
+    name="2afc",
+    package=__name__,
+    question="which is closer to the reference?",
+    patch_sets="2afc",
+    choices=("left", "right"),
+    sided=True,
+    timed=False,
+    quotas={"train": "train", "val": "val"},
+)
