@@ -68,7 +68,7 @@ def study_page() -> ResponseReturnValue:
 
 
 def _practice(study: Study) -> int:
-    return sum(study.training.by_check().values())
+    return sum(study.practice.values())
 
 
 def _trials(study: Study) -> int:

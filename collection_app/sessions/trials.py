@@ -49,7 +49,7 @@ def draw_trials(
     if not first:
         training = []
     elif study.sentinels.apart:
-        wanted = study.training.by_check()
+        wanted = study.practice
         training = [place for kind, count in wanted.items() if count for place in checks(TRAINING, count, f"{kind}-")]
     else:
         training = checks(TRAINING, None)

@@ -1,11 +1,9 @@
-"""Ready studies, and the study file written with the meaning of every setting beside it.
+"""Ready studies of every task, and the study file written with the meaning of every setting beside it.
 
 `2afc` and `jnd` are for studies that pay people whom nobody knows: their sentinels look as test items do, and are so
 many that who answers by chance passes in less than 2% of cases, and who lapses now and then in more than 99%.
 
-`paper-2afc` and `paper-jnd` follow Zhang et al., CVPR 2018, arXiv 1801.03924, section 2.2. Where the paper
-prints no number it is ours: 85 test items in a 2AFC session, 5 training items before it, and the rule that
-a JND session must pass. They are for replication: their sentinels can be told from test items by their noise, and the
+`paper-2afc` and `paper-jnd` are for replication: their sentinels can be told from test items by their noise, and the
 few there are become known to people who compare notes.
 """
 
@@ -18,6 +16,7 @@ from pydantic.fields import FieldInfo
 from collection_app.errors import StudyError
 from collection_app.studies.study import FILL_IN, Study
 from collection_app.studies.study_file import study_of
+from collection_app.tasks import tasks
 
 # Everything that GDPR, Article 13, asks for.
 _CONSENT = """\
@@ -64,11 +63,6 @@ _TERMS = {
     "complaint": f"{FILL_IN}: such as: You may complain to a data protection authority, ours is ... with its address.",
 }
 
-# What each is open to, where it is open to something: `init` says so.
-OPEN_TO = {
-    "paper-2afc": "a program finds its 15 sentinels by their white noise, and who compares notes soon knows them all",
-    "paper-jnd": "a program finds its sentinels by their white noise, and who compares notes soon knows them all",
-}
 _SHARED: dict[str, Any] = {
     "name": "my-study",
     "language": "en",
@@ -77,56 +71,10 @@ _SHARED: dict[str, Any] = {
     "consent": _CONSENT,
     "terms": _TERMS,
 }
-# Of answers that nobody gives who looks; the same ask somebody to look before pay.
-_CONDUCT = ["fast<=0.1", "side<=0.95", "away<=0.2"]
-_JND_CONDUCT = ["sentinels>=0.63", "fast<=0.1", "side<=0.98"]
-PRESETS: dict[str, dict[str, Any]] = {
-    "2afc": {
-        "task": "2afc",
-        "items_per_session": 160,
-        "sentinels": {
-            "rules": [{"check": "graded", "count": 72, "at_least": 47}],
-            "pool": 10,
-            "apart": True,
-            "as_often": True,
-        },
-        "training": {"graded": 5},
-        "rules": {"use": _CONDUCT, "pay": _CONDUCT},
-    },
-    "jnd": {
-        "task": "jnd",
-        "items_per_session": 160,
-        "sentinels": {
-            "rules": [
-                {"check": "identical", "count": 42, "at_least": 21},
-                {"check": "graded", "count": 42, "at_least": 21},
-            ],
-            "pool": 10,
-            "apart": True,
-            "as_often": True,
-        },
-        "training": {"same": 4, "graded": 6},
-        "rules": {"use": _JND_CONDUCT, "pay": _JND_CONDUCT},
-    },
-    "paper-2afc": {
-        "task": "2afc",
-        "items_per_session": 85,
-        "sentinels": {"rules": [{"check": "obvious", "count": 15, "at_least": 14}]},
-        "training": {"obvious": 5},
-    },
-    "paper-jnd": {
-        "task": "jnd",
-        "items_per_session": 160,
-        "sentinels": {
-            "rules": [
-                {"check": "identical", "count": 32, "at_least": 20},
-                {"check": "noise", "count": 8, "at_least": 7},
-            ]
-        },
-        "training": {"same": 4, "different": 1, "distorted": 5},
-        "exposure": {"first_ms": 1000, "gap_ms": 250, "second_ms": 1000},
-    },
-}
+# The presets of all tasks, by name.
+PRESETS = dict(sorted((name, made) for task in tasks().values() for name, made in task.presets.items()))
+# What a preset is open to, where it is open to something: `init` says so.
+OPEN_TO = {name: danger for task in tasks().values() for name, danger in task.open_to.items()}
 
 
 def preset(name: str, /, **settings: Any) -> Study:

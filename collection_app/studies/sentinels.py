@@ -1,37 +1,26 @@
-"""Sentinels and training items: questions with a known answer, made from the originals of the study's patch sets.
-
-Those of the check `graded` look as test items do: one of the distortions of the study's own recipes, at strengths that
-differ from one to the next, and so far apart that who looks sees which is closer.
-"""
+"""Sentinels and training items: questions with a known answer, made from the originals of the study's patch sets."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bapps_builder.patch_sets.manifest import Item
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.errors import StudyError
 from collection_app.studies.study import Study
-from distortions.recipes import draw, parse
+from collection_app.tasks.known_answers import GRADED, Known, Means, Pixels
 from distortions.registry import distortions
 from distortions.traditional import TWENTY
 
-Pixels = NDArray[np.uint8]
 TRAINING = "training"
-# Severities of a graded check: of the better patch, and of the worse one.
-_LITTLE, _MUCH = (0.05, 0.3), (0.75, 1.0)
-# How far the worse one must be from the original in levels, and how many times as far as the better one, for an
-# answer to be known: a distortion may do next to nothing to a plain patch. So many are tried.
-_PLAIN_LEVELS, _PLAIN_TIMES, _TRIES = 6.0, 2.5, 20
 _NAME = re.compile(r"[a-z][a-z0-9-]*(?=\()")
 
 
 @dataclass(frozen=True)
-class CheckItem:
-    """A question with a known answer.
+class CheckItem(Known):
+    """A question with a known answer, as an item of a study.
 
     Attributes
     ----------
@@ -39,31 +28,25 @@ class CheckItem:
     check : str
         The sentinel's check, or "training".
     name : str
-    expected : str
-        p0 or p1, same or different.
-    ref : uint8 array (64, 64, 3) or None
-        None in JND.
-    p0, p1 : uint8 arrays (64, 64, 3)
     """
 
     role: str
     check: str
     name: str
-    expected: str
-    ref: Pixels | None
-    p0: Pixels
-    p1: Pixels
 
 
 def check_items(study: Study, sets: list[PatchSet]) -> Iterator[CheckItem]:
     """Make all sentinels, then all training items; the same study and sets give the same ones."""
     rng = np.random.default_rng(study.seed)
     originals = _originals(sets, rng)
-    made = _makers(study, sets)
+    checks = {check.name: check for check in study.task_module.checks}
+    names = _own_distortions(sets) if GRADED in {kind for _, kind, count in _numbers(study, sets) if count} else []
+    means = Means(study.sentinels.little_noise, study.sentinels.much_noise, names)
     for role, kind, count in _numbers(study, sets):
         check = TRAINING if role == TRAINING else kind
         for number in range(count):
-            yield made[kind](next(originals), rng, role, check, f"{kind}-{number:05d}")
+            made = checks[kind].make(next(originals), means, rng)
+            yield CheckItem(**vars(made), role=role, check=check, name=f"{kind}-{number:05d}")
 
 
 def count_checks(study: Study, sets: list[PatchSet]) -> int:
@@ -78,7 +61,7 @@ def _numbers(study: Study, sets: list[PatchSet]) -> list[tuple[str, str, int]]:
         ("sentinel", str(rule.check), max(rule.count * pool, least, _as_often(study, sets, rule.count)))
         for rule in study.sentinels.rules
     ]
-    for kind, count in study.training.by_check().items():
+    for kind, count in study.practice.items():
         found.append((TRAINING, kind, max(count * pool, least) if study.sentinels.apart and count else count))
     return found
 
@@ -118,47 +101,6 @@ def _originals(sets: list[PatchSet], rng: np.random.Generator) -> Iterator[Pixel
             yield sets[of].read(sets[of][place - int(starts[of])], sets[of].roles[0])
 
 
-def _makers(
-    study: Study, sets: list[PatchSet]
-) -> dict[str, Callable[[Pixels, np.random.Generator, str, str, str], CheckItem]]:
-    little, much = study.sentinels.little_noise, study.sentinels.much_noise
-
-    def noisy(patch: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
-        return parse(f"gaussian-white-noise(sigma={sigma!r})").apply(patch, rng)
-
-    names = _own_distortions(sets) if _uses_graded(study) else []
-
-    def graded(patch: Pixels, rng: np.random.Generator, role: str, check: str, name: str) -> CheckItem:
-        better, worse = _graded(patch, names, rng)
-        if study.task == "jnd":
-            return CheckItem(role, check, name, "different", None, patch, worse)
-        if rng.random() < 0.5:
-            return CheckItem(role, check, name, "p0", patch, better, worse)
-        return CheckItem(role, check, name, "p1", patch, worse, better)
-
-    def obvious(patch: Pixels, rng: np.random.Generator, role: str, check: str, name: str) -> CheckItem:
-        better, worse = noisy(patch, little, rng), noisy(patch, much, rng)
-        if rng.random() < 0.5:
-            return CheckItem(role, check, name, "p0", patch, better, worse)
-        return CheckItem(role, check, name, "p1", patch, worse, better)
-
-    def identical(patch: Pixels, rng: np.random.Generator, role: str, check: str, name: str) -> CheckItem:
-        return CheckItem(role, check, name, "same", None, patch, patch)
-
-    def noise(patch: Pixels, rng: np.random.Generator, role: str, check: str, name: str) -> CheckItem:
-        return CheckItem(role, check, name, "different", None, patch, noisy(patch, much, rng))
-
-    def distorted(patch: Pixels, rng: np.random.Generator, role: str, check: str, name: str) -> CheckItem:
-        recipe = draw((TWENTY[rng.integers(len(TWENTY))],), (1.0,), rng)
-        return CheckItem(role, check, name, "different", None, patch, recipe.apply(patch, rng))
-
-    return {"obvious": obvious, "identical": identical, "noise": noise, "distorted": distorted, "graded": graded}
-
-
-def _uses_graded(study: Study) -> bool:
-    return study.training.graded > 0 or any(rule.check == "graded" for rule in study.sentinels.rules)
-
-
 def _own_distortions(sets: list[PatchSet]) -> list[str]:
     """The distortions that the recipes of the sets name; the paper's, where they name none (as for networks)."""
     named = {
@@ -169,21 +111,3 @@ def _own_distortions(sets: list[PatchSet]) -> list[str]:
         for name in _NAME.findall(side.recipe)
     }
     return sorted(named & set(distortions())) or sorted(TWENTY)
-
-
-def _graded(patch: Pixels, names: list[str], rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-    """One distortion at little and at much strength; of those tried that are not plain enough, the plainest."""
-    plainest: tuple[float, Pixels, Pixels] = (-1.0, patch, patch)
-    for _ in range(_TRIES):
-        name, seed = names[rng.integers(len(names))], int(rng.integers(2**62))
-        little, much = (
-            # The same directions and the same field of noise at both strengths.
-            draw((name,), (strength,), np.random.default_rng(seed)).apply(patch, np.random.default_rng(seed + 1))
-            for strength in (rng.uniform(*_LITTLE), rng.uniform(*_MUCH))
-        )
-        near, far = (float(np.abs(other.astype(float) - patch).mean()) for other in (little, much))
-        if far >= max(_PLAIN_LEVELS, _PLAIN_TIMES * near):
-            return little, much
-        if far - _PLAIN_TIMES * near > plainest[0]:
-            plainest = (far - _PLAIN_TIMES * near, little, much)
-    return plainest[1:]

@@ -7,7 +7,7 @@ docs/collecting.md are made from them.
 import hashlib
 import json
 import re
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StringConstraints,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -26,11 +27,8 @@ from collection_app.platforms.local import Local
 from collection_app.platforms.platform import Platform
 from collection_app.tasks import task_of, tasks
 from collection_app.tasks.task_module import TaskModule
-from collection_app.tasks.words import TaskName
+from collection_app.tasks.words import SentinelName, TaskName, sentinel_meanings, training_settings
 
-Check = Literal["obvious", "identical", "noise", "graded"]
-# The checks that make sense in each task.
-CHECKS: dict[str, tuple[Check, ...]] = {"2afc": ("obvious", "graded"), "jnd": ("identical", "noise", "graded")}
 # Stands where a preset cannot know what to write.
 FILL_IN = "FILL IN"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\r\n]+$")]
@@ -55,11 +53,7 @@ class AnswersPerItem(_Settings):
 class SentinelRule(_Settings):
     """How many sentinels of one check a session holds, and how many must be answered as expected."""
 
-    check: Check = Field(
-        description="obvious (2AFC): much against little Gaussian noise; identical (JND): the same patch twice; "
-        "noise (JND): a patch, and the same with large Gaussian noise; graded: one of the study's own distortions, "
-        "much against little of it (2AFC), or much against none (JND), at strengths that differ"
-    )
+    check: SentinelName = Field(description=sentinel_meanings())
     count: int = Field(ge=1, le=500, description="sentinels in each session")
     at_least: int = Field(ge=0, le=500, description="answered as expected, for the answers of a session to be used")
 
@@ -91,21 +85,19 @@ class Sentinels(_Settings):
     much_noise: float = Field(default=40.0, gt=0, le=255, description="sigma of the worse one, and of `noise`")
 
 
-class Training(_Settings):
-    """Items with feedback before the first session of a person."""
-
-    obvious: int = Field(default=0, ge=0, le=50, description="2AFC: much against little noise")
-    graded: int = Field(default=0, ge=0, le=50, description="as the sentinels of this check")
-    same: int = Field(default=0, ge=0, le=50, description="JND: identical pairs")
-    different: int = Field(default=0, ge=0, le=50, description="JND: pairs with large noise")
-    distorted: int = Field(
-        default=0, ge=0, le=50, description="JND: pairs with one of the 20 distortions, plainly different"
+if TYPE_CHECKING:
+    Training = _Settings
+else:
+    # The checks of all tasks that can be trained, a number each.
+    Training = create_model(
+        "Training",
+        __base__=_Settings,
+        __doc__="Items with feedback before the first session of a person.",
+        **{
+            name: (int, Field(default=0, ge=0, le=50, description=meaning))
+            for name, meaning in training_settings().items()
+        },
     )
-
-    def by_check(self) -> dict[str, int]:
-        """How many there are of each check, in the order in which they are made."""
-        made = {"obvious": self.obvious, "identical": self.same, "noise": self.different, "distorted": self.distorted}
-        return {**made, "graded": self.graded}
 
 
 class Exposure(_Settings):
@@ -300,11 +292,12 @@ class Study(_Settings):
         checks = [rule.check for rule in self.sentinels.rules]
         if len(set(checks)) < len(checks):
             raise ValueError(f"sentinels.rules must name each check once, got {', '.join(checks)}")
-        if wrong := [check for check in checks if check not in CHECKS[self.task]]:
-            raise ValueError(f"the task {self.task} has the checks {', '.join(CHECKS[self.task])}, got {wrong[0]}")
-        jnd = self.training.same + self.training.different + self.training.distorted
-        if (self.training.obvious and self.task == "jnd") or (jnd and self.task == "2afc"):
-            raise ValueError(f"training items of the other task: the task is {self.task}")
+        own = self.task_module.checks
+        names = [check.name for check in own if check.sentinel]
+        if wrong := [check for check in checks if check not in names]:
+            raise ValueError(f"the task {self.task} has the checks {', '.join(names)}, got {wrong[0]}")
+        if {name for name, count in self.training if count} - {check.training for check in own}:
+            raise ValueError(f"training items of another task: the task is {self.task}")
         if self.fewest_items > self.items_per_session:
             raise ValueError("fewest_items must not exceed items_per_session")
         if self.sessions_per_person > self.sentinels.pool:
@@ -318,7 +311,13 @@ class Study(_Settings):
     @property
     def checks(self) -> int:
         """How many sentinels and training items the first session of a person holds."""
-        return sum(rule.count for rule in self.sentinels.rules) + sum(self.training.by_check().values())
+        return sum(rule.count for rule in self.sentinels.rules) + sum(self.practice.values())
+
+    @property
+    def practice(self) -> dict[str, int]:
+        """How many training items there are of each check, in the order in which they are made."""
+        wanted = dict(self.training)
+        return {check.name: wanted[check.training] for check in self.task_module.checks if check.training}
 
     @property
     def task_module(self) -> TaskModule:

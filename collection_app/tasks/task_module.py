@@ -1,11 +1,13 @@
 """What the rest of the server knows of a task, and asks of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from bapps_builder.layout import Task
+from collection_app.tasks.known_answers import Check
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class TaskModule:
         Whether patches are shown for a set time, which is measured; a bad exposure is repeated once.
     quotas : mapping of split to str
         The setting in `answers_per_item` that says how many people answer an item of a split.
+    checks : sequence of Check
+        Its questions with a known answer, in the order in which they are made.
+    presets : mapping of name to settings
+        Ready studies, without what all of them share.
+    open_to : mapping of preset to str
+        What a preset is open to, where it is open to something: `init` says so.
     """
 
     name: str
@@ -44,6 +52,9 @@ class TaskModule:
     sided: bool
     timed: bool
     quotas: Mapping[str, str]
+    checks: Sequence[Check]
+    presets: Mapping[str, Mapping[str, Any]]
+    open_to: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Traversable:

@@ -1,5 +1,7 @@
 """JND: two patches one after the other, each for a set time: are they the same or different?"""
 
+from collection_app.tasks.jnd.checks import CHECKS
+from collection_app.tasks.jnd.presets import OPEN_TO, PRESETS
 from collection_app.tasks.task_module import TaskModule
 
 TASK = TaskModule(
@@ -11,4 +13,7 @@ TASK = TaskModule(
     sided=False,
     timed=True,
     quotas={"train": "jnd", "val": "jnd"},
+    checks=CHECKS,
+    presets=PRESETS,
+    open_to=OPEN_TO,
 )

@@ -94,7 +94,7 @@ def test_no_test_items_reference_is_seen_in_a_sentinel_or_in_training(
         seen = [row for row in rows if row.id == session]
         references = {row.ref or row.p0 for row in seen}
         assert len(references) == len(seen) == 60
-        assert Counter(row.role for row in seen)["training"] == sum(study.training.by_check().values())
+        assert Counter(row.role for row in seen)["training"] == sum(study.practice.values())
     engine.dispose()
 
 

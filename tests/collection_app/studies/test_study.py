@@ -38,7 +38,7 @@ def test_the_presets_hold_the_numbers_of_the_paper() -> None:
         ("noise", 8, 7),
     }
     assert (jnd.items_per_session, jnd.exposure.first_ms, jnd.exposure.gap_ms) == (160, 1000, 250)
-    assert (jnd.training.same, jnd.training.different, jnd.training.distorted) == (4, 1, 5)
+    assert jnd.practice == {"identical": 4, "noise": 1, "distorted": 5, "graded": 0}
     assert [(rule.count, rule.at_least) for rule in pairs.sentinels.rules] == [(15, 14)]
     assert pairs.items_per_session == 85
     assert [pairs.quota("train"), pairs.quota("val"), jnd.quota("val")] == [2, 5, 3]
@@ -55,7 +55,7 @@ def test_the_presets_hold_the_numbers_of_the_paper() -> None:
         ({"rules": {"use": ["speed>=3"]}}, "no exclusion rule: 'speed>=3'"),
         ({"sentinels": {"rules": [{"check": "noise", "count": 3, "at_least": 1}]}}, "the task 2afc has the checks"),
         ({"sentinels": {"rules": [{"check": "obvious", "count": 3, "at_least": 4}]}}, "at_least must not exceed count"),
-        ({"training": {"same": 1}}, "training items of the other task"),
+        ({"training": {"same": 1}}, "training items of another task"),
         ({"fewest_items": 86}, "fewest_items must not exceed"),
         ({"sessions_per_person": 5}, "nobody sees one twice"),
         ({"outcomes": {"complete": "a b"}}, "x: outcomes.complete: "),
