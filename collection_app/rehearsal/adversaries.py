@@ -16,6 +16,8 @@ import numpy as np
 from bapps_builder.images.image_files import decode_image
 from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.rehearsal.client import Client, Problem
+from collection_app.tasks import task_of
+from collection_app.tasks.task_module import TaskModule
 
 Adversary = Literal["hash-bot", "spoiler", "early-leaver", "fast-bot", "two-ids", "colluder", "pixel-bot"]
 ADVERSARIES: dict[Adversary, str] = {
@@ -29,8 +31,6 @@ ADVERSARIES: dict[Adversary, str] = {
 }
 _FRAME_MS = 1000 / 60
 _CROSS_MS = 500.0
-# What a program takes for plain: levels from the other patch, and how many times as far the worse one is.
-_PLAIN_LEVELS, _PLAIN_TIMES = 6.0, 2.0
 # Standard deviations of a count beyond the usual one.
 _FAR_MORE = 3
 
@@ -109,20 +109,19 @@ class Attack:
         return far_more_often(seen)
 
     def _answer(self, trial: Mapping[str, Any], session: Mapping[str, Any], *, looks: bool) -> dict[str, Any]:
-        jnd = session["task"] == "jnd"
-        words = ("same", "different") if jnd else ("left", "right")
+        task = task_of(session["task"])
         pictures, proofs = ([], []) if self.kind == "hash-bot" else self._fetched(trial)
-        known = self._known(pictures, jnd=jnd) if looks else None
+        known = self._known(task, pictures) if looks else None
         if known is None:
             known = int(self.rng.integers(2))
             if self.kind == "hash-bot":
-                known = int(trial["left"] != trial["right"]) if jnd else int(trial["left"] > trial["right"])
+                known = task.by_names(trial["left"], trial["right"])
             name = str(uuid.UUID(bytes=self.rng.bytes(16), version=4))
             self.notes.random.add(name)
         else:
             name = str(uuid.UUID(bytes=self.rng.bytes(16), version=4))
         reaction_ms = 1000 * float(np.exp(self.rng.normal(0, 0.3)))
-        shown = self._exposure(session["exposure"]) if jnd else {}
+        shown = self._exposure(session["exposure"]) if task.timed else {}
         if self.kind not in ("hash-bot", "fast-bot"):
             took = sum(shown.get(part, 0.0) for part in ("first_ms", "gap_ms", "second_ms"))
             self.pause((reaction_ms + took + _CROSS_MS) / 1000)
@@ -130,12 +129,12 @@ class Attack:
             "id": name,
             "slot": trial["slot"],
             "attempt": trial["attempt"],
-            "choice": words[known],
+            "choice": task.choices[known],
             "reaction_ms": reaction_ms,
             "answered_at": self.now(),
             "input": "keyboard",
-            # In 2AFC there is no exposure to spoil: what can be kept back is the proof of having looked.
-            "pictures": [] if self.kind == "spoiler" and not jnd else proofs,
+            # Where there is no exposure to spoil, what can be kept back is the proof of having looked.
+            "pictures": [] if self.kind == "spoiler" and not task.timed else proofs,
             "focus_lost": self.kind == "spoiler",
             **shown,
         }
@@ -144,15 +143,10 @@ class Attack:
         both = [self.client.picture(trial[role]) for role in ("reference", "left", "right") if trial[role]]
         return [data for data, _ in both], [proof for _, proof in both]
 
-    def _known(self, pictures: Sequence[bytes], *, jnd: bool) -> int | None:
+    def _known(self, task: TaskModule, pictures: Sequence[bytes]) -> int | None:
         """The first (0) or second (1) choice, where the adversary thinks that it knows the answer."""
         pixels = [decode_image(data, name="a picture") for data in pictures]
-        if jnd:
-            apart = _apart(*pixels)
-            return 0 if apart == 0 else 1 if apart >= _PLAIN_LEVELS or self.kind == "colluder" else None
-        left, right = (_apart(pixels[0], other) for other in pixels[1:])
-        plain = max(left, right) >= max(_PLAIN_LEVELS, _PLAIN_TIMES * min(left, right))
-        return int(right < left) if plain or self.kind == "colluder" else None
+        return task.by_pixels(pixels, sure=self.kind == "colluder")
 
     def _exposure(self, wanted: Mapping[str, float]) -> dict[str, Any]:
         parts = {name: round(wanted[name] / _FRAME_MS) * _FRAME_MS for name in ("first_ms", "gap_ms", "second_ms")}
@@ -160,11 +154,6 @@ class Attack:
             parts["second_ms"] *= 2
         frames = round((parts["first_ms"] + parts["second_ms"]) / _FRAME_MS)
         return {**parts, "frame_ms": _FRAME_MS, "frames": frames, "dropped_frames": 0}
-
-
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference in levels."""
-    return float(np.abs(one.astype(np.float64) - other).mean())
 
 
 def far_more_often(seen: Mapping[int, int]) -> set[int]:

@@ -9,9 +9,9 @@ import numpy as np
 from bapps_builder.answers.exclusions import FAST_MS, Rule, parse_rule
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.rehearsal.latent_distance import latent_distance
-from collection_app.rehearsal.observers import REACTION_SPREAD, Observer, observer
 from collection_app.studies.sentinels import CheckItem
 from collection_app.studies.study import SentinelRule, Study
+from collection_app.tasks.observers import REACTION_SPREAD, Observer, observer
 
 _PEOPLE = 200
 # How different patches look takes a millisecond each: of many sentinels and items, so many stand for all.
@@ -39,7 +39,7 @@ def pass_rates(study: Study, items: Iterable[CheckItem]) -> list[tuple[SentinelR
     rng = np.random.default_rng(study.seed)
     rates = []
     for rule in study.sentinels.rules:
-        right = [_right(p, _drawn(distances[rule.check], rule.count, rng)) for p in _people(study)]
+        right = [_right(study, p, _drawn(distances[rule.check], rule.count, rng)) for p in _people(study)]
         rates.append((rule, float(np.mean([tail(each, rule.at_least) for each in right]))))
     return rates
 
@@ -66,7 +66,9 @@ def _keeps(
     count = study.items_per_session
     if rule.quantity == "sentinels" and rule.sign == ">=":
         right = [
-            p for one in study.sentinels.rules for p in _right(person, _drawn(sentinels[one.check], one.count, rng))
+            p
+            for one in study.sentinels.rules
+            for p in _right(study, person, _drawn(sentinels[one.check], one.count, rng))
         ]
         return tail(right, math.ceil(rule.bound * len(right) - 1e-9)) if right else 0.0
     if rule.quantity == "fast" and rule.sign == "<=":
@@ -77,14 +79,10 @@ def _keeps(
     if rule.quantity == "side" and rule.sign == "<=":
         # p1 is as often on either side, so that who looks chooses both as often, but for a bias.
         shown = _drawn(tests, count, rng)
-        if study.task == "jnd":
-            first = [person.p_same(d1) for _, _, d1 in shown]
-        else:
-            turned = rng.random(len(shown)) < 0.5
-            first = [
-                person.p_left(*pair)
-                for pair in ((b, a) if t else (a, b) for (_, a, b), t in zip(shown, turned, strict=True))
-            ]
+        task = study.task_module
+        turned = rng.random(len(shown)) < 0.5 if task.sided else np.zeros(len(shown), bool)
+        pairs = [(d1, d0) if other else (d0, d1) for (_, d0, d1), other in zip(shown, turned, strict=True)]
+        first = [task.p_first(person, *pair) for pair in pairs]
         most = math.floor(rule.bound * len(first) + 1e-9)
         return 1 - tail(first, most + 1) - tail([1 - p for p in first], most + 1)
     return math.nan
@@ -123,14 +121,10 @@ def _drawn(distances: list[_Distances], count: int, rng: np.random.Generator) ->
     return [distances[order[i % len(order)]] for i in range(count)] if len(order) else []
 
 
-def _right(person: Observer, shown: Sequence[_Distances]) -> list[float]:
+def _right(study: Study, person: Observer, shown: Sequence[_Distances]) -> list[float]:
     """How likely a person answers each as expected."""
-    right = []
+    task, right = study.task_module, []
     for expected, d0, d1 in shown:
-        if expected in ("same", "different"):
-            same = person.p_same(d1)
-            right.append(same if expected == "same" else 1 - same)
-        else:
-            first = person.p_left(d0, d1)  # as if p0 were on the left
-            right.append(first if expected == "p0" else 1 - first)
+        first = task.p_first(person, d0, d1)  # as if p0 were on the left
+        right.append(first if expected == task.stored(task.choices[0], "right") else 1 - first)
     return right

@@ -1,7 +1,7 @@
 """Simulated people play whole sessions through the HTTP interface: for tests, and for planning a study.
 
 They see what a browser sees: pictures under names that tell nothing. What a person answers depends on the seed, the
-person, the item and the attempt alone (see `observers`), so a study played by one after another under a virtual
+person, the item and the attempt alone (see `tasks.observers`), so a study played by one after another under a virtual
 clock repeats exactly.
 """
 
@@ -19,7 +19,8 @@ from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.rehearsal.adversaries import ADVERSARIES, Adversary, Attack, Notes
 from collection_app.rehearsal.client import Client, CollectionError, Problem
 from collection_app.rehearsal.latent_distance import latent_distance
-from collection_app.rehearsal.observers import KINDS, REACTION_SPREAD, Kind, Observer, observer
+from collection_app.tasks import task_of
+from collection_app.tasks.observers import KINDS, REACTION_SPREAD, Kind, Observer, observer
 
 # Who may come: people, and programs that want the money.
 Player = Kind | Adversary
@@ -168,15 +169,14 @@ def _answer(
     shown = (reference, sides["left"], sides["right"])
     rng = person.draw(shown, trial["attempt"])
     reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, REACTION_SPREAD)))
-    exposure: dict[str, Any] = {}
+    task = task_of(session["task"])
     if reference:
         left, right = (eyes.distance(person, reference, sides[side]) for side in ("left", "right"))
-        choice = "left" if rng.random() < person.p_left(left, right) else "right"
     else:
         # The distance is the same either way round, up to masking; the smaller hash makes it one number.
-        pair = sorted(sides.values())
-        choice = "same" if rng.random() < person.p_same(eyes.distance(person, pair[0], pair[1])) else "different"
-        exposure = _exposure(session["exposure"], rng)
+        left, right = 0.0, eyes.distance(person, *sorted(sides.values()))
+    choice = task.choices[rng.random() >= task.p_first(person, left, right)]
+    exposure = _exposure(session["exposure"], rng) if task.timed else {}
     playing.pause(
         reaction_ms / 1000 + sum(exposure.get(name, 0) for name in ("first_ms", "gap_ms", "second_ms")) / 1000
     )

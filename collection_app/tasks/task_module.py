@@ -1,13 +1,22 @@
 """What the rest of the server knows of a task, and asks of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, Protocol
 
 from bapps_builder.layout import Task
-from collection_app.tasks.known_answers import Check
+from collection_app.tasks.known_answers import Check, Pixels
+from collection_app.tasks.observers import Observer
+
+
+class ByPixels(Protocol):
+    """How a program answers that looks at pixels, of the reference, if there is one, and of the left and the right."""
+
+    def __call__(self, pictures: Sequence[Pixels], *, sure: bool) -> int | None:
+        """Give 0 or 1, or None where it cannot tell."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,13 @@ class TaskModule:
         Its questions with a known answer, in the order in which they are made.
     presets : mapping of name to settings
         Ready studies, without what all of them share.
+    p_first : callable of (Observer, float, float)
+        How likely a simulated person makes the first choice, given the distances of the left and the right patch from
+        the reference; of a pair, 0 and that of the two.
+    by_pixels : ByPixels
+        Which choice, 0 or 1, a program makes of pixels; None where it cannot tell and is not `sure` that one is plain.
+    by_names : callable of (str, str)
+        Which choice, 0 or 1, a program makes of the names of the left and the right picture.
     open_to : mapping of preset to str
         What a preset is open to, where it is open to something: `init` says so.
     """
@@ -54,6 +70,9 @@ class TaskModule:
     quotas: Mapping[str, str]
     checks: Sequence[Check]
     presets: Mapping[str, Mapping[str, Any]]
+    p_first: Callable[[Observer, float, float], float]
+    by_pixels: ByPixels
+    by_names: Callable[[str, str], int]
     open_to: Mapping[str, str] = field(default_factory=dict)
 
     @property

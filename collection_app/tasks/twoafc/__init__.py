@@ -2,6 +2,7 @@
 
 from collection_app.tasks.task_module import TaskModule
 from collection_app.tasks.twoafc.checks import CHECKS
+from collection_app.tasks.twoafc.people import by_names, by_pixels, p_left
 from collection_app.tasks.twoafc.presets import OPEN_TO, PRESETS
 
 TASK = TaskModule(
@@ -15,5 +16,8 @@ TASK = TaskModule(
     quotas={"train": "train", "val": "val"},
     checks=CHECKS,
     presets=PRESETS,
+    p_first=p_left,
+    by_pixels=by_pixels,
+    by_names=by_names,
     open_to=OPEN_TO,
 )

@@ -9,7 +9,9 @@ import pytest
 from bapps_builder.answers.vote_arithmetic import agreement_unbiased
 from bapps_builder.images.image_files import read_image
 from collection_app.rehearsal.latent_distance import latent_distance
-from collection_app.rehearsal.observers import CRITERION, JND_UNIT, KINDS, SIGMA, Observer, observer
+from collection_app.tasks.jnd.people import JND_UNIT, p_same
+from collection_app.tasks.observers import CRITERION, KINDS, SIGMA, Observer, observer
+from collection_app.tasks.twoafc.people import p_left
 from distortions.recipes import draw, parse, traditional
 
 PLAIN = Observer(0, 0, "careful", SIGMA, 0.0, 0.0, CRITERION, 3.0)
@@ -40,17 +42,17 @@ def test_a_difference_of_lightness_is_that_of_lab() -> None:
 
 
 def test_the_laws_at_known_points() -> None:
-    assert PLAIN.p_left(1.0, 1.0) == 0.5
+    assert p_left(PLAIN, 1.0, 1.0) == 0.5
     # Mean distance 1 and a difference of sigma: one standard deviation.
-    assert PLAIN.p_left(1 - SIGMA / 2, 1 + SIGMA / 2) == pytest.approx(0.8413447)
-    assert PLAIN.p_left(0.0, 0.0) == 0.5
+    assert p_left(PLAIN, 1 - SIGMA / 2, 1 + SIGMA / 2) == pytest.approx(0.8413447)
+    assert p_left(PLAIN, 0.0, 0.0) == 0.5
     lapsing = Observer(0, 0, "lapsing", SIGMA, 0.4, 0.0, CRITERION, 3.0)
-    assert lapsing.p_left(0.0, 5.0) == pytest.approx(0.2 + 0.6 * PLAIN.p_left(0.0, 5.0))
+    assert p_left(lapsing, 0.0, 5.0) == pytest.approx(0.2 + 0.6 * p_left(PLAIN, 0.0, 5.0))
     # 2 Phi(k / sqrt 2) - 1 for identical pairs, the paper's 88%.
-    assert PLAIN.p_same(0.0) == pytest.approx(math.erf(CRITERION / 2), abs=1e-12)
-    assert 0.86 < PLAIN.p_same(0.0) < 0.90
+    assert p_same(PLAIN, 0.0, 0.0) == pytest.approx(math.erf(CRITERION / 2), abs=1e-12)
+    assert 0.86 < p_same(PLAIN, 0.0, 0.0) < 0.90
     # delta = k: half of the looks pass the criterion from below, next to none from the other side.
-    assert PLAIN.p_same(CRITERION * JND_UNIT) == pytest.approx(0.5, abs=2e-3)
+    assert p_same(PLAIN, 0.0, CRITERION * JND_UNIT) == pytest.approx(0.5, abs=2e-3)
 
 
 def test_answers_depend_on_seed_person_item_and_attempt_alone() -> None:
@@ -86,7 +88,7 @@ def test_careful_people_agree_on_75_to_85_percent_of_real_patches(shared_data: P
             recipe = draw(names, tuple(rng.random(len(names))), rng)
             sides.append((latent_distance(patch, recipe.apply(patch, rng)), str(recipe)))
         votes = [
-            rng.random() < person.p_left(*(distance * person.weight(recipe) for distance, recipe in sides))
+            rng.random() < p_left(person, *(distance * person.weight(recipe) for distance, recipe in sides))
             for person in people
         ]
         k.append(sum(votes))

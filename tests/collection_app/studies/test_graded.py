@@ -18,13 +18,13 @@ from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
 from collection_app.database.models import Assignment, Item, Session
 from collection_app.errors import StudyError
-from collection_app.rehearsal.observers import observer
 from collection_app.rehearsal.pass_rates import _drawn, _of_sentinels, _right, conduct_rates, pass_rates, tail
 from collection_app.settings import Settings
 from collection_app.studies.installation import install
 from collection_app.studies.presets import preset
 from collection_app.studies.sentinels import check_items, count_checks
 from collection_app.studies.study import Study
+from collection_app.tasks.observers import observer
 
 KEY = "a signing key that is long enough for tests"
 
@@ -261,7 +261,7 @@ def test_careful_and_lapsing_people_pass_and_chance_does_not(task: str, make_set
             [
                 p
                 for rule in study.sentinels.rules
-                for p in _right(person, _drawn(distances[rule.check], rule.count, rng))
+                for p in _right(study, person, _drawn(distances[rule.check], rule.count, rng))
             ]
             for person in people
         ]

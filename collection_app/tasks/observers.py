@@ -1,9 +1,4 @@
-"""Simulated people: who they are, and how they answer. Pure functions of seeds; nothing here knows of HTTP.
-
-2AFC: P(p1) = lapse / 2 + (1 - lapse) Phi((D0 - D1) / (sigma (D0 + D1) / 2)), moved by a bias for one side.
-JND: the differencing model. Two noisy looks differ by delta + noise of variance 2, and "different" is said where
-that exceeds the criterion k in size: P(same) = Phi((k - delta) / sqrt 2) - Phi((-k - delta) / sqrt 2).
-(Macmillan and Creelman, Detection Theory, 2005, chapter 9.)
+"""Simulated people: who they are. How they answer is a task's own; pure functions of seeds, nothing knows of HTTP.
 
 What somebody answers depends only on the seed, the person, the item with the sides it is shown on, and the
 attempt.
@@ -14,7 +9,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -24,15 +18,12 @@ KINDS: tuple[Kind, ...] = ("careful", "random", "lapsing", "one-sided")
 
 # Weber fraction of a typical person; with it two careful people agree on 75-85% of a traditional set's items.
 SIGMA = 0.45
-# Latent distance that a typical person's two looks differ by one standard deviation of noise.
-JND_UNIT = 0.12
 # Identical pairs are then called same in 88% of cases, as in the paper.
 CRITERION = 2.2
 # Spread of the logarithm of a person's time to answer, from one answer to the next.
 REACTION_SPREAD = 0.4
 # Spread of the logarithm of a person's weight for a distortion.
 _WEIGHT_SPREAD = 0.2
-_PHI = NormalDist().cdf
 _NAME = re.compile(r"[a-z][a-z0-9-]*(?=\()")
 
 
@@ -71,22 +62,6 @@ class Observer:
         names = _NAME.findall(recipe)
         logs = [_generator(self.seed, self.number, name).normal(0, _WEIGHT_SPREAD) for name in names]
         return math.exp(sum(logs) / len(logs)) if logs else 1.0
-
-    def p_left(self, left: float, right: float) -> float:
-        """Probability of choosing the left patch, given the distances of both to the reference."""
-        if self.kind == "one-sided":
-            return 0.98
-        mean = (left + right) / 2
-        evidence = (right - left) / (self.sigma * mean) if mean > 0 else 0.0
-        return self.lapse / 2 + (1 - self.lapse) * _PHI(evidence + self.side_bias)
-
-    def p_same(self, distance: float) -> float:
-        """Probability of calling a pair at this distance the same."""
-        if self.kind == "one-sided":
-            return 0.98
-        delta, k = distance / JND_UNIT, self.criterion
-        seen = _PHI((k - delta) / math.sqrt(2)) - _PHI((-k - delta) / math.sqrt(2))
-        return self.lapse / 2 + (1 - self.lapse) * seen
 
     def draw(self, item: Sequence[str], attempt: int) -> np.random.Generator:
         """The chance of this person's answer to an item, named by its images as they are shown."""
