@@ -11,16 +11,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from bapps_builder.errors import DatasetError
+from bapps_builder.tasks import JUDGED, Task
 
-Task = Literal["2afc", "jnd"]
-TASKS: tuple[Task, ...] = ("2afc", "jnd")
+TASKS: tuple[Task, ...] = tuple(JUDGED)
 
 SPLITS = ("train", "val")
-IMAGE_FOLDERS: dict[Task, tuple[str, ...]] = {"2afc": ("ref", "p0", "p1"), "jnd": ("p0", "p1")}
-LABEL_FOLDER: dict[Task, str] = {"2afc": "judge", "jnd": "same"}
+IMAGE_FOLDERS: dict[Task, tuple[str, ...]] = {task: judging.images for task, judging in JUDGED.items()}
+LABEL_FOLDER: dict[Task, str] = {task: judging.label for task, judging in JUDGED.items()}
 
 # What a dataset built here holds besides: of the whole, and of each set.
 DESCRIPTION, CARD, OTHER_ANSWERS = "dataset.json", "README.md", "other_answers.parquet"

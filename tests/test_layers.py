@@ -35,6 +35,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "images",
         "files",
         "layout",
+        "tasks",
         "packages",
         "errors",
         "__init__",

@@ -17,6 +17,7 @@ import pyarrow as pa
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.atomic import replaced_whole
 from bapps_builder.files.row_batches import write_portions
+from bapps_builder.tasks import JUDGED
 
 Kind = Literal["text", "number", "truth"]
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -44,14 +45,16 @@ class Column:
     values: tuple[str, ...] = ()
 
 
-CHOICES: dict[str, tuple[str, str]] = {"2afc": ("p0", "p1"), "jnd": ("different", "same")}
-_CHOICE_WORDS = (*CHOICES["2afc"], *CHOICES["jnd"])
+_TASK_BY_CHOICE = {choice: task for task, judging in JUDGED.items() for choice in judging.choices}
+_CHOICE_WORDS = tuple(_TASK_BY_CHOICE)
+# What a judgment is the share of.
+_COUNTED_CHOICES = [judging.choices[1] for judging in JUDGED.values()]
 
 COLUMNS = (
     Column("study", "text", "The study's name and version"),
     Column("set", "text", "The set the item belongs to, as split/name"),
     Column("item", "text", "The item that was shown", required=True),
-    Column("task", "text", "2afc: which is closer to the reference? jnd: same or different?", values=("2afc", "jnd")),
+    Column("task", "text", "2afc: which is closer to the reference? jnd: same or different?", values=tuple(JUDGED)),
     Column("participant", "text", "Pseudonym of the person", required=True),
     Column("session", "text", "One sitting of one person"),
     Column("trial", "number", "Position in the session, from 0"),
@@ -185,7 +188,7 @@ def votes(table: pd.DataFrame) -> pd.DataFrame:
     k are votes for p1 or "same". Every row given is counted; see `counted`.
     """
     keys = [key for key in ("set", "item", "task") if key in table]
-    grouped = table["choice"].isin(["p1", "same"]).groupby([table[key] for key in keys], sort=False)
+    grouped = table["choice"].isin(_COUNTED_CHOICES).groupby([table[key] for key in keys], sort=False)
     return grouped.agg(k="sum", n="size").reset_index()
 
 
@@ -233,7 +236,7 @@ def _typed(values: pd.Series, column: Column, name: str) -> pd.Series:
 
 
 def _with_defaults(table: pd.DataFrame) -> pd.DataFrame:
-    by_choice = table["choice"].isin(CHOICES["jnd"]).map({True: "jnd", False: "2afc"})
+    by_choice = table["choice"].map(_TASK_BY_CHOICE)
     table["task"] = table["task"].where(table["task"] != "", by_choice) if "task" in table else by_choice
     table["role"] = table["role"].replace("", "test") if "role" in table else "test"
     if "use" not in table:
@@ -242,13 +245,15 @@ def _with_defaults(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    for task, choices in CHOICES.items():
-        foreign = (table["task"] == task) & ~table["choice"].isin(choices)
-        _refuse(foreign, table["choice"], f"choice in the task {task}", name, " or ".join(choices))
+    for task, judging in JUDGED.items():
+        foreign = (table["task"] == task) & ~table["choice"].isin(judging.choices)
+        _refuse(foreign, table["choice"], f"choice in the task {task}", name, " or ".join(judging.choices))
     keys = [key for key in ("study", "set", "item") if key in table]
     tasks = table.drop_duplicates([*keys, "task"])
     if (mixed := tasks.duplicated(keys)).any():
-        raise DatasetError(f"{name}: item {tasks['item'][mixed].iloc[0]} has answers of both tasks, 2afc and jnd")
+        raise DatasetError(
+            f"{name}: item {tasks['item'][mixed].iloc[0]} has answers of both tasks, {' and '.join(JUDGED)}"
+        )
     counting = counted(table)
     if (twice := counting.duplicated([*keys, "participant"])).any():
         first = counting[twice].iloc[0]

@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bapps_builder.errors import DatasetError
+from bapps_builder.tasks import JUDGED
 
 Floats = NDArray[np.float64]
 
@@ -150,7 +151,9 @@ def right_side(table: pd.DataFrame) -> Floats:
     """1 where the right side (2AFC) or "same" (JND) was chosen, 0 where the other, NaN where unknown."""
     choice, side = table["choice"], table["side"] if "side" in table else pd.Series("", table.index)
     of_pair = np.where(side == "", np.nan, ((choice == "p1") == (side == "right")).to_numpy(np.float64))
-    return np.where(table["task"] == "jnd", (choice == "same").to_numpy(np.float64), of_pair)
+    by_choice = {task: judging.choices[1] for task, judging in JUDGED.items() if not judging.sided}
+    task = table["task"]
+    return np.where(task.isin(list(by_choice)), (choice == task.map(by_choice)).to_numpy(np.float64), of_pair)
 
 
 def _streaks(table: pd.DataFrame, codes: NDArray[np.intp], values: Floats, size: int) -> Floats:

@@ -6,11 +6,7 @@ from pathlib import Path
 from bapps_builder.answers.exclusions import FlowStep
 from bapps_builder.datasets.dataset_record import DatasetRecord, Round
 from bapps_builder.layout import set_of_key
-
-_QUESTIONS = {
-    "2afc": "Which of two distorted patches, p0 or p1, is closer to the reference? `judge` is the share of p1.",
-    "jnd": "Are two patches, p0 and p1, the same or different? `same` is the share of people who said same.",
-}
+from bapps_builder.tasks import JUDGED
 
 
 def title(record: DatasetRecord) -> str:
@@ -25,7 +21,7 @@ def card(record: DatasetRecord) -> str:
     parts = [f"# {title(record)}"]
     if record.simulated:
         parts.append("**Answers here were given by a program.** They say nothing about people.")
-    parts += [_QUESTIONS[task] for task in tasks]
+    parts += [JUDGED[task].about for task in tasks]
     parts += ["## Sets", _sets(record), "## People and answers", _people(record), "## Exclusions", _exclusions(record)]
     parts += ["## Splits", _splits(record), "## Origin", _origin(record)]
     return "\n\n".join(parts) + "\n"

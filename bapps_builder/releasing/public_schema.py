@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, Task
+from bapps_builder.tasks import JUDGED
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 REACTION_STEP_MS = 10
@@ -53,7 +54,7 @@ MEANINGS = {
     "p0_recipe": "how p0 was made",
     "p1_recipe": "how p1 was made",
     "photo": "number of the photograph, of this release alone",
-    "task": "2afc or jnd",
+    "task": " or ".join(JUDGED),
     "person": "number of the person, of this release alone",
     "trial": "position in the session",
     "choice": "p0, p1, same or different",
