@@ -204,6 +204,29 @@ def test_bad_input_is_one_line(tmp_path: Path, text: str, part: str) -> None:
     assert part in result.stderr
 
 
+def test_each_set_has_its_own_agreement(tmp_path: Path) -> None:
+    """Of three sets, in whatever order their names stand."""
+    votes = {"val/cnn": [5, 5, 4], "val/traditional": [3, 2], "val/color": [1]}
+    rows = [f"{name},{item},{k},5" for name, counts in votes.items() for item, k in enumerate(counts)]
+    (tmp_path / "x.csv").write_text("\n".join(["set,id,k,n", *rows]))
+    found = sections(tmp_path / "x.csv", "--task", "2afc", "--draws", 100)["Agreement of people"]["rows"]
+    of_sets = {row["set"]: row for row in found if row["set"] in votes}
+    assert set(of_sets) == set(votes)
+    for name, counts in votes.items():
+        assert (of_sets[name]["items"], of_sets[name]["votes"]) == (len(counts), 5 * len(counts))
+        pairs = [(k * (k - 1) + (5 - k) * (4 - k)) / 20 for k in counts]
+        assert of_sets[name]["two people"] == pytest.approx(np.mean(pairs))
+
+
+@pytest.mark.parametrize(
+    ("choice", "lost"), [("p0", "sentinel pass rates"), ("same", "sentinels, false alarms and d'")]
+)
+def test_what_needs_sentinels_is_named_for_each_task(tmp_path: Path, choice: str, lost: str) -> None:
+    (tmp_path / "x.csv").write_text(f"item,participant,choice\na,1,{choice}\na,2,{choice}\n")
+    notes = sections(tmp_path / "x.csv", "--draws", 100)["What cannot be known from this"]["notes"]
+    assert f"without the column expected: {lost}" in notes
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -109,3 +109,11 @@ def test_pooling_pairs_counts_answers() -> None:
     assert (found.hits, found.false_alarms) == pytest.approx((5.5 / 10, 1.5 / 7))
     assert found.d_prime == pytest.approx(float(detection.d_prime(5.5 / 10, 1.5 / 7)))
     assert found.low <= found.d_prime <= found.high
+
+
+def test_an_interval_is_of_95_percent_and_of_so_many_draws_unless_said() -> None:
+    person, all_people = (7, 10, 2, 10), ([1, 0, 3, 2, 3], [3, 3, 3, 3, 3], [False, False, False, True, True])
+    one = detection.of_counts(*person, rng=np.random.default_rng(0))
+    assert one == detection.of_counts(*person, rng=np.random.default_rng(0), draws=1000, level=0.95)
+    together = detection.pooled(*all_people, rng=np.random.default_rng(0))
+    assert together == detection.pooled(*all_people, rng=np.random.default_rng(0), draws=2000, level=0.95)

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
-from analysis.scoring.calibration import CHANCE, calibrate
+from analysis.scoring.calibration import BINS, CHANCE, calibrate
 
 
 def planted(beta: float, *, count: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -68,3 +68,19 @@ def test_infinite_distances_are_as_sure_as_the_surest_finite_one() -> None:
     found = calibrate(d0, d1, k, n)
     assert np.isfinite([found.log_likelihood, found.error]).all()
     assert found.log_likelihood == pytest.approx(finite.log_likelihood, abs=1e-9)
+
+
+def test_bets_are_gathered_in_tenths_from_even_to_certain() -> None:
+    d0, d1, k, n = planted(0.7)
+    found = calibrate(d0, d1, k, n)
+    gathered: list[list[tuple[float, float, float]]] = [[] for _ in range(BINS)]
+    for lead, votes, of in zip(d0 - d1, k, n, strict=True):
+        p = 1 / (1 + np.exp(-found.beta * lead))
+        sure, came = (p, votes) if p >= 0.5 else (1 - p, of - votes)
+        number = next(b for b in range(BINS) if sure <= 0.5 + 0.5 * (b + 1) / BINS)
+        gathered[number].append((sure * of, came, of))
+    totals = [np.sum(some, axis=0) for some in gathered if some]
+    np.testing.assert_allclose(found.bets, [bets / of for bets, _, of in totals])
+    np.testing.assert_allclose(found.came, [came / of for _, came, of in totals])
+    off = sum(abs(bets - came) for bets, came, _ in totals)
+    assert found.error == pytest.approx(off / n.sum())

@@ -23,7 +23,7 @@ def test_correlations_equal_scipy_and_know_the_sign() -> None:
     y = -x + 15 * rng.normal(size=300)
     found = associate(x, y, np.arange(300) // 12, Resampling())
     assert not found.rises
-    assert found.spearman.value == pytest.approx(-float(np.asarray(stats.spearmanr(x, y))[0]), abs=1e-12)
+    assert found.spearman.value == pytest.approx(-float(np.asarray(stats.stats.spearmanr(x, y))[0]), abs=1e-12)
     assert found.kendall.value == pytest.approx(-float(np.asarray(stats.kendalltau(x, y))[0]), abs=1e-12)
     assert found.pearson.value >= -np.corrcoef(x, y)[0, 1] - 1e-3  # the curve can be as good as a line
     assert found.spearman.method == "jackknife t over 25 references"
@@ -59,6 +59,20 @@ def test_intervals_cover(groups: int) -> None:
         found = interval_of(spearman, x, y, np.arange(len(x)) // 4, "references", how)
         hits += found.low <= truth <= found.high
     assert hits >= 88
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_few_references_give_the_jackknife_interval_of_fishers_z(level: float) -> None:
+    rng = np.random.default_rng(3)
+    references = np.repeat(np.arange(9), [1, 2, 3, 4, 5, 6, 7, 8, 9])
+    x = rng.normal(size=len(references))
+    y = x + rng.normal(size=len(x))
+    found = interval_of(spearman, x, y, references, "references", Resampling(level=level))
+    left_out = [np.arctanh(stats.spearmanr(x[references != one], y[references != one]).statistic) for one in range(9)]
+    error = (8 / 9 * sum((z - sum(left_out) / 9) ** 2 for z in left_out)) ** 0.5
+    z, half = np.arctanh(stats.spearmanr(x, y).statistic), stats.t.ppf(0.5 + level / 2, 8) * error
+    assert (found.low, found.high) == pytest.approx((np.tanh(z - half), np.tanh(z + half)))
+    assert found.method == "jackknife t over 9 references"
 
 
 @pytest.mark.parametrize("scores", [np.arange(5.0), np.array([0.1, 0.3, 3.3, 4.7, 5.9, 6.1, 7.7])])

@@ -91,6 +91,17 @@ def test_the_p_value_repeats_and_knows_the_ratio_of_likelihoods() -> None:
     assert first == second
 
 
+def test_the_chances_of_all_cells_of_one_size_sum_to_1() -> None:
+    """By two ways of computing them; a cell in the middle has half as many orders as it has sides."""
+    n = np.repeat(np.arange(2, 13), np.arange(2, 13) + 1)
+    cells = betabinomial._cells(np.concatenate([np.arange(size + 1) for size in range(2, 13)]), n)
+    logs = betabinomial._log_likelihood(cells) + cells.log_ways[:, None]
+    for size in range(2, 13):
+        mine = cells.n == size
+        np.testing.assert_allclose(np.exp(logs[mine]).sum(0), 1, rtol=1e-6)
+        assert cells.chances(0.7)[mine].sum() == pytest.approx(1)
+
+
 def test_unequal_votes_from_the_model_fit_it(shared_data: Path) -> None:
     table = pd.read_csv(shared_data / "cases" / "consistency-unequal-votes.csv")
     assert table["n"].nunique() > 1

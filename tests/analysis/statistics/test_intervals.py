@@ -72,6 +72,12 @@ def test_photos_of_unequal_sizes_have_the_variance_and_degrees_of_cr2(seed: int)
     assert found.method == f"t over 7 photos of unequal sizes, resting on {round(min(degrees) + 1)}"
 
 
+def test_photos_may_be_fewer_than_sets() -> None:
+    clusters, sets = np.array([0, 0, 1, 0, 1, 1, 1, 0, 1, 0, 0, 0, 1]), np.repeat(np.arange(4), [3, 4, 2, 4])
+    values = np.random.default_rng(0).random(len(sets))
+    assert clustered_variance(values, sample(clusters, sets))[0] == pytest.approx(cr2(values, sets, clusters)[0])
+
+
 @pytest.mark.parametrize("photos", [39, 40, 41, 49, 57])
 def test_forty_photos_of_equal_sizes_are_enough_for_a_bootstrap(photos: int) -> None:
     values = np.random.default_rng(0).random(2 * photos)
@@ -134,6 +140,17 @@ def test_there_are_as_many_draws_as_asked_for_in_blocks(draws: int, monkeypatch:
     np.testing.assert_array_equal(np.concatenate(seen[1:]), weights)
     for estimate, row in zip(estimates, expected.T, strict=True):
         assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(row, [0.025, 0.975])))
+
+
+def test_a_set_may_lack_a_photo_in_its_middle() -> None:
+    """As many columns of weights are taken as the set has photos, wherever they stand."""
+    clusters = np.concatenate([np.delete(np.arange(40), 17), np.arange(5, 35)])
+    sets = np.repeat([0, 1], [39, 30])
+    values = np.random.default_rng(0).random(69)
+    found = bootstrap_means(values, sample(clusters, sets), draws=50, rng=np.random.default_rng(5))[:, 0]
+    weights = poisson_weights(np.random.default_rng(5).spawn(1)[0], 50, 40)[:, clusters]
+    of_sets = [(weights[:, mine] @ values[mine]) / weights[:, mine].sum(1) for mine in (sets == 0, sets == 1)]
+    np.testing.assert_allclose(found, np.mean(of_sets, axis=0), atol=1e-6)
 
 
 def test_a_jackknife_leaves_out_each_photo_once_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

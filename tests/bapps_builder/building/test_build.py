@@ -306,6 +306,7 @@ def test_rounds_that_contradict_the_dataset_are_refused_and_change_nothing(
     unused = table.assign(use=False)
     message = refused("append", out, "--answers", written(unused, tmp_path / "4.csv"))
     assert "12 items of the dataset would be left with fewer than 1 answers" in message
+    assert "the first val/noise 000000 with 0" in message
     assert tree(out) == before
     assert refused("append", tmp_path / "patches", "--answers", tmp_path / "1.csv").count("was not built")
 

@@ -15,6 +15,7 @@ from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
 from collection_app.database.models import Answer, Assignment, Decision, Item, Session
 from collection_app.payments.pay_lines import Line, pay_lines
+from collection_app.sessions import judging
 from collection_app.sessions.allocation import counted_places
 from collection_app.sessions.answering import own_ms
 from collection_app.sessions.exposures import (
@@ -28,7 +29,7 @@ from collection_app.sessions.exposures import (
     slowest_frame_ms,
     too_early,
 )
-from collection_app.sessions.judging import NOT_REACHED, Came, Judged, by_chance, judge
+from collection_app.sessions.judging import NOT_REACHED, UNFINISHED, Came, Judged, by_chance, judge
 from collection_app.sessions.steps import Step, lapse
 from collection_app.settings import Settings
 from collection_app.signing import PictureNames
@@ -274,6 +275,29 @@ def test_an_unfinished_session_counts_up_to_the_last_sentinel_passed_where_a_stu
     for answer in browser.answers():
         assert (answer.use, answer.reason) == ((True, "") if answer.slot <= ninth else (False, NOT_REACHED))
     assert server.filled() == sum(slot not in right for slot in range(ninth + 1))
+
+
+@pytest.mark.parametrize(("count", "seen", "passed", "used"), [(8, 8, 8, True), (10, 10, 9, False), (10, 6, 6, True)])
+def test_an_unfinished_session_needs_the_share_of_right_sentinels_that_a_whole_one_does(
+    count: int, seen: int, passed: int, used: bool
+) -> None:
+    """All must be right here; nine of ten are so by chance in 1% of cases, which alone would do."""
+    sentinels = {"rules": [{"check": "obvious", "count": count, "at_least": count}]}
+    study = Study.model_validate(CHOICES.model_dump() | {"rules": {"keep_unfinished": True}, "sentinels": sentinels})
+    answers = [
+        Judged("sentinel", "obvious", "p0" if slot < passed else "p1", "p0", "left", slot, 900.0)
+        for slot in range(seen)
+    ]
+    found = judge(study, answers, Came(30, 30, sentinels=count), finished=False)
+    assert [one.verdict for one in found.verdicts if one.rule == UNFINISHED] == ["used" if used else "excluded"]
+
+
+def test_nobody_takes_longer_to_react_than_the_server_saw() -> None:
+    assert judging._reaction_ms(900.0, None, 5000) == 900  # not known when the pictures were fetched
+    assert judging._reaction_ms(900.0, 5001, 5000) == 900  # a clock was set back
+    assert judging._reaction_ms(900.0, 5000, 5000) == 0
+    assert judging._reaction_ms(900.0, 4500, 5000) == 500
+    assert judging._reaction_ms(900.0, 2000, 5000) == 900
 
 
 def test_chance_is_the_binomials() -> None:
