@@ -218,6 +218,28 @@ def test_each_set_has_its_own_agreement(tmp_path: Path) -> None:
         assert of_sets[name]["two people"] == pytest.approx(np.mean(pairs))
 
 
+def test_agreement_by_reaction_time_has_a_row_a_band(tmp_path: Path) -> None:
+    """A band holds its lower end. The two people who took as long say the same, and the third the opposite."""
+    bands = {
+        "0 to 200 ms": [0, 199.9],
+        "200 to 500 ms": [200],
+        "500 to 1000 ms": [500, 999, 750],
+        "1000 to 2000 ms": [],
+        "2000 to 4000 ms": [2000],
+        "4000 ms and more": [4000, 60_000],
+    }
+    rows = ["item,participant,choice,reaction_ms"]
+    for item, taken in enumerate(ms for some in bands.values() for ms in some):
+        rows += [f"{item},a,p1,{taken}", f"{item},b,p1,{taken}", f"{item},c,p0,{taken}"]
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    found = sections(tmp_path / "x.csv", "--draws", 100)["Agreement with the others, by reaction time"]["rows"]
+    assert [(row["reaction time"], row["answers"]) for row in found] == [
+        (name, 3 * len(some)) for name, some in bands.items()
+    ]
+    # Of each of the first two one of two others says the same, of the third nobody.
+    assert [row["two people"] for row in found] == [pytest.approx(1 / 3) if some else None for some in bands.values()]
+
+
 @pytest.mark.parametrize(
     ("choice", "lost"), [("p0", "sentinel pass rates"), ("same", "sentinels, false alarms and d'")]
 )

@@ -332,6 +332,18 @@ def test_a_mean_has_the_metrics_that_every_set_has() -> None:
     assert not [key for key in intervals(apart, Settings()) if key.set.startswith("mean")]
 
 
+def test_an_interval_of_average_precision_is_said_to_be_over_no_people() -> None:
+    said = "average precision: over photos or items only, not over people"
+    sets, settings = joined(), Settings(draws=100, drawn="people")
+    section = evidence_tables.interval_section(intervals(sets, settings), settings)
+    assert said not in section.notes
+    rng = np.random.default_rng(0)
+    result = SetDistances("jnd", "val/pairs", ("good",), tuple("abcdef"), rng.random((1, 1, 6)), np.arange(6) / 5)
+    sets += judged_sets([result])
+    section = evidence_tables.interval_section(intervals(sets, settings), settings)
+    assert said in section.notes
+
+
 def test_a_table_may_be_about_one_of_two_tasks() -> None:
     result, facts, _ = planted("val/cnn")
     other = SetDistances("jnd", "val/pairs", ("good",), ("a", "b"), np.zeros((1, 1, 2)), np.array([0.0, 1.0]))

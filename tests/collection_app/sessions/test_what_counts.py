@@ -258,6 +258,19 @@ def test_what_cannot_be_known_keeps_no_rule() -> None:
         assert told["part taken"] == "review"
 
 
+@pytest.mark.parametrize(("passed", "used"), [(1, False), (2, True), (3, True)])
+def test_sentinels_without_an_answer_are_not_right_in_the_end(passed: int, used: bool) -> None:
+    """Four were to be shown, three were answered; half of four are needed."""
+    sentinels = {"rules": [{"check": "obvious", "count": 4, "at_least": 1}]}
+    study = preset("paper-2afc", sentinels=sentinels, rules={"use": ["sentinels>=0.5"], "pay": []})
+    answers = [
+        Judged("sentinel", "obvious", "p0" if slot < passed else "p1", "p0", "left", slot, 900.0) for slot in range(3)
+    ]
+    found = judge(study, answers, Came(4, 4, sentinels=4), finished=True)
+    told = {one.rule: (one.verdict, one.reason) for one in found.verdicts}
+    assert told["sentinels>=0.5"] == ("used" if used else "excluded", f"sentinels {passed / 4:g}")
+
+
 def test_an_unfinished_session_counts_up_to_the_last_sentinel_passed_where_a_study_keeps_it(serve: Any) -> None:
     sentinels = {"rules": [{"check": "obvious", "count": 10, "at_least": 8}]}
     kept = {"rules": {"keep_unfinished": True}, "sentinels": sentinels}
