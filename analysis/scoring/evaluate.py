@@ -58,13 +58,14 @@ def evaluate(
         labels.append(batch.labels)
         ids.extend(batch.ids)
         advance(len(batch.ids))
+    order = sorted(range(len(ids)), key=ids.__getitem__)  # those of one size came together
     return SetDistances(
         task=items.task,
         label=items.folder.label,
         metrics=tuple(metric.name for metric in metrics),
-        ids=tuple(ids),
-        distances=np.concatenate(distances, axis=2),
-        labels=np.concatenate(labels),
+        ids=tuple(ids[place] for place in order),
+        distances=np.concatenate(distances, axis=2)[:, :, order],
+        labels=np.concatenate(labels)[order],
     )
 
 

@@ -198,7 +198,8 @@ def _of_sizes(folder: SetFolder, sides: NDArray[np.int32], *, built: bool) -> li
     unknown = finding(
         "size", folder.key, _spelled(sizes - oblong - known), "a size the release does not have", fails=False
     )
-    return finding("size", folder.key, _spelled(oblong), "not square") + unknown
+    released = folder.key in OFFICIAL_SETS
+    return finding("size", folder.key, _spelled(oblong), "not square", fails=released) + unknown
 
 
 def _spelled(sizes: set[tuple[int, int]]) -> list[str]:

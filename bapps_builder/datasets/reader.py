@@ -24,6 +24,7 @@ from bapps_builder.datasets.load_mode import LoadChoice, LoadMode, as_chosen, ch
 from bapps_builder.errors import DatasetError, ImageError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.images.image_files import SUFFIXES, read_image
+from bapps_builder.images.photographs import photo_size
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, SetFolder, Task
 
 # Of one image each item, in a batch: fifty official files as they are.
@@ -110,7 +111,8 @@ class ItemSet:
     def batches(self, *, load: LoadMode = "auto", batch_size: int = 50, threads: int = 2) -> Iterator[Batch]:
         """Yield all items in the order of their ids, at most `batch_size` at a time.
 
-        A batch also ends where the image size changes, so that its images stack. `threads` decode ahead.
+        Where images are of several sizes, items of one size come together, so that their images stack; of large images
+        fewer come at a time. `threads` decode ahead.
 
         Raises
         ------
@@ -122,10 +124,19 @@ class ItemSet:
                 yield from batches
 
     def portions(self, size: int, load: LoadMode) -> list[tuple[str, ...]]:
-        """Cut the ids into portions of at most `size`, fewer where images are so large that memory matters."""
-        height, width = self._read(self.ids[0], load).images[0].shape[:2]
-        size = max(1, min(size, _PIXELS_AT_A_TIME // (height * width)))
-        return [self.ids[start : start + size] for start in range(0, len(self), size)]
+        """Cut the ids into portions of one image size and at most `size`, fewer where images are large."""
+        of_pixels: dict[tuple[int, int], list[str]] = {}
+        if self.load_choice(load).mode == "native":
+            for item_id in self.ids:
+                of_pixels.setdefault(_stored_size(self.path(IMAGE_FOLDERS[self.task][0], item_id)), []).append(item_id)
+        else:  # patches of one size, whatever the files are
+            height, width = self._read(self.ids[0], load).images[0].shape[:2]
+            of_pixels[width, height] = list(self.ids)
+        portions = []
+        for (width, height), ids in of_pixels.items():
+            fitting = max(1, min(size, _PIXELS_AT_A_TIME // (width * height)))
+            portions += [tuple(ids[start : start + fitting]) for start in range(0, len(ids), fitting)]
+        return portions
 
     def read(self, ids: Sequence[str], *, load: LoadMode) -> list[Batch]:
         """Decode some items; consecutive ones of one image size are one batch.
@@ -149,6 +160,18 @@ class ItemSet:
             raise ImageError(f"{self.folder.path}: item {item_id}: images differ in size ({sizes}); they must be equal")
         images = tuple(as_chosen(image, path, choice) for path, image in zip(paths, kept, strict=True))
         return _Item(item_id, images, read_label(self.path(LABEL_FOLDER[self.task], item_id)))
+
+
+def _stored_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image from its header; (1, 1) of a file that has none, which its reading will tell."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(24)
+        if start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) == 24:
+            return max(1, int.from_bytes(start[16:20], "big")), max(1, int.from_bytes(start[20:], "big"))
+        return photo_size(path.read_bytes(), name=str(path))
+    except (OSError, ImageError):
+        return 1, 1
 
 
 def read_label(path: Path) -> float:

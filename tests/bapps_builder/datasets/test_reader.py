@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import bapps_builder.datasets.load_mode
+import bapps_builder.datasets.reader as reader_module
 from bapps_builder.datasets.load_mode import LoadMode
 from bapps_builder.datasets.reader import ItemSet, read_label
 from bapps_builder.errors import DatasetError, ImageError
@@ -107,7 +108,7 @@ def test_batches_have_at_most_the_size_asked_for(tmp_path: Path, size: int, leng
     assert tuple(item for batch in batches for item in batch.ids) == items.ids
 
 
-def test_a_batch_ends_where_the_size_of_images_changes(tmp_path: Path) -> None:
+def test_images_of_one_size_come_together(tmp_path: Path) -> None:
     sides = [8, 8, 12, 8, 12, 12]
     folder = write_set(
         tmp_path,
@@ -115,8 +116,9 @@ def test_a_batch_ends_where_the_size_of_images_changes(tmp_path: Path) -> None:
         image=lambda item, role: flat(role, sides[int(item)]),
         label=lambda _: 0.5,
     )
-    shapes = [batch.images[2].shape[:2] for batch in ItemSet(folder).batches(load="native")]
-    assert shapes == [(2, 8), (1, 12), (1, 8), (2, 12)]
+    batches = list(ItemSet(folder).batches(load="native"))
+    assert [batch.images[2].shape[:2] for batch in batches] == [(3, 8), (3, 12)]
+    assert [batch.ids for batch in batches] == [("000000", "000001", "000003"), ("000002", "000004", "000005")]
     assert [len(batch.ids) for batch in ItemSet(folder).batches(load="official")] == [6]
 
 
@@ -492,3 +494,17 @@ def test_real_files_are_enlargements_as_described(shared_data: Path) -> None:
                 np.testing.assert_array_equal(patch, file[1::4, 1::4])
             count += 1
     assert count == 144
+
+
+def test_a_batch_of_large_images_is_small_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "_PIXELS_AT_A_TIME", 500)
+    sides = [8, 8, 20, 8, 40, 20, 8]
+    folder = write_set(
+        tmp_path,
+        ids=[f"{k:06d}" for k in range(7)],
+        image=lambda item, role: flat(role, sides[int(item)]),
+        label=lambda _: 0.5,
+    )
+    batches = list(ItemSet(folder).batches(load="native"))
+    assert [batch.images[0].shape[:2] for batch in batches] == [(4, 8), (1, 20), (1, 20), (1, 40)]
+    assert sorted(item for batch in batches for item in batch.ids) == sorted(f"{k:06d}" for k in range(7))
