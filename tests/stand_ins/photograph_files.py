@@ -166,6 +166,9 @@ def _tiff(name: str, levels: Levels, **settings: Any) -> Kind:
 def _form_of_tiff(data: bytes) -> object:
     with tifffile.TiffFile(io.BytesIO(data)) as opened:
         page: Any = opened.pages[0]
+        start, size = page.dataoffsets[0], page.databytecounts[0]
+        # Damaged LZW has no right pixels: it has no checksum, and readers differ in what follows the damage.
+        stream = data[start : start + size] if page.compression == tifffile.COMPRESSION.LZW else b""
         told = (
             page.photometric,
             page.planarconfig,
@@ -178,6 +181,7 @@ def _form_of_tiff(data: bytes) -> object:
             page.shape,
             page.dtype,
             page.compression,
+            stream,
             told,
             page.tags.valueof(274),
             page.dataoffsets,
