@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bapps_builder.answers.answer_table import check_answers
-from bapps_builder.answers.exclusions import Rule, conduct, exclude, parse_rule
+from bapps_builder.answers.exclusions import DEFAULT_RULES, Rule, conduct, exclude, parse_rule
 from bapps_builder.errors import DatasetError
 
 
@@ -122,3 +122,23 @@ def test_what_is_no_rule_is_named(text: str) -> None:
 def test_a_bound_itself_is_kept() -> None:
     assert Rule("fast", "<=", 0.2).broken(np.array([0.2, 0.21, np.nan])).tolist() == [False, True, False]
     assert Rule("sentinels", ">=", 0.8).broken(np.array([0.8, 0.79, np.nan])).tolist() == [False, True, False]
+
+
+def test_an_answer_is_fast_below_200_ms_and_right_where_the_chosen_patch_stood() -> None:
+    slow, fast = (
+        person(name, choices="1110", sides="rrlr", reaction=ms, passed=10) for name, ms in (("a", 200), ("b", 199.9))
+    )
+    found = conduct(check_answers(pd.concat([slow, fast]), name="t"))
+    assert found.fast.tolist() == [0, 4]
+    # p1 on the right twice, p1 on the left, and p0, which is on the left where p1 is on the right.
+    assert found.right.tolist() == [2, 2]
+    three = conduct(check_answers(person("c", choices="111", sides="rrl", reaction=900, passed=10), name="t"))
+    assert (three.right.tolist(), three.sided.tolist()) == ([2], [3])
+
+
+@pytest.mark.parametrize(("passed", "fast", "kept"), [(8, 2, True), (7, 0, False), (10, 3, False), (10, 0, True)])
+def test_careful_people_keep_the_rules_that_hold_unless_others_are_given(passed: int, fast: int, kept: bool) -> None:
+    """Eight of ten sentinels, and no more than two of ten answers under 200 ms."""
+    table = check_answers(person("a", choices="01" * 5, sides="lr" * 5, reaction=900, passed=passed), name="t")
+    table.loc[table.index[:fast], "reaction_ms"] = 150.0
+    assert len(exclude(table, DEFAULT_RULES)[0]) == (10 if kept else 0)
