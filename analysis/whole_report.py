@@ -18,7 +18,7 @@ from analysis.report.page import table_of
 from analysis.report.shown_items import contradicting, load_choices
 from analysis.report.tables import Section
 from analysis.scoring import score_evidence
-from analysis.scoring.breakdown import CHOICES, known
+from analysis.scoring.breakdown import CHOICES, has_facts
 from analysis.scoring.distances import SetDistances, read_distances
 from analysis.scoring.item_facts import (
     answers_of_sets,
@@ -150,7 +150,7 @@ def _groups(sets: Sequence[JudgedSet]) -> list[Section]:
     for by in CHOICES:
         for task in TASKS if by != "photo" else ():
             mine = [one for one in sets if one.task == task]
-            if mine and known(pd.concat([one.items for one in mine], ignore_index=True), by):
+            if mine and has_facts(pd.concat([one.items for one in mine], ignore_index=True), by):
                 sections += breakdown_section(mine, by)
             elif mine:
                 absent.append(f"{task.upper()} by {by}")

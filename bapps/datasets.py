@@ -116,7 +116,7 @@ def score(
     """
     setup = _setup(device, precision, weights)
     several = [metrics] if isinstance(metrics, str | Metric) or callable(metrics) else metrics
-    made = {metric.name: metric for metric in (as_metric(one, setup) for one in several)}
+    by_name = {metric.name: metric for metric in (as_metric(one, setup) for one in several)}
     evidence = Evidence(
         ci=ci,
         compare=compare,
@@ -130,7 +130,7 @@ def score(
         level=level,
     )
     report = score_report(
-        list(made.values()),
+        list(by_name.values()),
         _path(dataset),
         files=[Path(file) for file in distances],
         sets=sets,

@@ -57,7 +57,7 @@ def load_metric(
     Raises
     ------
     BappsError
-        If the name is unknown (the message says what is close to it) or its weights cannot be had.
+        If the name is unknown (the message says what is close to it) or its weights cannot be obtained.
 
     Examples
     --------
@@ -328,16 +328,16 @@ def generate(
         distortions=tuple(distortions),
         size=PatchSize(*((size, size) if isinstance(size, int) else size), strength),
     )
-    made = make_patch_set(
+    result = make_patch_set(
         settings,
         photos=_paths(photos),
         folder=Path(out),
         workers=Workers(workers or cores()),
         zoo=_path(zoo),
     )
-    for entry in made.skipped:
+    for entry in result.skipped:
         warnings.warn(f"skipped {entry.photo}: {entry.reason}", Notice, stacklevel=2)
-    return made.patch_set
+    return result.patch_set
 
 
 def _setup(device: str, precision: Precision, weights: PathLike | None) -> Setup:

@@ -4,7 +4,7 @@ BappsError
 ├── ImageError      a file that is no readable image, or has the wrong size
 ├── DatasetError    a dataset, set or table that is missing, incomplete or out of range
 ├── MetricError     an unknown metric, or one that failed or returned what is no distance
-├── WeightsError    weights that cannot be had, or are not the ones they should be
+├── WeightsError    weights that cannot be obtained, or are not the ones they should be
 ├── DistortionError an unknown distortion, a recipe that does not parse, or a value out of range
 ├── TrainingError   a training that cannot begin, or be continued (defined in metrics.training.recipe)
 ├── PatchSetError   a patch set that is missing, incomplete, or was made with other settings
@@ -42,7 +42,7 @@ class MetricError(BappsError):
 
 
 class WeightsError(BappsError):
-    """Weights that cannot be had, or are not the ones they should be."""
+    """Weights that cannot be obtained, or are not the ones they should be."""
 
 
 class DownloadError(BappsError):

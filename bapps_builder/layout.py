@@ -105,8 +105,8 @@ def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> 
         raise DatasetError(f"{root}: no sets in it; expected folders {places}")
     for label in wanted:
         if label not in {found.label for found in present}:
-            there = ", ".join(f"{found.label} ({found.task})" for found in present)
-            raise DatasetError(f"{root}: no set {label!r}; there: {there}")
+            names = ", ".join(f"{found.label} ({found.task})" for found in present)
+            raise DatasetError(f"{root}: no set {label!r}; there: {names}")
     if wanted:
         order = list(dict.fromkeys(wanted))
         chosen = [found for found in present if found.label in order]

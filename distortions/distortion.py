@@ -170,13 +170,13 @@ class Distortion:
         with self._guarded(), warnings.catch_warnings():
             # NaN and infinity become arbitrary levels, which would look like any others.
             warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
-            made = self.function(patch.copy(), rng, **values)
-        if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape != patch.shape:
+            output = self.function(patch.copy(), rng, **values)
+        if not isinstance(output, np.ndarray) or output.dtype != np.uint8 or output.shape != patch.shape:
             raise DistortionError(
-                f"{self.name} returned {_described(made)}; a distortion returns a uint8 array of its patch's shape, "
+                f"{self.name} returned {_described(output)}; a distortion returns a uint8 array of its patch's shape, "
                 f"here {patch.shape}: round, clip to 0..255 and convert at its end"
             )
-        return np.array(made)
+        return np.array(output)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -254,13 +254,13 @@ class Distortion:
         return float(f"{value * factor:.{_DIGITS}g}") + 0.0
 
 
-def _described(made: object) -> str:
+def _described(value: object) -> str:
     """What a function returned, as an error message tells it."""
-    if not isinstance(made, np.ndarray):
-        return f"{made!r:.60}, a {type(made).__name__}"
-    found = f"{made.dtype} of shape {made.shape}"
-    if made.size and made.dtype.kind in "iuf":
-        found += f" with values from {made.min():g} to {made.max():g}"  # nan if any is
+    if not isinstance(value, np.ndarray):
+        return f"{value!r:.60}, a {type(value).__name__}"
+    found = f"{value.dtype} of shape {value.shape}"
+    if value.size and value.dtype.kind in "iuf":
+        found += f" with values from {value.min():g} to {value.max():g}"  # nan if any is
     return found
 
 
@@ -313,8 +313,8 @@ def distortion(
 
 def declared(found: object) -> Distortion | None:
     """What an object was declared as, or None if it is no distortion."""
-    made = _DECLARED.get(id(found))
-    return made if made and made.function is found else None
+    entry = _DECLARED.get(id(found))
+    return entry if entry and entry.function is found else None
 
 
 def declared_here() -> dict[str, Distortion]:
@@ -326,7 +326,7 @@ def declared_here() -> dict[str, Distortion]:
         If two have one name.
     """
     found: dict[str, Distortion] = {}
-    for made in _DECLARED.values():
-        if made.source is None and found.setdefault(made.name, made) is not made:
-            raise ValueError(f"two distortions have the name {made.name!r}; rename the one in {made.family}.py")
+    for entry in _DECLARED.values():
+        if entry.source is None and found.setdefault(entry.name, entry) is not entry:
+            raise ValueError(f"two distortions have the name {entry.name!r}; rename the one in {entry.family}.py")
     return found

@@ -122,8 +122,8 @@ def apply_all(
             else:
                 found[k] = find(step.name).apply(found[k], rngs[k], dict(step.values))
         for name, some in of_network.items():
-            made = _through_networks(name, [found[k] for k in some], [rngs[k] for k in some], margin, zoo)
-            for k, patch in zip(some, made, strict=True):
+            outputs = _through_networks(name, [found[k] for k in some], [rngs[k] for k in some], margin, zoo)
+            for k, patch in zip(some, outputs, strict=True):
                 found[k] = patch
     return found
 

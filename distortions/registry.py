@@ -151,15 +151,15 @@ def _adopted(name: str, found: object) -> Distortion:
     before = _ADOPTED.get(name)
     if before and before.function is found:  # not so after the module was loaded anew
         return before
-    made = declared(found)
-    if made is None:
+    entry = declared(found)
+    if entry is None:
         raise DistortionError(
             f"{name!r} is a {type(found).__name__} and no distortion; needed is a function under "
             "@distortion(...) from distortions.distortion"
         )
-    if made.source is None:
-        return made
-    if not made.source.sha256:
-        raise DistortionError(f"{name!r}: the source of {made.source.module} cannot be read; put it into a .py file")
-    _ADOPTED[name] = replace(made, name=name)
+    if entry.source is None:
+        return entry
+    if not entry.source.sha256:
+        raise DistortionError(f"{name!r}: the source of {entry.source.module} cannot be read; put it into a .py file")
+    _ADOPTED[name] = replace(entry, name=name)
     return _ADOPTED[name]

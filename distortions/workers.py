@@ -65,8 +65,8 @@ class Workers:
                     _close(cast(Generator[R, None, None], results))
         except BrokenExecutor as error:
             raise PatchSetError(
-                "a worker process was killed, perhaps for want of memory; run the command again to go on, with fewer "
-                "--workers if it happens again"
+                "a worker process was killed, perhaps because memory ran out; run the command again to go on, with "
+                "fewer --workers if it happens again"
             ) from error
 
     @contextmanager

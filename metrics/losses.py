@@ -48,7 +48,7 @@ def loss(name: str, setup: Setup | None = None) -> Loss:
     MetricError
         If the name is unknown, or the metric has no gradients; the message says which have.
     WeightsError
-        If its weights cannot be had.
+        If its weights cannot be obtained.
     """
     metric = load(name, setup)
     if metric.make_loss is None:

@@ -139,7 +139,7 @@ def load(name: str, setup: Setup | None = None) -> Metric:
     MetricError
         If the name is unknown; the message says what is close to it.
     WeightsError
-        If its weights cannot be had.
+        If its weights cannot be obtained.
     """
     setup = setup or Setup()
     _import_all()
@@ -175,11 +175,11 @@ def as_metric(metric: str | Metric | Callable[..., object], setup: Setup | None 
 
 def load_all(names: Sequence[str], setup: Setup | None = None) -> list[Metric]:
     """Make several metrics; a name given twice, in whatever spelling, is one metric."""
-    made: dict[str, Metric] = {}
+    by_name: dict[str, Metric] = {}
     for name in names:
         metric = load(name, setup)
-        made.setdefault(metric.name, metric)
-    return list(made.values())
+        by_name.setdefault(metric.name, metric)
+    return list(by_name.values())
 
 
 @cache

@@ -80,7 +80,7 @@ def report(
     """
     for target in filter(None, (out, latex)):
         check_writable(target)
-    from analysis.report.figures import written
+    from analysis.report.figures import figure_bytes
     from analysis.report.latex import as_latex
     from analysis.report.page import figures_of, page
     from analysis.statistics.intervals import Resampling
@@ -110,8 +110,8 @@ def report(
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             for name, figure in drawn.items():
-                _write(folder / f"{name}.svg", written(figure, "svg"))
-                _write(folder / f"{name}.pdf", written(figure, "pdf"))
+                _write(folder / f"{name}.svg", figure_bytes(figure, "svg"))
+                _write(folder / f"{name}.pdf", figure_bytes(figure, "pdf"))
         advance(1)
     note(f"{out}: {len(text.encode()) / 1e6:.1f} MB")
 

@@ -32,7 +32,7 @@ def jnd(judgments: Judgments, settings: Settings) -> list[Section]:
         "d' by the differencing model; the pooled interval draws pairs, a person's comes from Beta posteriors",
     ]
     if not identical.any():
-        notes.append("no identical pairs are known: F and d' cannot be had; --identical PATTERN names them")
+        notes.append("no identical pairs are known: F and d' need some; --identical PATTERN names them")
     elif judgments.answers is not None:
         notes.append("pooled d' is below people's own where their criteria differ")
         rows += _detection_of_people(judgments, settings)

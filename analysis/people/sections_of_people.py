@@ -61,7 +61,7 @@ def consistency(judgments: Judgments, settings: Settings) -> list[Section]:
     """Give every section that these judgments allow."""
     sections = [agreement(judgments, settings)]
     for by in _MADE:
-        if breakdown.known(judgments.items, by):
+        if breakdown.has_facts(judgments.items, by):
             sections.append(agreement_by(judgments, by, settings))
     if judgments.answers is not None:
         sections += [*_by_reaction(judgments), flow(judgments, settings), side_and_speed(judgments, settings)]
@@ -204,9 +204,9 @@ def unknowable(judgments: Judgments) -> Section:
         ):
             if column not in answers and not (column == "side" and judgments.task == "jnd"):
                 notes.append(f"without the column {column}: {what}")
-    if not breakdown.known(judgments.items, "photo"):
+    if not breakdown.has_facts(judgments.items, "photo"):
         notes.append("without photos: whether items of one photo are alike; intervals take items as independent")
-    if not any(breakdown.known(judgments.items, by) for by in _MADE):
+    if not any(breakdown.has_facts(judgments.items, by) for by in _MADE):
         notes.append("without recipes: agreement by distortion and family")
     return Section(titled("What cannot be known from this", judgments), (), (), tuple(notes))
 

@@ -99,7 +99,7 @@ def _notes_on_comparisons(methods: Sequence[str], settings: Settings) -> tuple[s
             f"part them as far; the interval leaves out 0 exactly if p is at most {1 - settings.level:.3g}"
         )
     if any("not tested" in method for method in methods):
-        notes.append("not tested: the variance over items and people cannot be had where fewer than six differ")
+        notes.append("not tested: the variance over items and people cannot be estimated where fewer than six differ")
     return (*notes, f"seed {settings.seed}")
 
 

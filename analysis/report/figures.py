@@ -60,7 +60,7 @@ class Panel:
     lines: Mapping[str, float]
 
 
-def written(figure: Figure, suffix: Literal["svg", "pdf"]) -> bytes:
+def figure_bytes(figure: Figure, suffix: Literal["svg", "pdf"]) -> bytes:
     """A figure as a file, without the time of day."""
     out = io.BytesIO()
     metadata = {"Date": None} if suffix == "svg" else {"CreationDate": None}

@@ -159,7 +159,7 @@ def _captions(material: Material) -> dict[str, str]:
 def _picture(figure: Figure, caption: str) -> dict[str, Any]:
     return {
         "wide": figure.get_figwidth() > _WIDE,
-        "svg": base64.b64encode(figures.written(figure, "svg")).decode(),
+        "svg": base64.b64encode(figures.figure_bytes(figure, "svg")).decode(),
         "alt": caption,
         "caption": caption,
     }

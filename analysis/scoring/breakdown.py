@@ -54,7 +54,7 @@ def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
     return found
 
 
-def known(items: pd.DataFrame, by: By) -> bool:
+def has_facts(items: pd.DataFrame, by: By) -> bool:
     """Whether items can be cut into groups: a column may be there and hold nothing."""
     return bool(_found(items, by))
 

@@ -17,7 +17,7 @@ from bapps_builder.datasets.dataset_record import Settings
 from bapps_builder.datasets.set_tables import SOURCE_SCHEMA, item_portions
 from bapps_builder.datasets.splits import drawn_splits
 from bapps_builder.errors import DatasetError
-from bapps_builder.files.row_batches import Portions, chosen
+from bapps_builder.files.row_batches import Portions, select_rows
 from bapps_builder.layout import ANSWERS, IMAGE_FOLDERS, OTHER_ANSWERS, SetFolder
 from bapps_builder.patch_sets.manifest import item_id
 
@@ -157,7 +157,7 @@ def _own(folder: SetFolder) -> Candidates:
 
 def _own_items(folder: SetFolder, wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
     start = 0
-    for items in chosen(item_portions(folder), wanted):  # all of them, since none is ever left out again
+    for items in select_rows(item_portions(folder), wanted):  # all of them, since none is ever left out again
         if items["id"].to_pylist() != (ids := [item_id(start + row) for row in range(len(items))]):
             raise DatasetError(f"{folder.path}: its items are not numbered without gaps; run `bapps-build verify`")
         files = {role: [str(folder.file(role, one)) for one in ids] for role in IMAGE_FOLDERS[folder.task]}

@@ -29,7 +29,7 @@ from bapps_builder.errors import DatasetError
 from bapps_builder.files.by_stem import files_by_stem, unpaired
 from bapps_builder.files.download import sha256_of
 from bapps_builder.files.file_names import say_passed_over
-from bapps_builder.files.row_batches import Portions, chosen, sliced
+from bapps_builder.files.row_batches import Portions, select_rows, sliced
 from bapps_builder.images.photographs import PHOTO_SUFFIXES
 from bapps_builder.layout import IMAGE_FOLDERS, SPLITS, check_set_names
 from bapps_builder.patch_sets.manifest import SCHEMA, manifest_portions
@@ -106,8 +106,8 @@ def _from_patch_set(folder: Path) -> Source:
     )
 
 
-def _patch_set_items(folder: Path, roles: Sequence[str], inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    for manifest in chosen(manifest_portions(folder / MANIFEST), inside):
+def _patch_set_items(folder: Path, roles: Sequence[str], mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    for manifest in select_rows(manifest_portions(folder / MANIFEST), mask):
         ids = manifest["id"].to_pylist()
         files = {role: [str(patch_path(folder, role, item)) for item in ids] for role in roles}
         yield with_files(_named(manifest), files)
@@ -215,8 +215,8 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
     return Source(name, sha256, {}, names_of([items]), partial(_table_items, rows, base))
 
 
-def _table_items(rows: pa.Table, base: Path, inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    for items in chosen(sliced(rows), inside):
+def _table_items(rows: pa.Table, base: Path, mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    for items in select_rows(sliced(rows), mask):
         files = {role: [str(base / file) if file else None for file in items[role].to_pylist()] for role in ROLES}
         yield with_files(items.select(SOURCE_SCHEMA.names), files)
 

@@ -52,9 +52,9 @@ def check_record(root: Path, folders: Sequence[SetFolder]) -> tuple[DatasetRecor
         record = read_record(root)
     except DatasetError as error:
         return None, [*found, Finding("record", "", True, 1, str(error))]
-    there = {folder.key for folder in folders}
-    found += finding("record", "", sorted(there - record.sets.keys()), "sets that dataset.json does not know")
-    found += finding("record", "", sorted(record.sets.keys() - there), "sets of dataset.json that are not there")
+    present = {folder.key for folder in folders}
+    found += finding("record", "", sorted(present - record.sets.keys()), "sets that dataset.json does not know")
+    found += finding("record", "", sorted(record.sets.keys() - present), "sets of dataset.json that are not there")
     return record, found
 
 

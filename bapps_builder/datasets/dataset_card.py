@@ -93,8 +93,8 @@ def _origin(record: DatasetRecord) -> str:
         (one["name"], one["origin"].get("tool", ""), one["origin"].get("seed", ""), one["sha256"][:12])
         for one in record.sources
     ]
-    made = f"Made with {record.tool}. `dataset.json` has every setting, version and hash."
-    return _table(("source", "made by", "seed", "SHA-256"), rows) + "\n\n" + made
+    origin = f"Made with {record.tool}. `dataset.json` has every setting, version and hash."
+    return _table(("source", "made by", "seed", "SHA-256"), rows) + "\n\n" + origin
 
 
 def _percent(value: float) -> str:

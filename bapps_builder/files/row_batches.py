@@ -51,11 +51,11 @@ def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(held).combine_chunks()
 
 
-def chosen(tables: Iterable[pa.Table], inside: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    """Yield the rows that are `inside`, an array of as many elements as the tables have rows together."""
+def select_rows(tables: Iterable[pa.Table], mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    """Yield the rows that `mask` selects, an array of as many elements as the tables have rows together."""
     start = 0
     for table in tables:
-        here = inside[start : start + len(table)]
+        here = mask[start : start + len(table)]
         if here.any():
             yield table.filter(pa.array(here))
         start += len(table)

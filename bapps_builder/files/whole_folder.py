@@ -41,33 +41,33 @@ def folder_made_whole(target: Path, *, replace: bool = False) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(target.parent))
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-writing-", dir=target.parent))
     try:
-        made = aside / "made"
-        made.mkdir()
-        yield made
+        new_folder = aside / "made"
+        new_folder.mkdir()
+        yield new_folder
         if replace:
-            _exchange(made, target)
+            _exchange(new_folder, target)
         else:
-            made.rename(target)
+            new_folder.rename(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _exchange(made: Path, target: Path) -> None:
-    if not _exchanged_at_once(made, target):
-        old = made.with_name("old")
+def _exchange(new_folder: Path, target: Path) -> None:
+    if not _exchanged_at_once(new_folder, target):
+        old = new_folder.with_name("old")
         try:
             target.rename(old)
-            made.rename(target)
+            new_folder.rename(target)
         except BaseException:
             if old.exists() and not target.exists():
                 old.rename(target)
             raise
 
 
-def _exchanged_at_once(made: Path, target: Path) -> bool:
+def _exchanged_at_once(new_folder: Path, target: Path) -> bool:
     """Exchange two folders by Linux's renameat2, or tell that this cannot be done here."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):
         return False
-    return renameat2(_AT_FDCWD, os.fsencode(made), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0
+    return renameat2(_AT_FDCWD, os.fsencode(new_folder), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0

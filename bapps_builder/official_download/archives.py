@@ -146,9 +146,9 @@ def unpack_copy(
 
 
 def _check_free(archive: Archive, out: Path) -> None:
-    there = out / archive.task / archive.split
-    if there.exists():
-        raise DownloadError(f"{there}: already exists; remove it to have it downloaded anew")
+    target = out / archive.task / archive.split
+    if target.exists():
+        raise DownloadError(f"{target}: already exists; remove it to have it downloaded anew")
 
 
 def _from_mirrors(

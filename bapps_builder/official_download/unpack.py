@@ -38,12 +38,12 @@ def unpack(file: Path, out: Path, *, task: Task, split: str) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            folder_made_whole(folder) as made,
+            folder_made_whole(folder) as new_folder,
             _opened(file) as stream,
             tarfile.open(fileobj=stream, mode="r|") as archive,
         ):
             count = total = 0
-            for member, inside in _members(archive, task, split, name=str(file)):
+            for member, inner_path in _members(archive, task, split, name=str(file)):
                 stream.restart()
                 count, total = count + 1, total + member.size
                 if count > MAX_FILES or total > MAX_BYTES:
@@ -53,7 +53,7 @@ def unpack(file: Path, out: Path, *, task: Task, split: str) -> Path:
                 content = archive.extractfile(member)
                 if content is None:
                     raise DownloadError(f"{file}: {member.name!r} has no content")
-                target = made / inside
+                target = new_folder / inner_path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content.read())
             if not count:

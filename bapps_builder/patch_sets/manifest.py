@@ -134,9 +134,9 @@ def item_of(row: dict[str, Any]) -> Item:
     """Give the item of one row of a table of SCHEMA."""
     sides = {}
     for side in ("p0", "p1"):
-        made = {name: row.pop(f"{side}_{name}") for name, _ in _SIDE_SCHEMA}
-        made["severity"] = tuple(made["severity"])
-        sides[side] = Made(**made)
+        side_row = {name: row.pop(f"{side}_{name}") for name, _ in _SIDE_SCHEMA}
+        side_row["severity"] = tuple(side_row["severity"])
+        sides[side] = Made(**side_row)
     row["box"] = tuple(row["box"])
     return Item(**row, **sides)
 

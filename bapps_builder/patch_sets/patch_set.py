@@ -215,11 +215,11 @@ def check_files(folder: Path, roles: Iterable[str], items: int) -> None:
 
 
 def _files_there(folder: Path, items: int) -> NDArray[np.bool_]:
-    there = np.zeros(items, bool)
+    present = np.zeros(items, bool)
     with os.scandir(folder) as entries:
         for entry in entries:
             stem, suffix = entry.name[:-4], entry.name[-4:]
             index = int(stem) if stem.isdecimal() else items
             if index < items and stem == item_id(index) and suffix == ".png":
-                there[index] = True
-    return there
+                present[index] = True
+    return present

@@ -89,10 +89,10 @@ def publish(
     _check_answer_columns(folders)
     opened = [open_set(folder) for folder in folders]
     photos = fresh_numbers(_photo_keys(opened), rng)
-    with folder_made_whole(out) as made:
-        shards = _write_items(made, opened, release, photos, advance)
+    with folder_made_whole(out) as new_folder:
+        shards = _write_items(new_folder, opened, release, photos, advance)
         if release.raw_answers:
-            shards += _write_answers(made, folders, rng)
+            shards += _write_answers(new_folder, folders, rng)
         name = record.settings.name if record else root.resolve().name
         card = hub_card(
             shards,
@@ -102,8 +102,8 @@ def publish(
             record=record,
             faces_checked=release.faces_checked,
         )
-        (made / CARD).write_text(card)
-        hashes = {file: sha256_of(made / file) for one in shards for file in one.files}
+        (new_folder / CARD).write_text(card)
+        hashes = {file: sha256_of(new_folder / file) for one in shards for file in one.files}
         metadata = croissant(
             shards,
             hashes,
@@ -112,10 +112,10 @@ def publish(
             kind=release.kind,
             version=f"1.0.0+bapps.{version('bapps')}",
         )
-        (made / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+        (new_folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
         for file in (CARD, METADATA):
-            hashes[file] = sha256_of(made / file)
-        (made / CHECKSUMS).write_text("".join(f"{hashes[file]}  {file}\n" for file in sorted(hashes)))
+            hashes[file] = sha256_of(new_folder / file)
+        (new_folder / CHECKSUMS).write_text("".join(f"{hashes[file]}  {file}\n" for file in sorted(hashes)))
     return shards
 
 
@@ -150,7 +150,7 @@ def _photo_keys(opened: Sequence[PublicSet]) -> "pd.Series[str]":
 
 
 def _write_items(
-    made: Path,
+    new_folder: Path,
     opened: Sequence[PublicSet],
     release: Release,
     photos: dict[str, int],
@@ -167,22 +167,22 @@ def _write_items(
             if release.kind == "parquet":
                 schema = item_schema(task)
                 one = write_parquet(
-                    made, rows, total, schema=schema, config=task, split=name, shard=release.shard_items
+                    new_folder, rows, total, schema=schema, config=task, split=name, shard=release.shard_items
                 )
             else:
-                one = write_tars(made, rows, total, task=task, split=name, shard=release.shard_items)
+                one = write_tars(new_folder, rows, total, task=task, split=name, shard=release.shard_items)
             shards.append(one)
     return shards
 
 
-def _write_answers(made: Path, folders: Sequence[SetFolder], rng: np.random.Generator) -> list[Shards]:
+def _write_answers(new_folder: Path, folders: Sequence[SetFolder], rng: np.random.Generator) -> list[Shards]:
     answers = {folder.key: read_answers(folder.path / ANSWERS) for folder in folders}
     people = fresh_numbers(pd.concat([table["participant"] for table in answers.values()]), rng)
     shards = []
     for split in SPLITS:
         tables = [public_answers(answers[folder.key], people) for folder in folders if folder.split == split]
         if tables:
-            shards.append(write_answers(made, tables, split=_HUB_SPLIT[split]))
+            shards.append(write_answers(new_folder, tables, split=_HUB_SPLIT[split]))
     return shards
 
 

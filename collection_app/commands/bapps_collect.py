@@ -18,7 +18,7 @@ from collection_app.admin.login_delays import forget_tries
 from collection_app.admin.passwords import password_hash, store_hash
 from collection_app.commands.access import access
 from collection_app.commands.pay import pay
-from collection_app.database.connections import open_database, read, shown, write
+from collection_app.database.connections import open_database, read, safe_address, write
 from collection_app.errors import StudyError
 from collection_app.operations.arrival_checks import begin_arrival_checks
 from collection_app.operations.platform_polling import begin_polling
@@ -107,9 +107,9 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
     if name and file.exists():
         raise StudyError(f"{file}: already exists; leave --preset out, or name another file")
     if name:
-        made = preset(name, name=name_for(file))
-        installation.check_tasks(made, sets)  # before anything is written
-        file.write_text(as_toml(made), encoding="utf-8")
+        template = preset(name, name=name_for(file))
+        installation.check_tasks(template, sets)  # before anything is written
+        file.write_text(as_toml(template), encoding="utf-8")
         note(f"wrote {file}: fill in every FILL IN, edit what you like, then run init again")
     study = read_study(file)
     engine = _engine(file, database, made=True)
@@ -120,7 +120,7 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
             lambda c: installation.install(c, study, sets, folder=_image_folder(file), advance=advance),
         )
     click.echo(
-        f"{found.items} items, {found.answers} answers wanted, {count_checks(study, sets)} sentinels and training items"
+        f"{found.items} items, {found.answers} answers needed, {count_checks(study, sets)} sentinels and training items"
     )
     if found.left_out:
         note(f"{found.left_out} items are left out: their two patches are the same, pixel by pixel")
@@ -329,11 +329,11 @@ def simulate(
             advance=advance,
         )
     if as_json:
-        click.echo(json.dumps({**asdict(found), "database": shown(engine.url)}, indent=2))
+        click.echo(json.dumps({**asdict(found), "database": safe_address(engine.url)}, indent=2))
         return
     show_status(study, found.status)
     click.echo("people: " + ", ".join(f"{count} {outcome}" for outcome, count in found.outcomes.items()))
-    click.echo(f"{found.hours:.1f} hours of one person after another; answers in {shown(engine.url)}")
+    click.echo(f"{found.hours:.1f} hours of one person after another; answers in {safe_address(engine.url)}")
 
 
 def _shares(text: str) -> dict[Player, float]:

@@ -218,12 +218,12 @@ def migrate(engine: Engine, revision: str = "head") -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(0)"))
             command.upgrade(alembic_config(connection), revision)
     except OperationalError as error:
-        raise DatabaseError(f"{shown(engine.url)}: cannot be opened: {masked(engine.url, error.orig)}") from None
+        raise DatabaseError(f"{safe_address(engine.url)}: cannot be opened: {masked(engine.url, error.orig)}") from None
     except command.util.CommandError as error:
-        raise DatabaseError(f"{shown(engine.url)}: {error}; was it made by a newer version?") from error
+        raise DatabaseError(f"{safe_address(engine.url)}: {error}; was it made by a newer version?") from error
 
 
-def shown(address: URL) -> str:
+def safe_address(address: URL) -> str:
     """A database's address as it may be shown: without its password, wherever that is written."""
     known = {name: "***" for name in address.query if name.lower() in _SECRET}
     return address.update_query_dict(known).render_as_string()

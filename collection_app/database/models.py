@@ -104,7 +104,7 @@ class Item(Base):
             "p1_left >= 0 AND 2 * p1_left <= quota + 1 AND p1_left <= filled AND 2 * (filled - p1_left) <= quota + 1",
             name="sides",
         ),
-        # What the allocator walks along: only items that still want answers.
+        # What the allocator walks along: only items that still need answers.
         Index(
             "ix_item_wanted",
             "study_id",

@@ -23,22 +23,22 @@ _PREFIX = "bapps_collect"
 
 def blueprint(token: str) -> Blueprint:
     """Make the page for holders of a token."""
-    made = Blueprint("prometheus", __name__)
+    pages = Blueprint("prometheus", __name__)
 
-    @made.get("/metrics")
+    @pages.get("/metrics")
     def metrics() -> ResponseReturnValue:
         """Give the study's counters."""
         if not token:
             raise Stop(404, "not_found", "not found")
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not hmac.compare_digest(given.encode(), token.encode()):
-            raise Stop(401, "token", "the token of /metrics is wanted")
+            raise Stop(401, "token", "/metrics needs its token, as `Authorization: Bearer TOKEN`")
         run = running()
         found = read(run.engine, lambda connection: status(connection, run.study_id, now=run.clock()))
         body = exposition(run.study, found)
         return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
 
-    return made
+    return pages
 
 
 def exposition(study: Study, found: Status) -> bytes:

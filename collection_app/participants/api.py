@@ -194,11 +194,11 @@ def post_answers() -> ResponseReturnValue:
             raise Refused("unknown", "this session is not known here")
         now = run.clock()
         order = in_order_of_items(connection, session=session, slots=[one.slot for one in given])
-        made = {
+        by_position = {
             i: record(connection, run.study, session=session, given=given[i], now=now, pictures=run.pictures)
             for i in order
         }
-        receipts = [made[i] for i in range(len(given))]
+        receipts = [by_position[i] for i in range(len(given))]
         over = session.state not in OPEN_STATES
         if any(receipt.status == "stored" for receipt in receipts):
             touch(connection, run.study, session=session, now=now)
@@ -319,7 +319,7 @@ def _declined(run: Running, public_id: str, withdrawal: Withdrawal) -> SessionSt
 
 
 def _departure(run: Running, ended: Ended | None) -> dict[str, Any]:
-    """Where the platform wants somebody who has ended: an address, or a form."""
+    """Where the platform sends somebody who has ended: an address, or a form."""
     leaving = run.study.platform.departure(ended) if ended else None
     form = Form(action=leaving.action, fields=dict(leaving.fields)) if isinstance(leaving, LeavingForm) else None
     return {"redirect": leaving.url if isinstance(leaving, Redirect) else None, "submit": form}

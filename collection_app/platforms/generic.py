@@ -33,7 +33,7 @@ def _address(template: str) -> str:
     parts = urlsplit(template)
     host = parts.netloc.partition(":")[0]
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise ValueError(f"an address that begins with https:// is wanted, got {template!r}")
+        raise ValueError(f"got the address {template!r}, needs one that begins with https://")
     if not host or any(sign in parts.netloc for sign in "{}@\\"):
         raise ValueError(f"the host must be written out, got {template!r}")
     _placeholders(template)

@@ -1,4 +1,4 @@
-"""Prolific: ids in the address, signed if the study wants it; a code for every outcome; webhooks, or asking.
+"""Prolific: ids in the address, signed if the study asks for it; a code for every outcome; webhooks, or asking.
 
 Facts from docs.prolific.com: signed addresses carry `prolific_token`, a JWT by one of Prolific's published keys
 whose claim `prolific` holds the ids; a webhook carries base64(HMAC-SHA256(secret, timestamp + body)).

@@ -50,10 +50,10 @@ class ProlificApi:
     def set_up_bonus(self, study_id: str, submission_id: str, amount: str) -> str:
         """Write down a bonus, such as "1.50" in the study's currency; gives its id. Nothing is paid by it."""
         body = {"study_id": study_id, "csv_bonuses": f"{submission_id},{amount}"}
-        made = self._ask("POST", "/api/v1/submissions/bonus-payments/", json=body)
-        if not made.get("id"):
+        reply = self._ask("POST", "/api/v1/submissions/bonus-payments/", json=body)
+        if not reply.get("id"):
             raise PlatformError("POST submissions/bonus-payments: the reply names no bonus")
-        return str(made["id"])
+        return str(reply["id"])
 
     def pay_bonus(self, bonus_id: str) -> None:
         """Pay a bonus that was set up. Again pays again: never repeat it without having looked."""

@@ -115,7 +115,7 @@ _VERDICTS = (
 
 @dataclass(frozen=True)
 class SetProgress:
-    """Progress of one set: test items, those with all answers, answers wanted, and places filled.
+    """Progress of one set: test items, those with all answers, answers needed, and places filled.
 
     Attributes
     ----------

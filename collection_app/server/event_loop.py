@@ -30,7 +30,7 @@ class Connections(dict[int, Any]):
         self._limit = limit
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, int] = {}
-        # Those that may want something else than before though nothing came: a thread is working for them.
+        # Those that may wait for something else than before though nothing came: a thread is working for them.
         self._busy: set[int] = set()
         self._swept = 0.0
 

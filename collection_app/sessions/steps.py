@@ -129,7 +129,7 @@ def check(connection: Connection, step: Step, *, public_id: str, choices: Sequen
         return session
     right = [question.right for question in step.study.comprehension]
     if len(choices) != len(right):
-        raise Refused("choices", f"{len(right)} choices are wanted, got {len(choices)}")
+        raise Refused("choices", f"got {len(choices)} choices, needs {len(right)}")
     note(connection, step, session_id=session.id, kind=PASSED if list(choices) == right else FAILED)
     if list(choices) != right and failed + 1 >= TRIES:
         return _end(connection, step, session=session, state="turned away", outcome="failed_checks")

@@ -31,7 +31,7 @@ _SALT_BYTES = 32
 
 @dataclass(frozen=True)
 class Installed:
-    """A study in a database: the id of its row, how many test items it has, and answers they want.
+    """A study in a database: the id of its row, how many test items it has, and answers they need.
 
     `left_out` counts the items of the sets whose two patches are the same: there is nothing to ask about them.
     """
@@ -79,17 +79,17 @@ def install(
         If a set is of another task, two sets hold an item of the same name, or the study was served and changed.
     """
     check_tasks(study, sets)
-    there = connection.execute(
+    old_row = connection.execute(
         select(StudyRow).where(StudyRow.name == study.name, StudyRow.version == study.version)
     ).one_or_none()
     served_digest = None
-    if there is not None:
-        study_id = there.id
-        if there.frozen_at is None:
+    if old_row is not None:
+        study_id = old_row.id
+        if old_row.frozen_at is None:
             _remove_items(connection, study_id)
         else:
-            _check_unchanged(study, Study.model_validate_json(there.settings))
-            served_digest = there.items_sha256
+            _check_unchanged(study, Study.model_validate_json(old_row.settings))
+            served_digest = old_row.items_sha256
     else:
         study_id = connection.execute(
             insert(StudyRow)

@@ -284,7 +284,7 @@ class Study(_Settings):
     @classmethod
     def _no_html(cls, text: str) -> str:
         if found := _HTML.search(text):
-            raise ValueError(f"Markdown without HTML is wanted, got {text[found.start() : found.start() + 20]!r}")
+            raise ValueError(f"needs Markdown without HTML, got {text[found.start() : found.start() + 20]!r}")
         return text
 
     @model_validator(mode="after")

@@ -72,15 +72,15 @@ class Latest(Generic[T]):
     def _fulfil(self, coming: Future[T]) -> None:
         began = self._clock()
         try:
-            made = self._make()
+            value = self._make()
         except BaseException as error:
             with self._lock:
                 self._coming = None
             coming.set_exception(error)
         else:
             with self._lock:
-                self._found, self._coming = (began, made), None
-            coming.set_result(made)
+                self._found, self._coming = (began, value), None
+            coming.set_result(value)
 
     def _fulfil_and_log(self, coming: Future[T]) -> None:
         self._fulfil(coming)

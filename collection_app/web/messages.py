@@ -113,8 +113,8 @@ class SessionState(_Message):
     state: Literal["preview", "arrived", "started", "lapsed", "complete", "withdrawn", "turned away", "incomplete"]
     outcome: str | None
     code: str | None = Field(description="completion code, once there is an outcome")
-    redirect: str | None = Field(description="where the platform wants its people to go then")
-    submit: Form | None = Field(description="or the form that it wants from them")
+    redirect: str | None = Field(description="where the platform sends its people then")
+    submit: Form | None = Field(description="or the form that it needs from them")
     title: str
     contact: str
     consent: str = Field(description="Markdown without HTML")

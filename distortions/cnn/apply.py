@@ -67,11 +67,11 @@ class Network:
             _enlarged(corrupt(patch, self.variant.corruption, rng)) for patch, rng in zip(patches, rngs, strict=True)
         ]
         places = BATCH if height * width <= _LARGE else 1
-        made: list[Patch] = []
+        outputs: list[Patch] = []
         with enough_memory(DistortionError, f"{self.variant.name} on a patch of {width}x{height}"):
             for start in range(0, len(inputs), places):
-                made += self._batch(inputs[start : start + places], places)
-        return [patch[:height, :width] for patch in made]
+                outputs += self._batch(inputs[start : start + places], places)
+        return [patch[:height, :width] for patch in outputs]
 
     @torch.inference_mode()
     def _batch(self, inputs: Sequence[Patch], places: int) -> list[Patch]:

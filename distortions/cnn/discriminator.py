@@ -26,11 +26,11 @@ class Discriminator(nn.Sequential):
         super().__init__(*parts, *([nn.Conv2d(widths(layers)[-1], 1, 3, 1, 1)] if layers else []))
 
 
-def judgment_loss(photos: Tensor, made: Tensor) -> Tensor:
+def judgment_loss(photos: Tensor, outputs: Tensor) -> Tensor:
     """What the discriminator minimises, by least squares (Mao et al., ICCV 2017), from its scores of both."""
-    return ((photos - 1).square().mean() + made.square().mean()) / 2
+    return ((photos - 1).square().mean() + outputs.square().mean()) / 2
 
 
-def deception_loss(made: Tensor) -> Tensor:
+def deception_loss(outputs: Tensor) -> Tensor:
     """What the generator minimises: how far its patches are from being taken for photos."""
-    return (made - 1).square().mean()
+    return (outputs - 1).square().mean()

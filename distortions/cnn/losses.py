@@ -23,7 +23,7 @@ class FeatureLoss(nn.Module):
     Raises
     ------
     WeightsError
-        If VGG16 cannot be had.
+        If VGG16 cannot be obtained.
     """
 
     sha256: str
@@ -42,8 +42,8 @@ class FeatureLoss(nn.Module):
         self.register_buffer("scale", 0.5 / torch.tensor(_DEVIATION).reshape(3, 1, 1))
         self.register_buffer("shift", (0.5 - torch.tensor(_MEAN).reshape(3, 1, 1)) * 2 * self.scale)
 
-    def forward(self, made: Tensor, wanted: Tensor) -> Tensor:
+    def forward(self, output: Tensor, wanted: Tensor) -> Tensor:
         """Compare patches (N, 3, H, W) in [-1, 1]; gradients reach the first alone."""
         with torch.no_grad():
             target = self.layers(wanted * self.scale + self.shift)
-        return (self.layers(made * self.scale + self.shift) - target).abs().mean()
+        return (self.layers(output * self.scale + self.shift) - target).abs().mean()

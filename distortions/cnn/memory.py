@@ -10,7 +10,7 @@ from bapps_builder.errors import BappsError
 
 @contextmanager
 def enough_memory(error_of: Callable[[str], BappsError], what: str) -> Iterator[None]:
-    """Turn torch's ways to say that memory ran out into an error that names what wanted it."""
+    """Turn torch's ways to say that memory ran out into an error that names what needed it."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -90,10 +90,10 @@ def plan(variant: Variant) -> Plan:
 
 def weights(variant: Variant) -> int:
     """Count the numbers that training finds: kernels, biases, scales and shifts of the normalization."""
-    made = plan(variant)
+    shape = plan(variant)
     layers = [
-        *((layer, layer.outputs) for layer in made.down),
-        *((layer, _convolved(layer, variant)) for layer in made.up),
+        *((layer, layer.outputs) for layer in shape.down),
+        *((layer, _convolved(layer, variant)) for layer in shape.up),
     ]
     total = 0
     for layer, outputs in layers:
@@ -105,12 +105,12 @@ def weights(variant: Variant) -> int:
 
 def multiply_adds(variant: Variant, side: int = 64) -> int:
     """Count those of the convolutions for one patch of side x side."""
-    made = plan(variant)
+    shape = plan(variant)
     total = 0
-    for layer in made.down:
+    for layer in shape.down:
         pixels = (side >> layer.depth) // layer.factor
         total += pixels**2 * prod((layer.inputs, layer.outputs, _KERNEL))
-    for layer in made.up:
+    for layer in shape.up:
         at_coarse = layer.factor == 2 and variant.upsampling in ("transposed", "pixel-shuffle")
         pixels = (side >> layer.depth) // (2 if at_coarse else 1)
         total += pixels**2 * prod((layer.inputs, _convolved(layer, variant), _KERNEL))

@@ -171,7 +171,7 @@ def _about(variant: Variant, training: Training, collection: Collection) -> dict
     }
 
 
-def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+def _check_same(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
     def flat(about: dict[str, Any]) -> dict[str, Any]:
         return {
             **about["row"],
@@ -180,10 +180,10 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> No
         }
 
     try:
-        before = flat(there)
+        before = flat(old)
     except (KeyError, TypeError) as error:
         raise TrainingError(f"{path}: not a file of this version: {error}; move it away") from error
-    now = flat(wanted)
+    now = flat(new)
     if differing := [name for name in {**before, **now} if before.get(name) != now.get(name)]:
         named = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in differing)
         raise TrainingError(f"{path}: was trained otherwise: {named}. Choose another folder, or remove the file")

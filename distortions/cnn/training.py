@@ -111,28 +111,28 @@ class Learner:
             optimiser.param_groups[0]["lr"] = self.variant.learning_rate * self._share_of_rate(number)
         clean, corrupted = (to_tensor(x, self.device) for x in (examples.clean, examples.corrupted))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.bf16):
-            made = self.generator(corrupted)
-            l1, vgg, deception = (made.float() - clean).abs().mean(), torch.zeros(()), torch.zeros(())
+            outputs = self.generator(corrupted)
+            l1, vgg, deception = (outputs.float() - clean).abs().mean(), torch.zeros(()), torch.zeros(())
             loss = self.variant.l1 * l1
             if self.features is not None:
-                vgg = self.features(*self._seen_by_vgg(made, clean))
+                vgg = self.features(*self._seen_by_vgg(outputs, clean))
                 loss = loss + self.variant.vgg * vgg
             if self.variant.adversarial:
                 self.discriminator.requires_grad_(False)
-                deception = deception_loss(self.discriminator(made))
+                deception = deception_loss(self.discriminator(outputs))
                 loss = loss + self.variant.adversarial * deception
         self._descend(self.optimisers[0], loss)
-        judgment = self._judge(clean, made.detach()) if self.variant.adversarial else torch.zeros(())
+        judgment = self._judge(clean, outputs.detach()) if self.variant.adversarial else torch.zeros(())
         return Losses(*(value.item() for value in (l1, vgg, deception, judgment)))
 
     def _share_of_rate(self, number: int) -> float:
         falling = self.training.decay * self.training.steps
         return min(1.0, (self.training.steps - number) / falling) if falling else 1.0
 
-    def _judge(self, clean: Tensor, made: Tensor) -> Tensor:
+    def _judge(self, clean: Tensor, outputs: Tensor) -> Tensor:
         self.discriminator.requires_grad_(True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.bf16):
-            loss = judgment_loss(self.discriminator(clean), self.discriminator(made))
+            loss = judgment_loss(self.discriminator(clean), self.discriminator(outputs))
         self._descend(self.optimisers[1], loss)
         return loss
 
@@ -204,13 +204,13 @@ class Learner:
                     value.copy_(value.half())
 
 
-def quality_of(made: np.ndarray, clean: np.ndarray, *, with_lpips: bool) -> Quality:
+def quality_of(outputs: np.ndarray, clean: np.ndarray, *, with_lpips: bool) -> Quality:
     """Compare patches with the clean ones, uint8 (N, H, W, 3)."""
-    square = np.mean((made.astype(np.float64) - clean) ** 2)
+    square = np.mean((outputs.astype(np.float64) - clean) ** 2)
     return Quality(
-        l1=float(mean_absolute(made, clean).mean()) / 255,
+        l1=float(mean_absolute(outputs, clean).mean()) / 255,
         psnr=float(10 * np.log10(255**2 / max(square, 1e-10))),
-        lpips=float(load(METRIC)(made, clean).mean()) if with_lpips else None,
+        lpips=float(load(METRIC)(outputs, clean).mean()) if with_lpips else None,
     )
 
 

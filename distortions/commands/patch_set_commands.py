@@ -177,7 +177,7 @@ def generate(
         size=PatchSize(*parse_size(size), strength),
     )
     with progress(items, "items") as advance:
-        made = make(
+        result = make(
             settings,
             photos=folders,
             folder=out,
@@ -188,13 +188,13 @@ def generate(
             advance=advance,
             skip=lambda entry: note(f"skipped {entry.photo}: {entry.reason}"),
         )
-    if not made.new:
+    if not result.new:
         click.echo(f"{out}: complete already, {items} items")
         return
-    skipped = len(made.skipped)
+    skipped = len(result.skipped)
     click.echo(f"{out}: {items} items" + (f", {skipped} skipped photo{'s' * (skipped > 1)}" if skipped else ""))
     if task == "2afc":
-        _print_hardness(made.patch_set)
+        _print_hardness(result.patch_set)
 
 
 def team(workers: int | None, dask: str) -> "Workers":
@@ -258,7 +258,7 @@ def replay(
         raise PatchSetError(f"{out}: is the patch set itself; choose another folder")
     wanted = parse_rows(rows, count=len(found))
     with progress(len(wanted), "rows") as advance:
-        made = make_again(
+        patches = make_again(
             found,
             wanted,
             photos=folders,
@@ -268,10 +268,10 @@ def replay(
             advance=advance,
             warn=note,
         )
-    differing = [entry for entry in made if not entry.same]
+    differing = [entry for entry in patches if not entry.same]
     for entry in differing:
         click.echo(f"{entry.path}: differs")
-    click.echo(f"{len(wanted)} rows, {len(made)} patches, {len(differing)} differ from the manifest")
+    click.echo(f"{len(wanted)} rows, {len(patches)} patches, {len(differing)} differ from the manifest")
     if differing:
         here = versions()
         if any(found.description.versions.get(name) != version for name, version in here.items()):

@@ -62,8 +62,8 @@ def try_out(names: Iterable[str]) -> None:
                         f"{name} gives other {what} when it is asked again with the same rng, so no patch could be "
                         "made again; take all chance from the rng that it is given"
                     )
-        _, *made = _tried(found, 1.0, (noise, slope))
-        if np.array_equal(made, (noise, slope)):
+        _, *outputs = _tried(found, 1.0, (noise, slope))
+        if np.array_equal(outputs, (noise, slope)):
             raise DistortionError(f"{name} changes nothing at severity 1, neither a patch of noise nor a slope of grey")
 
 
@@ -127,7 +127,7 @@ def check_again(patch_set: PatchSet, *, warn: Callable[[str], None]) -> None:
     Raises
     ------
     PatchSetError
-        If one cannot be had.
+        If one cannot be obtained.
     """
     before: Mapping[str, Mapping[str, str]] = patch_set.description.settings.get(SOURCES, {})
     folders: Mapping[str, str] = patch_set.description.findings.get(FOLDERS, {})
@@ -137,7 +137,7 @@ def check_again(patch_set: PatchSet, *, warn: Callable[[str], None]) -> None:
             here = find(name).source
         except DistortionError as error:
             raise PatchSetError(
-                f"{patch_set.folder}: made with {name} ({wanted}), which is not to be had here: {error}; when "
+                f"{patch_set.folder}: made with {name} ({wanted}), which cannot be loaded here: {error}; when "
                 f"the set was made it was found from {folders.get(name, 'a folder that is not known')}: work there, or "
                 "name a folder that has it in PYTHONPATH"
             ) from error

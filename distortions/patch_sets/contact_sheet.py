@@ -77,13 +77,13 @@ def network_sheet(photos: Sequence[Patch], zoo: Zoo, *, enlarge: int = 2, seed: 
     down, across = (enlarge * side + _GAP for side in _size_of(photos))
     sheet = np.full((down * (1 + len(zoo.entries)), _NAMES + across * len(photos), 3), 255, np.uint8)
     for row, name in enumerate(("photos", *zoo.entries)):
-        made = list(photos)
+        pictures = list(photos)
         if row:
             rngs = [np.random.default_rng([seed, number, row]) for number in range(len(photos))]
-            made = apply_all([parse(name)] * len(photos), photos, rngs, margin=MARGIN, zoo=zoo)
+            pictures = apply_all([parse(name)] * len(photos), photos, rngs, margin=MARGIN, zoo=zoo)
             _write(sheet, zoo[name].variant.corruption, x=6, y=down * row + down // 2 + 20)
         _write(sheet, name, x=6, y=down * row + down // 2)
-        for number, patch in enumerate(made):
+        for number, patch in enumerate(pictures):
             _show(sheet, patch, x=_NAMES + across * number, y=down * row, enlarge=enlarge)
     return sheet
 

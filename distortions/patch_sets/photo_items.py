@@ -82,13 +82,13 @@ class PhotoWork:
             return Part((), skipped=reason)
         zoo = open_zoo(self.zoo) if self.zoo else None
         together = self.settings.size.share_of(_TOGETHER_IN_NETWORKS if zoo else TOGETHER)
-        made: list[Item] = []
+        results: list[Item] = []
         redrawn: Counter[str] = Counter()
         for at in range(0, len(unit.indices), together):
             some = unit.indices[at : at + together]
             drawings = [drawn_items(unit, pixels, index=index, settings=self.settings, zoo=zoo) for index in some]
-            made += make_items(self.folder, unit, drawings, settings=self.settings, zoo=zoo, redrawn=redrawn)
-        return Part(made, redrawn=redrawn)
+            results += make_items(self.folder, unit, drawings, settings=self.settings, zoo=zoo, redrawn=redrawn)
+        return Part(results, redrawn=redrawn)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def make_items(
     """
     redrawn = Counter() if redrawn is None else redrawn
     margin = settings.size.margin
-    made: dict[int, Item] = {}
+    results: dict[int, Item] = {}
     waiting = dict(enumerate(drawings))
     identical: set[int] = set()
     while waiting:
@@ -179,12 +179,12 @@ def make_items(
         for number, one in drawn.items():
             patches = [without_margin(one.crop, margin), *(next(distorted) for _ in one.treatments)]
             if all_differ(patches):
-                made[number] = _write_item(folder, unit, one, patches, settings)
+                results[number] = _write_item(folder, unit, one, patches, settings)
                 redrawn.update([one.redrawn] if one.redrawn else [])
             else:
                 identical.add(number)
         waiting = {number: drawings[number] for number in sorted(identical)}
-    return [made[number] for number in sorted(made)]
+    return [results[number] for number in sorted(results)]
 
 
 def all_differ(patches: Sequence[Patch]) -> bool:

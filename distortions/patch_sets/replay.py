@@ -117,8 +117,8 @@ def remake(item: Item, photo: Patch, *, margin: int, zoo: Zoo | None = None) -> 
     yield "p1", _treatment(item.p1).apply(crop, margin=margin, zoo=zoo)
 
 
-def _treatment(made: Made) -> Treatment:
-    return Treatment(parse(made.recipe), made.severity, made.seed)
+def _treatment(record: Made) -> Treatment:
+    return Treatment(parse(record.recipe), record.severity, record.seed)
 
 
 def _zoo(patch_set: PatchSet, folder: Path | None) -> Zoo | None:
@@ -138,11 +138,11 @@ def _zoo(patch_set: PatchSet, folder: Path | None) -> Zoo | None:
 
 def _find(item: Item, folders: Sequence[Path]) -> Photo:
     """The photo of an item; reading it checks the hash, which settles which of several of one name it is."""
-    there = [folder / item.photo for folder in folders if (folder / item.photo).is_file()]
-    for path in there:
+    candidates = [folder / item.photo for folder in folders if (folder / item.photo).is_file()]
+    for path in candidates:
         photo = Photo(item.photo, path, item.photo_sha256, 0, 0)
         if photo.is_unchanged():
             return photo
-    where = ", ".join(map(str, there or folders))
-    what = "another photo of that name" if there else "no such photo"
+    where = ", ".join(map(str, candidates or folders))
+    what = "another photo of that name" if candidates else "no such photo"
     raise PatchSetError(f"item {item.id} needs the photo {item.photo}; {where}: {what}. Name its folder with --photos")

@@ -149,8 +149,8 @@ def start(folder: Path, description: Description, *, roles: Sequence[str]) -> Un
     return UnfinishedSet(folder, description)
 
 
-def _check_same(there: Description, wanted: Description, folder: Path) -> None:
-    before, now = (_flat(description) for description in (there, wanted))
+def _check_same(old: Description, new: Description, folder: Path) -> None:
+    before, now = (_flat(description) for description in (old, new))
     differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if differing:
         named = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in differing)

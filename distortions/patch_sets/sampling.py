@@ -128,14 +128,14 @@ def apply_treatments(
     treatments: Sequence[Treatment], crops: Sequence[Patch], *, margin: int, zoo: "Zoo | None"
 ) -> list[Patch]:
     """Apply each treatment to its crop, as `Treatment.apply` does, with those of one network together."""
-    made = apply_all(
+    outputs = apply_all(
         [treatment.recipe for treatment in treatments],
         crops,
         [np.random.default_rng(treatment.seed) for treatment in treatments],
         margin=margin,
         zoo=zoo,
     )
-    return [without_margin(crop, margin) for crop in made]
+    return [without_margin(crop, margin) for crop in outputs]
 
 
 def item_seed(seed: int, index: int, attempt: int) -> int:
@@ -164,7 +164,7 @@ def draw_place(
 
 
 def draw_place_with_contrast(photo: Patch, rng: np.random.Generator, settings: Settings) -> Place | None:
-    """Draw places until one has the contrast wanted; None if none of a hundred has it."""
+    """Draw places until one has the contrast needed; None if none of a hundred has it."""
     size = settings.size.sides
     for _ in range(_TRIES):
         place = draw_place(photo, rng, size=size, rescale=settings.rescale)

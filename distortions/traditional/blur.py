@@ -63,5 +63,5 @@ def bilateral_filter(patch: Patch, rng: np.random.Generator, *, sigma: float, ra
     """
     if sigma == 0:
         return patch.copy()
-    made = cv2.bilateralFilter(patch, 2 * radius + 1, sigma, radius, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(made, np.uint8)
+    output = cv2.bilateralFilter(patch, 2 * radius + 1, sigma, radius, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(output, np.uint8)

@@ -29,8 +29,8 @@ def _sampled(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[n
     warp = cv2.warpAffine if len(matrix) == 2 else cv2.warpPerspective
     height, width = image.shape[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    made = warp(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(made, np.uint8)
+    output = warp(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(output, np.uint8)
 
 
 def _moved(image: NDArray[np.uint8], dx: float, dy: float) -> NDArray[np.uint8]:
@@ -168,8 +168,8 @@ _BETWEEN = Parameter(1, 1024, "pixels", "between control points", whole=True)
 def _warped(patch: Patch, amplitude: float, spacing: int, field: Floats) -> Patch:
     moves = np.float32(amplitude * (spacing / SPACING)) * field
     x, y = _pixel_grid(*patch.shape[:2])
-    made = cv2.remap(patch, x + moves[0], y + moves[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(made, np.uint8)
+    output = cv2.remap(patch, x + moves[0], y + moves[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(output, np.uint8)
 
 
 @distortion(

@@ -276,9 +276,9 @@ def _taps(source: int, target: int) -> tuple[NDArray[np.int64], Planes]:
 def _priors(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """The log-Gabor filter on a half spectrum (256, 129), complex, and the weight of the centre (256, 256)."""
     radius = np.hypot(np.fft.fftfreq(_SIDE)[:, None], np.fft.rfftfreq(_SIDE))
-    inside = (radius > 0) & (radius <= 0.5)
-    log_ratio = np.log(np.where(inside, radius, 1) / _OMEGA)
-    band_pass = np.where(inside, np.exp(-(log_ratio**2) / (2 * _SIGMA_F**2)), 0)
+    in_band = (radius > 0) & (radius <= 0.5)
+    log_ratio = np.log(np.where(in_band, radius, 1) / _OMEGA)
+    band_pass = np.where(in_band, np.exp(-(log_ratio**2) / (2 * _SIGMA_F**2)), 0)
     # The authors count pixels from 1 and put the centre at 128.
     squares = (np.arange(_SIDE) + 1 - _SIDE / 2) ** 2
     centre = np.exp(-(squares[:, None] + squares) / _SIGMA_D**2)

@@ -243,18 +243,18 @@ def _between(metrics: Sequence[Metric], left: _Block, right: _Block, *, in_rows:
         # How many images of `right` at a time: all, or one.
         step = len(right.files) if in_rows else 1
         for column in range(start, len(right.files), step):
-            there = slice(column, min(column + step, len(right.files)))
-            pairs = [(file, other) for other in right.files[there]]
-            here = [row] * len(pairs)
+            columns = slice(column, min(column + step, len(right.files)))
+            pairs = [(file, other) for other in right.files[columns]]
+            rows = [row] * len(pairs)
 
-            def embedded(embed: Any, here: list[int] = here, there: slice = there) -> tuple[Any, Any]:
+            def embedded(embed: Any, rows: list[int] = rows, columns: slice = columns) -> tuple[Any, Any]:
                 if in_rows:
-                    return left.rows(embed, here), right.rows(embed, there)
-                return left.one(embed, here[0]), right.one(embed, there.start)
+                    return left.rows(embed, rows), right.rows(embed, columns)
+                return left.one(embed, rows[0]), right.one(embed, columns.start)
 
             prepared = _with_embeddings(metrics, embedded)
             a = np.broadcast_to(left.images[row], (len(pairs), *left.images.shape[1:]))
-            yield pairs, _named_distances(prepared, pairs, a, right.images[there])
+            yield pairs, _named_distances(prepared, pairs, a, right.images[columns])
 
 
 def _with_embeddings(metrics: Sequence[Metric], embedded: Callable[[Any], tuple[Any, Any]]) -> list[Metric]:

@@ -68,7 +68,7 @@ def list_weights(as_json: bool, weights: Path | None) -> None:
 @click.argument("names", nargs=-1)
 @weights_option
 def fetch_weights(names: tuple[str, ...], weights: Path | None) -> None:
-    """Fetch weights into the cache: those named, or all. Exit status 2 if some cannot be had."""
+    """Fetch weights into the cache: those named, or all. Exit status 2 if some cannot be obtained."""
     from metrics.weights.store import RECORDS, WeightStore, record_of
 
     store = WeightStore(weights)
@@ -80,7 +80,7 @@ def fetch_weights(names: tuple[str, ...], weights: Path | None) -> None:
             missing.append(name)
             note(f"Error: {error}")
     if missing:
-        raise WeightsError(f"{len(missing)} of {len(names or RECORDS)} cannot be had: {', '.join(missing)}")
+        raise WeightsError(f"{len(missing)} of {len(names or RECORDS)} cannot be obtained: {', '.join(missing)}")
 
 
 @weights.command("check", cls=Command)

@@ -72,7 +72,7 @@ class LPIPS(nn.Module):
     MetricError
         For an unknown net or version.
     WeightsError
-        If weights cannot be had.
+        If weights cannot be obtained.
 
     Notes
     -----

@@ -59,7 +59,7 @@ def train(
     TrainingError
         If the run cannot begin, go on, or be continued.
     DatasetError, ImageError, WeightsError
-        If data or weights cannot be had.
+        If data or weights cannot be obtained.
     """
     with joined(recipe.device) as (processes, device), torch_threads(recipe.torch_threads):
         if processes.first:

@@ -23,7 +23,7 @@ def starting_module(recipe: Recipe, store: WeightStore) -> LPIPS:
     Raises
     ------
     WeightsError
-        If weights cannot be had.
+        If weights cannot be obtained.
     TrainingError
         If the weights to continue from belong to another net.
     """

@@ -1,4 +1,4 @@
-"""Which weights there are: one record a set, with its hashes and the places it can be had from."""
+"""Which weights there are: one record a set, with its hashes and the places it can be fetched from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -125,7 +125,7 @@ class WeightStore:
         Raises
         ------
         WeightsError
-            If they cannot be had from anywhere, or a file found is not the right one.
+            If they cannot be obtained from anywhere, or a file found is not the right one.
         """
         record = record_of(name)
         for replaced, path in reversed(self.unverified):
@@ -339,6 +339,6 @@ def _unreachable(record: WeightFile, cache: Path, reasons: list[str]) -> str:
         for source in record.sources
     )
     return (
-        f"the weights {record.name} cannot be had: {'; '.join(reasons)}. Get {wanted} and name its folder "
+        f"the weights {record.name} cannot be obtained: {'; '.join(reasons)}. Get {wanted} and name its folder "
         f"with --weights or {FOLDER_VARIABLE} (looked for in {cache} too)"
     )

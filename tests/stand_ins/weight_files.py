@@ -114,7 +114,7 @@ def slow_digest(tensors: dict[str, Floats]) -> str:
 
 
 class World:
-    """The two records, where they can be had, and the store under test."""
+    """The two records, where they can be obtained, and the store under test."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch

@@ -174,7 +174,7 @@ def test_rules_are_the_users(planted: Path) -> None:
         ("item,participant,choice\na,1,p0\nb,2,p1\n", "2 of 2 items have fewer than two votes: agreement is undefined"),
         ("item,participant,choice\na,1,p0\nb,1,p1\n", "one person answered: agreement of people is undefined"),
         ("item,participant,choice\na,1,p0\na,2,p0\nb,1,p0\nb,2,p0\n", "alpha is undefined: all votes are equal"),
-        ("item,participant,choice\na,1,same\na,2,different\n", "no identical pairs are known: F and d' cannot be had"),
+        ("item,participant,choice\na,1,same\na,2,different\n", "no identical pairs are known: F and d' need some"),
     ],
 )
 def test_what_is_undefined_is_said_not_guessed(tmp_path: Path, text: str, wanted: str) -> None:

@@ -214,7 +214,7 @@ def test_published_scores_of_lpips_on_real_items(shared_data: Path, tmp_path: Pa
         WeightStore().load("lpips-alex-0.1")
         WeightStore().load("alexnet")
     except WeightsError as error:
-        pytest.skip(f"weights cannot be had: {error}")
+        pytest.skip(f"weights cannot be obtained: {error}")
     root = shared_data / "bapps-mini"
     result = run("--metric", "lpips-alex", "--data", root, "--save-distances", "saved.csv")
     assert (result.exit_code, result.stderr) == (0, "")

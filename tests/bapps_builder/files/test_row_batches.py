@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from bapps_builder.files import row_batches
-from bapps_builder.files.row_batches import chosen, regrouped, table_portions, write_portions
+from bapps_builder.files.row_batches import regrouped, select_rows, table_portions, write_portions
 
 
 def cut(table: pa.Table, *lengths: int) -> list[pa.Table]:
@@ -33,7 +33,7 @@ def test_no_rows_are_no_tables() -> None:
 
 def test_chosen_rows_follow_one_mask_over_all_tables() -> None:
     inside = np.arange(10) % 3 == 0
-    assert pa.concat_tables(chosen(cut(ROWS, 4, 0, 6), inside))["number"].to_pylist() == [0, 3, 6, 9]
+    assert pa.concat_tables(select_rows(cut(ROWS, 4, 0, 6), inside))["number"].to_pylist() == [0, 3, 6, 9]
 
 
 def test_a_file_is_read_as_it_was_written_and_the_same_for_every_cut(

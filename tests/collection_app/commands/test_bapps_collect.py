@@ -43,10 +43,10 @@ def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, sma
     file = tmp_path / "study.toml"
     said = run("init", file, "--patches", small_set.folder, "--preset", "paper-2afc").output
     assert read_study(file).name == "study"
-    assert "12 items, 60 answers wanted, 65 sentinels and training items" in said
+    assert "12 items, 60 answers needed, 65 sentinels and training items" in said
     assert "a careful person passes 14 of 15 in 9" in said
     again = run("init", file, "--patches", small_set.folder)
-    assert "12 items, 60 answers wanted" in again.output
+    assert "12 items, 60 answers needed" in again.output
     assert (
         "already exists" in run("init", file, "--patches", small_set.folder, "--preset", "paper-jnd", status=2).output
     )

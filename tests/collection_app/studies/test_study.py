@@ -48,7 +48,7 @@ def test_the_presets_hold_the_numbers_of_the_paper() -> None:
     ("change", "message"),
     [
         ({"colour": 1}, "x: colour: Extra inputs are not permitted, got '1'"),
-        ({"consent": "go <b>on</b>"}, "Markdown without HTML is wanted, got '<b>on</b>'"),
+        ({"consent": "go <b>on</b>"}, "needs Markdown without HTML, got '<b>on</b>'"),
         ({"name": "My Study"}, "x: name: "),
         ({"items_per_session": 0}, "greater than or equal to 1, got '0'"),
         ({"title": "two\nlines"}, "x: title: "),

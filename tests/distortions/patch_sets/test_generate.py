@@ -471,7 +471,7 @@ def die_together() -> None:
 
 
 def test_a_killed_worker_is_an_error() -> None:
-    with pytest.raises(PatchSetError, match="a worker process was killed, perhaps for want of memory; run the command"):
+    with pytest.raises(PatchSetError, match="a worker process was killed, perhaps because memory ran out; run"):
         die_together()
 
 

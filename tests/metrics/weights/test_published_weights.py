@@ -1,4 +1,4 @@
-"""The published files themselves, where they can be had."""
+"""The published files themselves, where they can be obtained."""
 
 import io
 import subprocess
@@ -21,7 +21,7 @@ def test_real_trunks_are_in_the_cache_and_right(name: str) -> None:
     try:
         found = WeightStore().load(name)
     except WeightsError as error:
-        pytest.skip(f"weights cannot be had: {error}")
+        pytest.skip(f"weights cannot be obtained: {error}")
     assert found.verified
     assert found.sha256 == RECORDS[name].tensors_sha256 == tensors_digest(found.tensors)
     shapes = [found.tensors[key].shape for key in sorted(found.tensors) if key.endswith("weight")]
