@@ -218,6 +218,17 @@ def test_each_set_has_its_own_agreement(tmp_path: Path) -> None:
         assert of_sets[name]["two people"] == pytest.approx(np.mean(pairs))
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_model_that_does_not_fit_is_said(tmp_path: Path, fits: bool) -> None:
+    """Chances spread evenly are of the model; half coin flips and half all but unanimous are not."""
+    rng = np.random.default_rng(0)
+    p = rng.random(600) if fits else np.where(rng.random(600) < 0.5, 0.5, 0.97)
+    pd.DataFrame({"id": range(600), "k": rng.binomial(8, p), "n": 8}).to_csv(tmp_path / "x.csv", index=False)
+    found = sections(tmp_path / "x.csv", "--task", "2afc", "--draws", 200)["Agreement of people"]
+    assert (found["rows"][0]["p of its fit"] > 0.05) == fits
+    assert any("the beta-binomial does not fit" in note for note in found["notes"]) == (not fits)
+
+
 def test_agreement_by_reaction_time_has_a_row_a_band(tmp_path: Path) -> None:
     """A band holds its lower end. The two people who took as long say the same, and the third the opposite."""
     bands = {

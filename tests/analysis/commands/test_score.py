@@ -465,6 +465,7 @@ def test_wrong_usage_is_status_2(arguments: list[str], message: str) -> None:
 def test_no_rows_for_the_task_is_said(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("id,d0,d1,judge\na,1,2,0\n")
     assert_one_line(run("--distances", "d.csv", "--task", "jnd"), "d.csv: nothing for the task jnd")
+    assert_one_line(run("--distances", "d.csv", "--set", "val/other"), "d.csv: nothing for the task both")
 
 
 def test_help_shows_examples() -> None:

@@ -113,6 +113,12 @@ def test_a_resample_without_anything_the_same_is_undefined() -> None:
     assert np.isnan(jnd.resampled_average_precision([1, 2], [0, 1], [[1, 0]])).all()
 
 
+def test_ties_stand_in_the_order_of_the_pairs_unless_they_are_to_be_averaged() -> None:
+    """Of two pairs at one distance the first was called the same: precision 1, or half of the pairs."""
+    assert jnd.resampled_average_precision([1, 1], [1, 0], np.ones((1, 2))).tolist() == [1]
+    assert jnd.resampled_average_precision([1, 1], [1, 0], np.ones((1, 2)), ties_averaged=True).tolist() == [0.5]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_metrics_that_exchange_ranks_against_a_loop(seed: int) -> None:
     """Each ranking is built anew, pair by pair; of two pairs at one rank the first metric's comes first."""

@@ -308,6 +308,8 @@ def test_a_table_that_knows_none_of_the_items_is_refused_and_a_part_is_said() ->
         judged_sets([result], answers=answers.assign(item="x" + answers["item"]).drop(columns="set"))
     with pytest.raises(DatasetError, match="the table of items: is about val/other, and the distances are of val/cnn"):
         judged_sets([result], facts=[facts.assign(set="val/other")])
+    with pytest.raises(DatasetError, match=r"the table of items 2: none of the 120 ids .* 'x000000'"):
+        judged_sets([result], facts=[facts, *foreign["facts"]])
     with pytest.warns(Notice, match="20 of the 120 ids of the distances are not in it, the first '000100'"):
         judged_sets([result], facts=[facts[:100]])
 
