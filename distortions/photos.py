@@ -60,7 +60,8 @@ class Photo:
         data = self.path.read_bytes()
         if file_digest(data) != self.sha256:
             raise PatchSetError(
-                f"{self.path}: changed since it was listed; its SHA-256 is no longer {self.sha256[:12]}…"
+                f"{self.path}: the file has changed since it was listed: its SHA-256 is no longer {self.sha256[:12]}…; "
+                "restore the original file, or run the command again"
             )
         return decode_photo(data, name=str(self.path), max_pixels=max_pixels)
 
@@ -180,7 +181,7 @@ def _listed(entry: tuple[str, Path], *, smallest_side: int, max_pixels: int) -> 
     except (OSError, ImageError) as error:
         return Skipped(name, reason_of(error, name))
     if min(width, height) < smallest_side:
-        return Skipped(name, f"is {width}x{height}, smaller than the {smallest_side} pixels a patch takes")
+        return Skipped(name, f"is {width}x{height}, but a patch needs at least {smallest_side}x{smallest_side} pixels")
     return Photo(name, path, file_digest(data), width, height)
 
 

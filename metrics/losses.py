@@ -53,5 +53,5 @@ def loss(name: str, setup: Setup | None = None) -> Loss:
     metric = load(name, setup)
     if metric.make_loss is None:
         having = ", ".join(entry.name for entry in entries().values() if entry.has_loss)
-        raise MetricError(f"metric {metric.name} has no gradients, so it is no loss; these have: {having}")
+        raise MetricError(f"metric {metric.name} has no gradients and cannot be used as a loss; use one of {having}")
     return Loss(metric.name, metric.make_loss())

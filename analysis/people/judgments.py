@@ -225,7 +225,8 @@ def _of_counts(path: Path, reading: Reading) -> Judgments:
     if "id" not in table or not (counted or len(labels) == 1):
         raise DatasetError(
             f"{path}: has the columns {', '.join(table.columns)}; expected item, participant, choice (answers), or "
-            "id, k, n (counts), or id, judge (2AFC) or id, same (JND). --columns says which are which"
+            "id, k, n (counts), or id, judge (2AFC) or id, same (JND); if they have other names, say which with "
+            "--columns"
         )
     of_labels: list[Task] = [task for task in TASKS if LABEL_FOLDER[task] in labels]
     task = reading.task or (of_labels[0] if of_labels else None)

@@ -217,6 +217,8 @@ def _answers_to(items: pd.DataFrame, answers: pd.DataFrame, result: SetDistances
     if wrong.any():
         item = items["item"][wrong].iloc[0]
         raise DatasetError(
-            f"set {result.label}: the answers do not add up to the fractions of {wrong.sum()} items, the first {item}"
+            f"set {result.label}: for {wrong.sum()} items (the first is {item}) the answers are missing, or give "
+            "another fraction than the dataset's judgment; pass with --answers the answers that this dataset was "
+            "built from"
         )
     return mine

@@ -258,8 +258,8 @@ def _check_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if (twice := counting.duplicated([*keys, "participant"])).any():
         first = counting[twice].iloc[0]
         raise DatasetError(
-            f"{name}: {int(twice.sum())} answers that count are a person's second to an item, the first by "
-            f"{first['participant']} to {first['item']}; mark all but one with use = false"
+            f"{name}: {int(twice.sum())} answers that count are from people who already answered the same item (the "
+            f"first is {first['participant']}, item {first['item']}); set use = false for all but one of them"
         )
     return table
 

@@ -126,8 +126,8 @@ def merged(older: pd.DataFrame, newer: pd.DataFrame, *, name: str) -> pd.DataFra
     if (twice := counting.duplicated(keys)).any():
         first = counting[twice].iloc[0]
         raise DatasetError(
-            f"{name}: {int(twice.sum())} answers are a person's second to an item that an earlier round has an "
-            f"answer to, the first by {first['participant']} to {first['item']}; mark them with use = false"
+            f"{name}: {int(twice.sum())} answers are from people who answered the same item in an earlier round (the "
+            f"first is {first['participant']}, item {first['item']}); set use = false for one answer of each pair"
         )
     return table
 

@@ -98,7 +98,10 @@ def _with_enough_answers(candidates: Candidates, votes: VoteCounts, settings: Se
             "--leave-out-short"
         )
     if not enough.any():
-        raise DatasetError(f"no item has {settings.min_answers} answers that count, so there is nothing to build")
+        raise DatasetError(
+            f"no item has at least {settings.min_answers} answers that count, so there is nothing to build; collect "
+            "more or lower --min-answers"
+        )
     return enough
 
 

@@ -193,7 +193,8 @@ def _other_source(name: str, sha256: str, table: pd.DataFrame, *, base: Path, de
         raise DatasetError(f"{name}: the split must be {' or '.join(SPLITS)}, got {wrong[0]!r}")
     if (twice := table.duplicated(["split", "set", "item"])).any():
         raise DatasetError(
-            f"{name}: {int(twice.sum())} items are listed twice, the first {table['item'][twice].iloc[0]!r}"
+            f"{name}: {int(twice.sum())} rows repeat an item of the same split and set, the first is "
+            f"{table['item'][twice].iloc[0]!r}; list each item once"
         )
     columns: dict[str, Any] = {
         "source_set": table["split"] + "/" + table["set"],

@@ -157,7 +157,7 @@ def _coloured(numbers: NDArray[np.uint8], said: dict[bytes, bytes], name: str) -
         raise corrupt(name, "no palette, or no whole one")
     colours = np.frombuffer(table, np.uint8).reshape(-1, 3)
     if int(numbers.max()) >= len(colours):
-        raise corrupt(name, f"colour {int(numbers.max())} of a palette of {len(colours)}")
+        raise corrupt(name, f"a pixel has colour {int(numbers.max())} of a palette that ends at {len(colours) - 1}")
     if b"tRNS" not in said:
         return colours[numbers]
     alpha = np.full((len(colours), 1), 255, np.uint8)

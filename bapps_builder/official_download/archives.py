@@ -16,6 +16,8 @@ from bapps_builder.layout import Task
 from bapps_builder.official_download.unpack import unpack
 
 RECORD = "downloads.json"
+# What to do where it cannot be read, and what that means.
+_WITHOUT_RECORD = "remove it, and the next archives are accepted without comparing their SHA-256 with earlier ones"
 MIRRORS = (
     "https://perceptual-similarity.s3.us-west-2.amazonaws.com/dataset",
     "https://people.eecs.berkeley.edu/~rich.zhang/projects/2018_perceptual/dataset",
@@ -148,7 +150,7 @@ def unpack_copy(
 def _check_free(archive: Archive, out: Path) -> None:
     target = out / archive.task / archive.split
     if target.exists():
-        raise DownloadError(f"{target}: already exists; remove it to have it downloaded anew")
+        raise DownloadError(f"{target}: already exists; remove it first to replace it")
 
 
 def _from_mirrors(
@@ -223,7 +225,7 @@ def _read_record(out: Path) -> dict[str, dict[str, object]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise DownloadError(f"{path}: not readable: {error}; remove it to trust archives anew") from error
+        raise DownloadError(f"{path}: the record of downloads cannot be read: {error}; {_WITHOUT_RECORD}") from error
     if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
-        raise DownloadError(f"{path}: not a record of downloads; remove it to trust archives anew")
+        raise DownloadError(f"{path}: not a record of downloads; {_WITHOUT_RECORD}")
     return content

@@ -126,10 +126,13 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
         note(f"{found.left_out} items are left out: their two patches are the same, pixel by pixel")
     checks = list(check_items(study, sets))
     for rule, rate in pass_rates(study, checks):
-        click.echo(f"sentinels {rule.check}: a careful person passes {rule.at_least} of {rule.count} in {rate:.1%}")
+        click.echo(
+            f"sentinels {rule.check}: a careful person gets at least {rule.at_least} of "
+            f"{rule.count} right in {rate:.1%} of sessions"
+        )
     for rule, rate in conduct_rates(study, checks, sets):
         if not math.isnan(rate):
-            click.echo(f"rule {rule}: a careful person keeps it in {rate:.1%}")
+            click.echo(f"rule {rule}: a careful person keeps it in {rate:.1%} of sessions")
     if name in OPEN_TO:
         note(f"{name} is for replication: {OPEN_TO[name]}; {study.task} is for people whom nobody knows")
 

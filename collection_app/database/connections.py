@@ -71,8 +71,9 @@ def open_database(url: str, *, connections: int = 10) -> Engine:
         # Not a part of it may be shown: nobody knows where in it the password is. Nor the error, which quotes it.
         begins = url.partition(":")[0] if "@" not in url.partition(":")[0] else "..."
         raise DatabaseError(
-            f"no database address: it begins with {begins[:40]!r}, and is to be like sqlite:///study.sqlite or "
-            "postgresql://user:password@host/name (in a password, write @ as %40, : as %3A and / as %2F)"
+            f"not a valid database address: it begins with {begins[:40]!r}; it should look like "
+            "sqlite:///study.sqlite or postgresql://user:password@host/name (in a password, write @ as %40, : as %3A "
+            "and / as %2F)"
         ) from None
     kind = address.get_backend_name()
     if kind not in REQUIRED:

@@ -210,7 +210,7 @@ def decide(
         raise StudyError(f"nobody to be paid is named {person!r}")
     line = lines[person]
     if line.payment in ("sent", "confirmed"):
-        raise StudyError(f"{person}: the payment is {line.payment} already")
+        raise StudyError(f"{person}: the payment is already {line.payment}, so the decision can no longer be changed")
     connection.execute(
         insert(Decision).values(
             session_id=line.session_id,

@@ -54,7 +54,11 @@ def check_tasks(study: Study, sets: Sequence[PatchSet]) -> None:
     """Raise StudyError if a set is of another task than the study."""
     for found in sets:
         if found.task != study.task_module.patch_sets:
-            raise StudyError(f"{found.folder}: its items are for the task {found.task}, the study's is {study.task}")
+            needed = study.task_module.patch_sets
+            raise StudyError(
+                f"{found.folder}: its items are for the task {found.task}, but this study shows items of {needed}; "
+                f"use a patch set made with --task {needed}"
+            )
 
 
 def install(

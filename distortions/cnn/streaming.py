@@ -100,7 +100,10 @@ class Stream:
                 continue
             self._keep(photo.name, pixels)
             return pixels
-        raise ImageError(f"none of {len(self.photos)} photos can be decoded, such as {self.photos[0].path}")
+        raise ImageError(
+            f"none of the {len(self.photos)} photos can be decoded, for example {self.photos[0].path}; check that the "
+            "files are not damaged"
+        )
 
     def _keep(self, name: str, pixels: Patch) -> None:
         self._decoded[name] = pixels

@@ -94,7 +94,8 @@ def pair_files(reference: Path, outputs: Mapping[str, Path]) -> list[Images]:
         if missing := alone["output"]:
             raise ImageError(
                 f"{outputs[algorithm]}: no output of {algorithm} for {missing[0]} ({len(missing)} of {len(references)} "
-                f"missing); its files are named like {next(iter(files))}, and each reference needs a file of its name"
+                f"missing); the files there are named like {next(iter(files))}. Each reference needs an output of the "
+                "same name; the suffix may differ"
             )
         if extra := alone["reference"]:
             raise ImageError(
@@ -123,8 +124,10 @@ def look(images: Images, *, scale: float | None, smallest: tuple[int, int], max_
     reference, digest = decoded(images.reference, max_pixels=max_pixels)
     height, width = reference.shape[:2]
     if width < smallest[0] or height < smallest[1]:
-        taken = "x".join(map(str, smallest)) if smallest[0] != smallest[1] else smallest[0]
-        raise ImageError(f"{images.reference}: is {_size(reference)}, smaller than the {taken} pixels a patch takes")
+        raise ImageError(
+            f"{images.reference}: is {_size(reference)}, but a patch needs at least {smallest[0]}x{smallest[1]} "
+            "pixels; use a larger reference or a smaller --size"
+        )
     digests, shifts = {"": digest}, {}
     for algorithm, path in images.outputs.items():
         output, digests[algorithm] = decoded(path, max_pixels=max_pixels)

@@ -78,7 +78,7 @@ class PhotoWork:
             return Part((), skipped=reason_of(error, str(unit.photo.path)))
         (height, width), (least_width, least_height) = pixels.shape[:2], self.settings.smallest_photo
         if width < least_width or height < least_height:  # upright, which its header does not tell
-            reason = f"is {width}x{height}, smaller than the {least_width}x{least_height} pixels a patch takes"
+            reason = f"is {width}x{height}, but a patch needs at least {least_width}x{least_height} pixels"
             return Part((), skipped=reason)
         zoo = open_zoo(self.zoo) if self.zoo else None
         together = self.settings.size.share_of(_TOGETHER_IN_NETWORKS if zoo else TOGETHER)

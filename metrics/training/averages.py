@@ -161,7 +161,12 @@ def _mapped(part: _Part, channels: int) -> NDArray[np.float16]:
     try:
         rows = np.load(part.path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise TrainingError(f"{part.path}: not a readable part of the cache: {error}; delete it") from error
+        raise TrainingError(
+            f"{part.path}: not a readable part of the cache: {error}; delete it, and it is computed again"
+        ) from error
     if rows.shape != (part.count, 4, channels) or rows.dtype != np.float16:
-        raise TrainingError(f"{part.path}: holds {rows.dtype} {rows.shape}; delete it")
+        raise TrainingError(
+            f"{part.path}: this part of the cache holds {rows.dtype} {rows.shape}, expected float16 "
+            f"{(part.count, 4, channels)}; delete it, and it is computed again"
+        )
     return rows

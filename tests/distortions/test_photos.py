@@ -68,7 +68,7 @@ def test_unusable_photos_are_skipped_with_their_reason(photos: Path, tmp_path: P
     reasons = {entry.photo: entry.reason for entry in found.skipped}
     assert reasons.keys() == {"broken.jpg", "small.png", "bomb.png"}
     assert reasons["broken.jpg"].startswith("not a readable image: of none of the known formats")
-    assert reasons["small.png"] == "is 200x63, smaller than the 64 pixels a patch takes"
+    assert reasons["small.png"] == "is 200x63, but a patch needs at least 64x64 pixels"
     assert reasons["bomb.png"].startswith("400x400 is more than 140000 pixels, perhaps a decompression bomb")
     assert len(found) == 8
     with pytest.raises(ImageError, match=r"3 of 8 photos cannot be used, the first bomb\.png .*; up to 2 would be"):
@@ -103,7 +103,7 @@ def test_folders_without_photos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="none: no such folder of photos"):
         list_photos([tmp_path / "none"], smallest_side=64)
     (tmp_path / "small.png").write_bytes(blank(63, 63))
-    with pytest.raises(ImageError, match=r"1 of 1 photos cannot be used, the first small\.png \(is 63x63, smaller"):
+    with pytest.raises(ImageError, match=r"1 of 1 photos cannot be used, the first small\.png \(is 63x63, but"):
         list_photos([tmp_path], smallest_side=64)
 
 
@@ -127,7 +127,7 @@ def test_a_photo_that_changed_is_not_taken_for_the_old_one(tmp_path: Path) -> No
     assert photo.is_unchanged()
     (tmp_path / "a.png").write_bytes(blank(70, 71))
     assert not photo.is_unchanged()
-    with pytest.raises(PatchSetError, match=r"a\.png: changed since it was listed"):
+    with pytest.raises(PatchSetError, match=r"a\.png: the file has changed since it was listed"):
         photo.read()
 
 

@@ -84,7 +84,9 @@ def test_payoffs_of_answers_average_to_those_of_items() -> None:
 def test_answers_of_another_study_are_refused() -> None:
     result, facts, answers = planted("val/cnn")
     answers["choice"] = answers["choice"].replace({"p0": "p1", "p1": "p0"})
-    with pytest.raises(DatasetError, match=r"the answers do not add up to the fractions of .* items, the first 00000"):
+    with pytest.raises(
+        DatasetError, match=r"for .* items .the first is 00000.* the answers are missing, or give another"
+    ):
         judged_sets([result], facts=[facts], answers=answers)
 
 

@@ -73,7 +73,7 @@ def test_columns_and_choices_of_other_tools(tmp_path: Path) -> None:
         (answers(use=["true", "perhaps", "false", "true"]), "not true or false, the first in row 2: 'perhaps'"),
         (answers(choice="same", task="2afc"), "4 of 4 values of choice in the task 2afc are not p0 or p1"),
         (answers(choice=["p0", "same", "p0", "p1"]), "item a has answers of both tasks"),
-        (answers(participant="x"), "2 answers that count are a person's second to an item, the first by x to a"),
+        (answers(participant="x"), "2 answers that count .* already answered the same item .the first is x, item a"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(table: pd.DataFrame, message: str) -> None:

@@ -297,7 +297,7 @@ def test_rounds_that_contradict_the_dataset_are_refused_and_change_nothing(
     before = tree(out)
     changed = table.head(1).assign(choice="p0" if table["choice"][0] == "p1" else "p1", submitted_at="later")
     message = refused("append", out, "--answers", written(changed, tmp_path / "2.csv"))
-    assert "1 answers are a person's second to an item" in message
+    assert "1 answers are from people who answered the same item in an earlier round" in message
     assert "pseudonym-0" in message
     other = make_answers(study="another", first_person=9)
     message = refused("append", out, "--answers", written(other, tmp_path / "3.csv"))
@@ -438,7 +438,7 @@ def test_answers_that_do_not_fit_are_named_with_their_rows(
         words
     )
     twice = pd.concat([table, table.head(1)])
-    assert "1 answers that count are a person's second to an item" in message(twice)
+    assert "1 answers that count are from people who already answered the same item" in message(twice)
     other_task = make_answers(task="jnd", sentinels=0)
     assert "60 answers are of another task than their item, the first in row 1" in message(other_task)
     mixed = pd.concat([table, other_task.assign(participant="somebody")])

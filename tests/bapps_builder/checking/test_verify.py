@@ -383,7 +383,7 @@ def test_two_answers_of_one_person(ours: Path) -> None:
     edited(ours / VAL / "answers.parquet", lambda table: pd.concat([table, table.head(1)]))
     report = checked(ours)
     assert ("answers", VAL) in failures(report)
-    assert "second to an item" in of(report, "answers").what
+    assert "already answered the same item" in of(report, "answers").what
 
 
 def test_simulated_answers_that_are_not_called_so(ours: Path) -> None:

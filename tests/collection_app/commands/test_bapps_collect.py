@@ -44,7 +44,7 @@ def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, sma
     said = run("init", file, "--patches", small_set.folder, "--preset", "paper-2afc").output
     assert read_study(file).name == "study"
     assert "12 items, 60 answers needed, 65 sentinels and training items" in said
-    assert "a careful person passes 14 of 15 in 9" in said
+    assert "a careful person gets at least 14 of 15 right in 9" in said
     again = run("init", file, "--patches", small_set.folder)
     assert "12 items, 60 answers needed" in again.output
     assert (
@@ -62,7 +62,7 @@ def test_a_new_study_is_named_after_its_file(file: str, name: str) -> None:
 
 def test_init_with_patches_of_the_other_task_writes_nothing(tmp_path: Path, small_set: PatchSet) -> None:
     refused = run("init", tmp_path / "s.toml", "--patches", small_set.folder, "--preset", "paper-jnd", status=2)
-    assert "its items are for the task 2afc, the study's is jnd" in refused.stderr
+    assert "its items are for the task 2afc, but this study shows items of jnd" in refused.stderr
     assert not list(tmp_path.glob("s.*"))
 
 

@@ -159,7 +159,7 @@ def test_a_deadlock_is_tried_again(postgres_server: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("study.sqlite", "no database address: it begins with 'study.sqlite', and is to be like"),
+        ("study.sqlite", "not a valid database address: it begins with 'study.sqlite'; it should look like"),
         ("mysql://x/y", "databases of the kind 'mysql' are not supported; use sqlite or postgresql"),
         ("sqlite://", "cannot live in memory"),
     ],

@@ -155,7 +155,7 @@ def test_a_served_study_cannot_change(engine: Engine, small_set: PatchSet, make_
 
 
 def test_sets_that_do_not_fit_are_named(engine: Engine, small_set: PatchSet, jnd_set: PatchSet, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="its items are for the task jnd, the study's is 2afc"):
+    with pytest.raises(StudyError, match="its items are for the task jnd, but this study shows items of 2afc"):
         write(engine, lambda c: install(c, preset("paper-2afc"), [jnd_set], folder=tmp_path))
     with pytest.raises(StudyError, match="another set holds an item 000000 of val/traditional too"):
         write(engine, lambda c: install(c, preset("paper-2afc"), [small_set, small_set], folder=tmp_path))

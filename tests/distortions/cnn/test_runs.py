@@ -245,7 +245,7 @@ def test_damaged_photos_are_passed_over(collection: Collection, tmp_path: Path) 
     stream = Stream([bad, *collection.photos[1:]], "null", 32, 8, (0,))
     assert stream.examples(0).clean.shape == (8, 32, 32, 3)
     assert stream.damaged == {"bad.png"}
-    with pytest.raises(ImageError, match="none of 1 photos can be decoded, such as"):
+    with pytest.raises(ImageError, match="none of the 1 photos can be decoded, for example"):
         Stream([bad], "null", 32, 1, (0,)).examples(0)
 
 

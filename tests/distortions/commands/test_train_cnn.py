@@ -94,7 +94,7 @@ def test_bad_input(photos: Path, tmp_path: Path) -> None:
     assert "no photos in it" in refused("train-cnn", "--photos", empty, *SHORT, *out)
     assert "no such folder of photos" in refused("train-cnn", "--photos", tmp_path / "nowhere", *SHORT, *out)
     small = refused("train-cnn", "--photos", photos, "--side", 256, "--steps", 1, *out)
-    assert "smaller than the 256 pixels a patch takes" in small
+    assert "but a patch needs at least 256x256 pixels" in small
     ours = ("train-cnn", "--photos", photos)
     assert "variants are numbered 0 to 95" in refused(*ours, "--variants", "96", *SHORT, *out)
     assert "give one" in refused(*ours, "--steps", 1, "--epochs", 1, *out)

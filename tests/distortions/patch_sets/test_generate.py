@@ -386,7 +386,7 @@ def test_no_pair_of_ten_thousand_is_identical(shared_data: Path, tmp_path: Path,
 
 
 def test_photos_smaller_than_a_patch_after_rescaling_are_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"5 of 5 photos cannot be used, .* smaller than the 640 pixels a patch takes"):
+    with pytest.raises(ImageError, match=r"5 of 5 photos cannot be used, .* but a patch needs at least 640x640 pixels"):
         generate(dataclasses.replace(SETTINGS, rescale=(0.05, 0.1)), photos=[photos], folder=tmp_path / "set")
     assert not (tmp_path / "set").exists()
 

@@ -66,7 +66,7 @@ def test_a_photo_that_lies_on_its_side_is_skipped_once_that_is_seen(photos: Path
     picture.save(tmp_path / "photos" / "turned.jpg", exif=turned)
     settings = dataclasses.replace(SETTINGS, items=24, size=PatchSize(200, 150))
     made = generate(settings, photos=[tmp_path / "photos"], folder=tmp_path / "set")
-    assert made.skipped == (Skipped("turned.jpg", "is 150x300, smaller than the 200x150 pixels a patch takes"),)
+    assert made.skipped == (Skipped("turned.jpg", "is 150x300, but a patch needs at least 200x150 pixels"),)
     assert "turned.jpg" not in {item.photo for item in made.patch_set}
 
 

@@ -184,7 +184,7 @@ def test_shares_and_medians() -> None:
         ({"items": 0}, 2, "items must be in"),
         ({"rescale": (1.0, 0.5)}, 2, "rescale must be two numbers"),
         ({"scale": -1.0}, 2, "scale must be above 0"),
-        ({"rescale": (0.05, 0.1)}, 2, r"smaller than the 640 pixels a patch takes"),
+        ({"rescale": (0.05, 0.1)}, 2, r"but a patch needs at least 640x640 pixels"),
     ],
 )
 def test_bad_settings_write_nothing(

@@ -106,7 +106,7 @@ def test_numbers_that_cannot_be(items: int | None, pairs: Pairs, whole: bool, me
 
 
 def test_what_cannot_be_cut_is_refused(photos: Path, folders: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"is 300x200, smaller than the 100x300 pixels a patch takes"):
+    with pytest.raises(ImageError, match=r"is 300x200, but a patch needs at least 100x300 pixels"):
         made(ImportSettings(5, "x", "val", seed=1, size=(100, 300)), photos, folders, tmp_path / "set")
     with pytest.raises(PatchSetError, match="whole images are shown as they are; rescale needs a size to cut"):
         made(ImportSettings(5, "x", "val", 1, size=None, rescale=(0.5, 1)), photos, folders, tmp_path / "set")
