@@ -101,7 +101,7 @@ def package_page(package: str) -> str:
 
 def answers_table() -> str:
     """The columns of a table of answers, from the data dictionary."""
-    from bapps_builder.answers.answer_table import COLUMNS
+    from bapps_builder.answers.columns import COLUMNS
 
     rows = (
         f"| {f'**`{column.name}`**' if column.required else f'`{column.name}`'} | {column.kind} | {column.meaning} |"

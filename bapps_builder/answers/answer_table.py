@@ -1,85 +1,26 @@
 """Answers: one row an answer, as the collection server exports and the builder and the analysis read it.
 
-`COLUMNS` is the data dictionary. Parquet or CSV, by suffix. Only item, participant and choice must be
+`columns.COLUMNS` is the data dictionary. Parquet or CSV, by suffix. Only item, participant and choice must be
 there: the answers of other people's studies rarely have more, and whoever needs a column says so.
 """
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bapps_builder.answers.columns import COLUMNS, TASK_BY_CHOICE, Column
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.atomic import replaced_whole
 from bapps_builder.files.row_batches import write_portions
 from bapps_builder.tasks import JUDGED
 
-Kind = Literal["text", "number", "truth"]
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the answers table.
-
-    Attributes
-    ----------
-    name : str
-    kind : "text", "number" or "truth"
-    meaning : str
-        For the data dictionary.
-    required : bool
-    values : tuple of str
-        The only texts allowed; an optional column may also be empty.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    required: bool = False
-    values: tuple[str, ...] = ()
-
-
-_TASK_BY_CHOICE = {choice: task for task, judging in JUDGED.items() for choice in judging.choices}
-_CHOICE_WORDS = tuple(_TASK_BY_CHOICE)
 # What a judgment is the share of.
 _COUNTED_CHOICES = [judging.choices[1] for judging in JUDGED.values()]
-
-COLUMNS = (
-    Column("study", "text", "The study's name and version"),
-    Column("set", "text", "The set the item belongs to, as split/name"),
-    Column("item", "text", "The item that was shown", required=True),
-    Column("task", "text", "2afc: which is closer to the reference? jnd: same or different?", values=tuple(JUDGED)),
-    Column("participant", "text", "Pseudonym of the person", required=True),
-    Column("session", "text", "One sitting of one person"),
-    Column("trial", "number", "Position in the session, from 0"),
-    Column("attempt", "number", "1, or 2 where a bad exposure was repeated"),
-    Column("choice", "text", "What the person chose, sides decoded", required=True, values=_CHOICE_WORDS),
-    Column(
-        "expected", "text", "The right choice of a sentinel, a training item or an identical pair", values=_CHOICE_WORDS
-    ),
-    Column("side", "text", "2AFC: the side on which p1 was shown", values=("left", "right")),
-    Column("reaction_ms", "number", "From the question to the answer, in milliseconds"),
-    Column("first_ms", "number", "JND: measured exposure of the first patch"),
-    Column("gap_ms", "number", "JND: measured gap between the patches"),
-    Column("second_ms", "number", "JND: measured exposure of the second patch"),
-    Column("frames", "number", "JND: frames shown, both exposures together"),
-    Column("dropped_frames", "number", "Frames the browser left out during the trial"),
-    Column("device_pixel_ratio", "number", "Device pixels per CSS pixel"),
-    Column("scale", "number", "Device pixels per patch pixel"),
-    Column("input", "text", "mouse, touch, pen or keyboard"),
-    Column("focus_lost", "truth", "Whether the page lost focus during the trial"),
-    Column("role", "text", "What the item was for", values=("test", "sentinel", "training")),
-    Column("use", "truth", "Whether the answer counts under the study's own rules"),
-    Column("reason", "text", "Why it does not"),
-    Column("simulated", "truth", "Whether a program answered"),
-    Column("submitted_at", "text", "When the server had it, ISO 8601, UTC"),
-)
 _BY_NAME = {column.name: column for column in COLUMNS}
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -236,7 +177,7 @@ def _typed(values: pd.Series, column: Column, name: str) -> pd.Series:
 
 
 def _with_defaults(table: pd.DataFrame) -> pd.DataFrame:
-    by_choice = table["choice"].map(_TASK_BY_CHOICE)
+    by_choice = table["choice"].map(TASK_BY_CHOICE)
     table["task"] = table["task"].where(table["task"] != "", by_choice) if "task" in table else by_choice
     table["role"] = table["role"].replace("", "test") if "role" in table else "test"
     if "use" not in table:

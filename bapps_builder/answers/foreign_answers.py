@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from bapps_builder.answers.answer_table import COLUMNS, check_answers
+from bapps_builder.answers.answer_table import check_answers
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.errors import DatasetError
 
 NUMBER = "{n}"

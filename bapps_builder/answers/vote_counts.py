@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bapps_builder.answers.answer_table import COLUMNS
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.answers.exclusions import FlowStep, Rule, conduct, exclusions
 from bapps_builder.answers.item_ids import respelled
 from bapps_builder.errors import DatasetError

@@ -2,8 +2,8 @@
 
 People get a fresh random number in each release, so that two releases cannot be joined; the number of the trial
 stands for the time; reaction times are rounded to 10 ms; of the device only its class is left. Photographs
-become numbers too, which is all that splits and clustered intervals need. A column that is neither published nor
-withheld here ends the release: somebody has to decide about it first.
+become numbers too, which is all that splits and clustered intervals need. A column that nobody has decided
+about ends the release.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import IMAGE_FOLDERS, LABEL_FOLDER, Task
 from bapps_builder.tasks import JUDGED
@@ -65,37 +66,9 @@ MEANINGS = {
     "simulated": "whether a program answered",
 }
 
-# Of the columns of `answer_table.COLUMNS`: those that appear, as they are or coarser, and those that never do.
-PUBLISHED = (
-    "set",
-    "item",
-    "task",
-    "participant",
-    "trial",
-    "choice",
-    "side",
-    "reaction_ms",
-    "input",
-    "use",
-    "simulated",
-)
-WITHHELD = (
-    "study",
-    "session",
-    "attempt",
-    "expected",
-    "first_ms",
-    "gap_ms",
-    "second_ms",
-    "frames",
-    "dropped_frames",
-    "device_pixel_ratio",
-    "scale",
-    "focus_lost",
-    "role",
-    "reason",
-    "submitted_at",
-)
+# Of the columns of answers: those that appear, as they are or coarser, and those that never do.
+PUBLISHED = tuple(column.name for column in COLUMNS if column.published)
+WITHHELD = tuple(column.name for column in COLUMNS if column.published is False)
 _DEVICES = {"mouse": "pointer", "keyboard": "pointer", "touch": "touch", "pen": "touch"}
 
 

@@ -12,11 +12,13 @@ and `item.filled` counts them, `item.p1_left` those that show p1 on the left: th
 than the quota, and more than half of it (rounded up) on one side.
 """
 
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -29,9 +31,13 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column
+
+from bapps_builder.answers.columns import Column, Measured, measured_columns
 
 Hash = String(64)  # SHA-256 in hex
+# SQLite numbers rows by itself only where the type is INTEGER, which has 64 bits there anyway.
+WHOLE = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
@@ -46,8 +52,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    # SQLite numbers rows by itself only where the type is INTEGER, which has 64 bits there anyway.
-    type_annotation_map = {int: BigInteger().with_variant(Integer, "sqlite")}  # noqa: RUF012
+    type_annotation_map = {int: WHOLE}  # noqa: RUF012
 
 
 class Study(Base):
@@ -242,7 +247,10 @@ class Assignment(Base):
 
 
 class Answer(Base):
-    """What a person answered, with all that the browser measured; never changed but for `use` and `reason`."""
+    """What a person answered, with all that the browser measured; never changed but for `use` and `reason`.
+
+    What was measured follows from `bapps_builder.answers.columns`.
+    """
 
     __tablename__ = "answer"
     __table_args__ = (
@@ -259,21 +267,22 @@ class Answer(Base):
     valid: Mapped[bool]
     use: Mapped[bool]
     reason: Mapped[str] = mapped_column(Text)
-    reaction_ms: Mapped[float]
-    first_ms: Mapped[float | None]
-    gap_ms: Mapped[float | None]
-    second_ms: Mapped[float | None]
-    frame_ms: Mapped[float | None]
-    frames: Mapped[int | None]
-    dropped_frames: Mapped[int | None]
-    device_pixel_ratio: Mapped[float | None]
-    scale: Mapped[int | None]
-    input: Mapped[str] = mapped_column(String(8))
-    focus_lost: Mapped[bool]
-    answered_at: Mapped[int]
     # When the server had given out the last of the trial's pictures; nothing if the answer did not prove that it had.
     fetched_at: Mapped[int | None]
     submitted_at: Mapped[int] = mapped_column(index=True)
+
+
+def _kept(column: Column, measured: Measured) -> MappedColumn[Any]:
+    """A column for what the browser measures."""
+    if column.kind == "number":
+        return mapped_column(WHOLE if measured.whole else Double(), nullable=not measured.needed)
+    if column.kind == "truth":
+        return mapped_column(Boolean, nullable=False)
+    return mapped_column(String(max(map(len, measured.words))), nullable=not measured.needed)
+
+
+for _column, _measured in measured_columns().items():
+    setattr(Answer, _column.name, _kept(_column, _measured))
 
 
 class Pace(Base):

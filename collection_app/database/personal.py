@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bapps_builder.answers.columns import measured_columns
+
 # Deleted with its row; made anew; emptied; rounded to the day; nothing that leads to anybody.
 Fate = Literal["deleted", "anew", "emptied", "day", "stays"]
 Language = Literal["en", "de"]
@@ -113,9 +115,7 @@ PERSONAL: dict[str, dict[str, Kept]] = {
     },
     "answer": {
         **_columns("", "stays", "id", "assignment_id"),
-        **_columns("answers", "stays", "attempt", "choice", "valid", "reaction_ms", "first_ms", "gap_ms", "second_ms"),
-        **_columns("answers", "stays", "frame_ms", "frames", "dropped_frames", "device_pixel_ratio", "scale", "input"),
-        **_columns("answers", "stays", "focus_lost"),
+        **_columns("answers", "stays", "attempt", "choice", "valid", *(one.name for one in measured_columns())),
         **_columns("judged", "stays", "use", "reason"),
         **_columns("times", "day", "answered_at", "fetched_at", "submitted_at"),
     },

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Row, select
 
-from bapps_builder.answers.answer_table import COLUMNS, SUFFIXES
+from bapps_builder.answers.answer_table import SUFFIXES
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.errors import DatasetError
 from bapps_builder.files.atomic import replaced_whole
 from collection_app.database.models import Answer, Assignment, Item, Participant, Session
@@ -27,7 +28,6 @@ _SESSIONS_AT_A_TIME = 50
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ARROW = {"text": pa.string(), "number": pa.float64(), "truth": pa.bool_()}
 SCHEMA = pa.schema([(column.name, _ARROW[column.kind]) for column in COLUMNS])
-_MEASURED = ("reaction_ms", "first_ms", "gap_ms", "second_ms", "frames", "dropped_frames", "device_pixel_ratio")
 
 Values = Mapping[str, Any]
 
@@ -150,8 +150,9 @@ def _answers(connection: Connection, study: Study, study_id: int) -> Iterator[li
 
 
 def _values(row: Row, study: Study) -> Values:
+    """A value for each column: as the row has it, but for what is called or written otherwise in a table."""
     submitted = datetime.fromtimestamp(row.submitted_at / 1000, UTC)
-    return {
+    otherwise = {
         "study": f"{study.name}-v{study.version}",
         "set": row.set_name,
         "item": row.name,
@@ -159,20 +160,11 @@ def _values(row: Row, study: Study) -> Values:
         "participant": row.pseudonym,
         "session": row.public_id,
         "trial": row.slot,
-        "attempt": row.attempt,
-        "choice": row.choice,
         "expected": row.expected or ("same" if row.identical else ""),
         "side": row.side if study.task_module.sided else "",
-        **{name: getattr(row, name) for name in _MEASURED},
-        "scale": row.scale,
-        "input": row.input,
-        "focus_lost": row.focus_lost,
-        "role": row.role,
-        "use": row.use,
-        "reason": row.reason,
-        "simulated": row.simulated,
         "submitted_at": submitted.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    return {name: otherwise[name] if name in otherwise else getattr(row, name) for name in SCHEMA.names}
 
 
 def _writer(file: BinaryIO, name: str) -> _Writer:

@@ -11,7 +11,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, ScalarSelect, Select, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
-from collection_app.database.models import Answer, Assignment, Decision, Event, Item, Pace, Participant, Session
+from collection_app.database.models import (
+    Answer,
+    Assignment,
+    Decision,
+    Event,
+    Item,
+    Pace,
+    Participant,
+    Session,
+    table_of,
+)
 from collection_app.payments.pay_lines import over, pay_lines
 from collection_app.sessions.steps import Step
 
@@ -66,7 +76,7 @@ def session(connection: Connection, study_id: int, session_id: int) -> SessionDe
     trials = (
         select(Assignment.slot, Assignment.state, Assignment.side, Item.id.label("item_id"), Item.role, Item.check_name)
         .add_columns(Item.set_name, Item.name, Item.expected, Answer.attempt, Answer.choice, Answer.valid, Answer.use)
-        .add_columns(Answer.reason, Answer.reaction_ms, Answer.submitted_at)
+        .add_columns(Answer.reason, table_of(Answer).c.reaction_ms, Answer.submitted_at)
         .select_from(Assignment)
         .join(Item)
         .outerjoin(Answer)

@@ -5,7 +5,7 @@ it was made in: the caller answers the browser then, never before.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
@@ -44,7 +44,7 @@ _LAST = (
     select(Answer.valid)
     .join(Assignment)
     .where(Assignment.session_id == bindparam("session_id"))
-    .order_by(Answer.submitted_at.desc(), Answer.answered_at.desc(), Assignment.slot.desc())
+    .order_by(Answer.submitted_at.desc(), table_of(Answer).c.answered_at.desc(), Assignment.slot.desc())
     .limit(bindparam("most"))
 )
 _INSERT = insert(table_of(Answer))
@@ -58,7 +58,7 @@ _TOUCH = (
 _HARDLY = 1 / 60
 # What decides about an answer: which it is, and how its item was shown.
 _DECIDING = ("id", "slot", "attempt", "choice")
-_SHOWN = ("first_ms", "gap_ms", "second_ms", "frame_ms", "focus_lost")
+_SHOWN = [one.name for one in fields(Shown)]
 # States of a session in which answers are taken.
 OPEN_STATES = ("started", "lapsed")
 
@@ -272,18 +272,13 @@ def _verdict(
 
 
 def _insert(connection: Connection, given: Given, assignment: Row, decided: Mapping[str, Any]) -> None:
-    shown = given.shown
     connection.execute(
         _INSERT,
         {
             "id": given.id,
             "assignment_id": assignment.id,
             "attempt": given.attempt,
-            "first_ms": shown.first_ms,
-            "gap_ms": shown.gap_ms,
-            "second_ms": shown.second_ms,
-            "frame_ms": shown.frame_ms,
-            "focus_lost": shown.focus_lost,
+            **asdict(given.shown),
             **given.measured,
             **decided,
         },

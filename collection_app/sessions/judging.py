@@ -20,7 +20,7 @@ import pandas as pd
 from sqlalchemy import Connection, insert, select, update
 
 from bapps_builder.answers.exclusions import conduct, parse_rule
-from collection_app.database.models import Answer, Assignment, Decision, Item, Session
+from collection_app.database.models import Answer, Assignment, Decision, Item, Session, table_of
 from collection_app.sessions.allocation import release, take_again
 from collection_app.sessions.answering import LATE, own_ms
 from collection_app.sessions.exposures import MARKS, Shown, ahead_of_time
@@ -213,10 +213,11 @@ def _conduct(study: Study, answers: Sequence[Judged], came: Came, *, finished: b
 def judge_session(connection: Connection, study: Study, *, session_id: int, finished: bool, now: int) -> bool:
     """Judge a session, write down what each rule found, and act on it; tell whether it is complete."""
     session = connection.execute(select(Session).where(Session.id == session_id)).one()
+    kept = table_of(Answer).c
     rows = connection.execute(
         select(Item.role, Item.check_name, Answer.choice, Item.expected, Assignment.side, Assignment.slot)
-        .add_columns(Answer.reaction_ms, Answer.valid, Answer.reason, Answer.submitted_at, Answer.fetched_at)
-        .add_columns(Answer.first_ms, Answer.gap_ms, Answer.second_ms, Answer.focus_lost)
+        .add_columns(kept.reaction_ms, Answer.valid, Answer.reason, Answer.submitted_at, Answer.fetched_at)
+        .add_columns(kept.first_ms, kept.gap_ms, kept.second_ms, kept.focus_lost)
         .select_from(Assignment)
         .join(Item)
         .join(Answer, Answer.assignment_id == Assignment.id)

@@ -1,10 +1,11 @@
 """What goes over the wire, as models: they check requests, make replies, and describe both in OpenAPI."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 from pydantic.config import JsonDict
 
+from bapps_builder.answers.columns import Column, Measured, measured_columns
 from collection_app.tasks.words import Choice, TaskName
 
 
@@ -24,13 +25,10 @@ _NAMES: JsonDict = {"propertyNames": {"maxLength": 64, "pattern": _NO_NUL}}
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 AnswerId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
-Milliseconds = Annotated[float, Field(ge=0, le=86_400_000)]
 PictureProof = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{48}$")]
 Whole = BeforeValidator(_whole)  # comes after the bounds, which would else be missing in the description
-Count = Annotated[int, Field(ge=0, le=1_000_000), Whole]
 Slot = Annotated[int, Field(ge=0, le=100_000), Whole]
 Attempt = Annotated[int, Field(ge=1, le=2), Whole]
-Scale = Annotated[int, Field(ge=1, le=1000), Whole]
 Clock = Annotated[int, Field(ge=0, le=2**53), Whole]
 
 
@@ -164,25 +162,37 @@ class Trials(_Message):
     trials: list[Trial]
 
 
-class Answer(_Message):
-    """An answer, with what the browser measured."""
-
+class _Given(_Message):
     id: AnswerId = Field(description="made at random by the browser; the same id is the same answer")
     slot: Slot
     attempt: Attempt = 1
     choice: Choice
-    reaction_ms: Milliseconds = Field(description="from the question to the answer")
-    answered_at: Clock = Field(description="the browser's clock, milliseconds since 1970")
-    input: Literal["mouse", "touch", "pen", "keyboard"]
-    focus_lost: bool = False
-    first_ms: Milliseconds | None = Field(default=None, description="measured exposure of the first patch")
-    gap_ms: Milliseconds | None = None
-    second_ms: Milliseconds | None = None
-    frame_ms: Milliseconds | None = Field(default=None, description="measured time between frames")
-    frames: Count | None = None
-    dropped_frames: Count | None = None
-    device_pixel_ratio: Annotated[float, Field(gt=0, le=100)] | None = None
-    scale: Scale | None = Field(default=None, description="device pixels per patch pixel")
+
+
+def _field(column: Column, measured: Measured) -> tuple[Any, Any]:
+    """The type of a column that the browser measures, and its range, default and description."""
+    if column.kind == "truth":
+        return bool, Field(default=False, description=column.meaning)
+    if column.kind == "text":
+        of_kind: Any = Literal[measured.words]  # pyrefly: ignore[invalid-literal]
+    else:
+        within = Field(ge=measured.at_least, gt=measured.above, le=measured.at_most)
+        of_kind = Annotated[int, within, Whole] if measured.whole else Annotated[float, within]
+    if measured.needed:
+        return of_kind, Field(description=column.meaning)
+    return of_kind | None, Field(default=None, description=column.meaning)
+
+
+if TYPE_CHECKING:
+    _Measured = _Given
+else:
+    _fields = {column.name: _field(column, measured) for column, measured in measured_columns().items()}
+    _Measured = create_model("_Measured", __base__=_Given, **_fields)
+
+
+class Answer(_Measured):
+    """An answer, with what the browser measured."""
+
     pictures: list[PictureProof] = Field(
         default=[], max_length=3, description="the header Picture-Proof of each of the trial's pictures"
     )

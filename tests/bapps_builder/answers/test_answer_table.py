@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bapps_builder.answers.answer_table import COLUMNS, check_answers, counted, read_answers, votes, write_answers
+from bapps_builder.answers.answer_table import check_answers, counted, read_answers, votes, write_answers
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.errors import DatasetError
 
 

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from bapps_builder.answers.answer_table import COLUMNS
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.commands.bapps_build import build as command
 from bapps_builder.errors import DatasetError
 from bapps_builder.images.bare_png import bare_png

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, select, text, update
 
-from bapps_builder.answers.answer_table import COLUMNS, read_answers
+from bapps_builder.answers.answer_table import read_answers
+from bapps_builder.answers.columns import COLUMNS
 from bapps_builder.errors import DatasetError
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.database.connections import open_database, read, write
-from collection_app.database.models import Answer, Identity, Item, Participant
+from collection_app.database.models import Answer, Identity, Item, Participant, table_of
 from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
 from collection_app.rehearsal.rehearse import rehearse
@@ -47,7 +48,7 @@ def test_every_format_holds_the_same_answers(played: Engine, tmp_path: Path, nam
     table = read_answers(tmp_path / name)
     assert len(table) == count == 3 * (6 + 15 + 2)
     assert list(table.columns) == [column.name for column in COLUMNS]
-    stored = read(played, lambda c: c.execute(select(Answer.reaction_ms).order_by(Answer.id)).all())
+    stored = read(played, lambda c: c.execute(select(table_of(Answer).c.reaction_ms).order_by(Answer.id)).all())
     assert sorted(table["reaction_ms"]) == sorted(row.reaction_ms for row in stored)
     assert set(table["study"]) == {"my-study-v1"}
     assert table["simulated"].all()

@@ -16,7 +16,7 @@ from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app.commands.pay import csv_of
 from collection_app.database.connections import open_database, read, write
-from collection_app.database.models import Answer, Base, Identity, Pace, Payment, Session
+from collection_app.database.models import Answer, Base, Identity, Pace, Payment, Session, table_of
 from collection_app.database.personal import DAY_MS, PERSONAL, TOLD, WHO, told_list
 from collection_app.errors import StudyError
 from collection_app.payments.pay_lines import Line, decide, pay_lines
@@ -155,7 +155,7 @@ def test_threat_13_nothing_that_was_known_of_the_erased_is_left(played: Engine, 
     given = read(
         played,
         lambda c: c.execute(
-            select(Answer.answered_at, Answer.submitted_at, Pace.minute)
+            select(table_of(Answer).c.answered_at, Answer.submitted_at, Pace.minute)
             .select_from(Answer)
             .join(Base.metadata.tables["assignment"])
             .join(Pace, Pace.session_id == gone.id)
