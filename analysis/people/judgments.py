@@ -238,12 +238,13 @@ def _of_counts(path: Path, reading: Reading) -> Judgments:
             first = int(np.flatnonzero(bad)[0])
             raise DatasetError(f"{path}: {bad.sum()} items have no k in 0..n, the first {table['id'].iloc[first]}")
     else:
-        fractions = pd.to_numeric(table[labels[0]], errors="coerce").to_numpy(np.float64)
+        [label] = labels
+        fractions = pd.to_numeric(table[label], errors="coerce").to_numpy(np.float64)
         if (bad := ~((fractions >= 0) & (fractions <= 1))).any():
             first = int(np.flatnonzero(bad)[0])
             raise DatasetError(
-                f"{path}: {bad.sum()} values of {labels[0]} are no fraction in [0, 1], the first for item "
-                f"{table['id'].iloc[first]}: {table[labels[0]].iloc[first]!r}"
+                f"{path}: {bad.sum()} values of {label} are no fraction in [0, 1], the first for item "
+                f"{table['id'].iloc[first]}: {table[label].iloc[first]!r}"
             )
         k, n = _k_of_n(fractions, str(path), reading)
     name = table["set"] if "set" in table else path.name.split(".")[0]

@@ -131,7 +131,8 @@ def _agreement_cells(
     unbiased = Estimate(nan, nan, nan, nan, "")
     if paired.any():
         pairs = agreement_unbiased(k[paired], n[paired])
-        unbiased = of_share(means_over_items(pairs, sample_of(items[paired]), settings)[0])
+        [mean] = means_over_items(pairs, sample_of(items[paired]), settings)
+        unbiased = of_share(mean)
         notes.append(f"interval of the agreement of two people: {unbiased.method}")
     counted = n > 0
     paper = float(agreement_paper(k[counted] / n[counted]).mean()) if counted.any() else nan

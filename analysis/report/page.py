@@ -110,7 +110,7 @@ def _panels(material: Material, task: Task) -> list[figures.Panel]:
 
 def _result(material: Material, task: Task, pictures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     measure = "2afc" if task == "2afc" else "ap"
-    names = list(dict.fromkeys(s.metric for s in material.scores if s.task == task and s.measure == measure))
+    names = list(dict.fromkeys(s.metric for s in material.scores if s.measure == measure))
     heads = columns_of(material, task)
     rows, first = [], True
     for name in names:

@@ -148,5 +148,5 @@ def _peaks(likelihood: Floats, counts: Floats) -> tuple[Floats, Floats]:
     left, middle, right = (total[np.arange(len(at)), inner + d] for d in (-1, 0, 1))
     bend = left - 2 * middle + right
     slope = 0.5 * (left - right)
-    shift = np.where((inner == at) & (bend < 0), slope / np.where(bend < 0, bend, 1), 0)
+    shift = np.divide(slope, bend, out=np.zeros_like(bend), where=(inner == at) & (bend < 0))
     return _GRID[at] + shift * (_GRID[1] - _GRID[0]), total[np.arange(len(at)), at] - 0.5 * slope * shift

@@ -51,9 +51,9 @@ def match(answers: pd.DataFrame, items: pd.DataFrame, *, name: str) -> pd.DataFr
     at = np.full(len(answers), -1)
     at[test] = _rows(items[["task", *names]], wanted)
     if (unknown := test & (at < 0)).any():
-        of_any_task = np.full(len(answers), -1)
-        of_any_task[test] = _rows(items[names].drop_duplicates(), wanted.drop(columns="task"))
-        _refuse_task(answers, unknown & (of_any_task >= 0), name)
+        of_other_task = unknown.copy()
+        of_other_task[test] &= _rows(items[names].drop_duplicates(), wanted.drop(columns="task")) >= 0
+        _refuse_task(answers, of_other_task, name)
         row = int(unknown.argmax())
         where = f" of the set {answers['set'].iloc[row]!r}" if by_set else ""
         raise DatasetError(

@@ -1,6 +1,8 @@
 """Metrics against opinion scores: scipy, planted curves, and the six published correlations of TID2013."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,20 @@ def test_intervals_cover(groups: int) -> None:
         found = interval_of(spearman, x, y, np.arange(len(x)) // 4, "references", how)
         hits += found.low <= truth <= found.high
     assert hits >= 88
+
+
+def test_progress_ends_at_the_number_of_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    @contextmanager
+    def counted(total: int, what: str) -> Iterator[Callable[[int], None]]:
+        yield done.append
+        assert (sum(done), what) == (total, "metrics")
+
+    monkeypatch.setattr("analysis.commands.mos.progress", counted)
+    (tmp_path / "x.csv").write_text("mos,a,b\n1,1,3\n2,3,1\n3,2,2\n")
+    assert run(tmp_path / "x.csv").exit_code == 0
+    assert done == [1, 1]
 
 
 @pytest.mark.parametrize("level", [0.95, 0.8])

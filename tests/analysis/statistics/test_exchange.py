@@ -159,6 +159,18 @@ def test_there_are_as_many_exchanges_as_asked_for_in_blocks(draws: int, monkeypa
     assert len(np.unique(rows, axis=0)) == draws + 1
 
 
+def test_of_more_items_than_coins_at_a_time_one_exchange_is_tried_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.statistics.exchange._COINS_AT_A_TIME", 10)
+    seen = []
+
+    def first_items(exchanged: np.ndarray) -> np.ndarray:
+        seen.append(len(exchanged))
+        return 1 - 2.0 * exchanged[:, 0]
+
+    compared_statistic(first_items, np.arange(20) < 4, of_items(20), Resampling(100))
+    assert seen == [1] * 8
+
+
 @pytest.mark.parametrize("count", [6, 12, 40])
 def test_a_statistic_that_is_a_mean_gets_the_p_of_the_mean(count: int) -> None:
     rng = np.random.default_rng(count)
