@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -34,6 +35,8 @@ _IDS = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
 # A message older than this, or from the future, may be a recorded one.
 _FRESH_MS = 5 * 60_000
 _KEYS_KEPT_SECONDS = 86_400
+# What else an address holds is made up: asked about it, a server in front may refuse the request, which tells nothing.
+_AN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # States after which somebody is not coming back.
 _OVER = frozenset({"RETURNED", "TIMED-OUT", "REJECTED", "SCREENED OUT"})
 
@@ -102,6 +105,8 @@ class Prolific(Platform, frozen=True):
 
     def knows(self, token: str, *, submission_id: str, external_id: str) -> bool:
         """Whether Prolific has this submission, of this person, to this study."""
+        if not _AN_ID.fullmatch(submission_id):
+            return False
         found = ProlificApi(self.api, token).submission(submission_id)
         return (
             found.get("id") == submission_id

@@ -341,3 +341,16 @@ def test_sessions_are_alike_only_beside_other_people() -> None:
     assert alike([one, Sitting(2, 2, "c", "n", "d", 10, 12)]) == {}
     assert alike([one, Sitting(2, 2, "c", "n", "d", 9, 12)]) == {1: SAME_DEVICE, 2: SAME_DEVICE}
     assert alike([one, Sitting(2, 2, "b", "m", "e", None, 12)]) == {1: SAME_BROWSER, 2: SAME_BROWSER}
+
+
+@pytest.mark.parametrize("made_up", ["<script>", "../submissions", "1" * 4000, "a/b", "é"])
+def test_threat_1_what_no_platform_calls_a_submission_is_not_even_asked_about(
+    asked: tuple[Site, Prolific], made_up: str
+) -> None:
+    """A server in front that refuses such a request would make the platform look unreachable, and give a code."""
+    site, side = asked
+    body = {"key": uuid.uuid4().hex, "parameters": {"PROLIFIC_PID": "eve", "STUDY_ID": "study", "SESSION_ID": made_up}}
+    session = site.client.post("/api/arrivals", json=body).json
+    end = site.post("/api/start", session, {"consent_sha256": session["consent_sha256"]})
+    assert (end["outcome"], end["code"]) == ("unknown_submission", None)
+    assert not side.asked
