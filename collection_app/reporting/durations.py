@@ -10,8 +10,13 @@ from sqlalchemy import Connection, bindparam, select
 
 from collection_app.database.models import Identity, Participant, Session
 from collection_app.database.models import Study as StudyRow
+from collection_app.sessions.declining import NO_CONSENT
+from collection_app.sessions.steps import WITHDRAWN
+from collection_app.sessions.vouching import OUTCOME as MADE_UP
 
 _MINUTE_MS = 60_000
+# How people are turned away, or leave, who are asked to return the work, or are paid by share.
+_UNPAID = (WITHDRAWN, NO_CONSENT, MADE_UP)
 # Of people who are known: the times of those who were erased are rounded to the day.
 _LONG = (
     select(Session.state, Session.outcome, Session.finished_at - Session.arrived_at)
@@ -69,7 +74,7 @@ def durations(connection: Connection, study_id: int) -> tuple[Duration, ...]:
 def _duration(terms: Mapping[str, Any], state: str, outcome: str, took: list[int]) -> Duration:
     quarter, median, three_quarters = (float(q) for q in np.quantile(np.asarray(took) / _MINUTE_MS, (0.25, 0.5, 0.75)))
     pay = {"complete": terms.get("pay", 0), "turned away": terms.get("turned_away_pay", 0)}.get(state, 0)
-    if outcome == "withdrawn":
+    if outcome in _UNPAID:
         pay = 0
     per_hour = pay * 60 / median if pay and median > 0 else None
     least, currency = terms.get("least_per_hour", 0), terms.get("currency", "")

@@ -32,6 +32,7 @@ def here(engine: Engine, place: Any, small_set: PatchSet, ready: dict[str, Any])
     ended = [("complete", "complete", minutes) for minutes in MINUTES]
     ended += [("turned away", "failed_checks", minutes) for minutes in QUICK]
     ended += [("withdrawn", "withdrawn", 3.0), ("turned away", "withdrawn", 3.0)]
+    ended += [("turned away", outcome, 20.0) for outcome in ("no_consent", "unknown_submission")]
 
     def work(connection: Any) -> None:
         for number, (state, outcome, minutes) in enumerate(ended, start=1):
@@ -64,7 +65,9 @@ def test_threat_15_durations_and_the_pay_they_come_to_an_hour(here: Any) -> None
     assert checks.per_hour == pytest.approx(0.2 * 60 / 2.5)
     assert checks.too_little  # 4.80 an hour
     assert found["withdrawn"].per_hour is None  # a share of the pay, or none
-    assert found.keys() == {"complete", "failed_checks", "withdrawn"}
+    unpaid = {"withdrawn", "no_consent", "unknown_submission"}
+    assert {name for name, one in found.items() if one.per_hour is None and not one.too_little} == unpaid
+    assert found.keys() == {"complete", "failed_checks"} | unpaid
 
 
 def test_threat_15_half_a_minute_too_long_is_too_little_pay(here: Any) -> None:
