@@ -21,7 +21,7 @@ from collection_app.payments.pay_lines import Line, Verdict, decide, pay_lines
 from collection_app.payments.sending import send, settle, unclear
 from collection_app.reporting.export import cell
 from collection_app.server.app_from_file import engine_of
-from collection_app.sessions.steps import Step
+from collection_app.sessions.steps import Step, judge_silent
 from collection_app.sessions.submissions import note_submissions
 from collection_app.settings import Settings, settings_from
 from collection_app.studies.installation import find
@@ -97,6 +97,7 @@ def pay(
     if settings.platform_token:
         found = list(study.platform.submissions(settings.platform_token))
         write(engine, lambda c: note_submissions(c, step, found, at=step.now))
+    write(engine, lambda c: judge_silent(c, step))
     lines = read(engine, lambda c: pay_lines(c, step))
     if decision:
         named = {name: line for line in lines for name in (line.external_id, line.submission_id, line.pay_id) if name}

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select
 from collection_app.database.models import Assignment, Decision, Identity, Participant, Payment, Session
 from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
+from collection_app.sessions.answering import OPEN_STATES
 from collection_app.sessions.likeness import alike_sessions
 from collection_app.sessions.steps import TURNED_AWAY, Step
 from collection_app.sessions.vouching import MADE_UP, UNKNOWN, UNREACHABLE
@@ -22,6 +23,7 @@ from collection_app.studies.study import Study
 
 Verdict = Literal["approve", "pro rata", "ask to return", "withhold"]
 DECIDED = "decided by "
+UNJUDGED = "silent, and not judged yet"
 UNASKED = "the platform could not be asked whether it knows this submission"
 
 
@@ -172,6 +174,8 @@ def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, 
         return ("pro rata" if paid else "ask to return"), f"unsuitable_device, {reasons}", look
     if session.answered == 0:
         return "ask to return", share, False
+    if by_rule is None and session.state in OPEN_STATES:
+        return "pro rata", f"{share}; {UNJUDGED}", True
     return "pro rata", reasons if look else share, look
 
 

@@ -25,6 +25,8 @@ from collection_app.database.models import Answer, Assignment, Item, Participant
 from collection_app.studies.study import Study
 
 _SESSIONS_AT_A_TIME = 50
+# Until a session is over, or silent too long, no rule has judged whether its answers can be used.
+UNDER_WAY = "session under way"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ARROW = {"text": pa.string(), "number": pa.float64(), "truth": pa.bool_()}
 SCHEMA = pa.schema([(column.name, _ARROW[column.kind]) for column in COLUMNS])
@@ -135,7 +137,7 @@ def _answers(connection: Connection, study: Study, study_id: int) -> Iterator[li
             return
         last = ids[-1]
         found = connection.execute(
-            select(Answer, Session.public_id, Session.simulated, Participant.pseudonym)
+            select(Answer, Session.public_id, Session.state, Session.simulated, Participant.pseudonym)
             .add_columns(Item.set_name, Item.name, Item.role, Item.expected, Assignment.slot, Assignment.side)
             .add_columns(((Item.p0 == Item.p1) & Item.ref.is_(None)).label("identical"))
             .select_from(Session)
@@ -152,6 +154,7 @@ def _answers(connection: Connection, study: Study, study_id: int) -> Iterator[li
 def _values(row: Row, study: Study) -> Values:
     """A value for each column: as the row has it, but for what is called or written otherwise in a table."""
     submitted = datetime.fromtimestamp(row.submitted_at / 1000, UTC)
+    judged = row.state != "started"
     otherwise = {
         "study": f"{study.name}-v{study.version}",
         "set": row.set_name,
@@ -162,6 +165,8 @@ def _values(row: Row, study: Study) -> Values:
         "trial": row.slot,
         "expected": row.expected or ("same" if row.identical else ""),
         "side": row.side if study.task_module.sided else "",
+        "use": row.use and judged,
+        "reason": row.reason if judged or not row.use else UNDER_WAY,
         "submitted_at": submitted.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     return {name: otherwise[name] if name in otherwise else getattr(row, name) for name in SCHEMA.names}

@@ -32,7 +32,7 @@ from collection_app.errors import StudyError
 from collection_app.sessions.allocation import release
 from collection_app.sessions.answering import OPEN_STATES
 from collection_app.sessions.judging import exclude_session
-from collection_app.sessions.steps import Step, lapse
+from collection_app.sessions.steps import WITHDRAWN, Step, lapse
 from collection_app.signing import pseudonym
 from collection_app.studies.installation import find
 
@@ -89,6 +89,9 @@ def erase(connection: Connection, step: Step, *, person: str, with_answers: bool
         )
     of_open = select(Assignment.id).where(Assignment.participant_id == found, Assignment.state == "open")
     release(connection, connection.scalars(of_open).all())
+    started = select(Session.id).where(Session.id.in_(sessions), Session.state.in_(OPEN_STATES))
+    for session_id in connection.scalars(started).all():
+        exclude_session(connection, session_id=session_id, reason=WITHDRAWN)  # no rule will judge it any more
     connection.execute(
         update(Session)
         .where(Session.id.in_(sessions), Session.state.in_(("arrived", *OPEN_STATES)))

@@ -210,8 +210,8 @@ def _conduct(study: Study, answers: Sequence[Judged], came: Came, *, finished: b
     return found
 
 
-def judge_session(connection: Connection, study: Study, *, session_id: int, finished: bool, now: int) -> bool:
-    """Judge a session, write down what each rule found, and act on it; tell whether it is complete."""
+def outcome_of(connection: Connection, study: Study, *, session_id: int, finished: bool) -> Outcome:
+    """Judge a session by what is stored of it; nothing is written."""
     session = connection.execute(select(Session).where(Session.id == session_id)).one()
     kept = table_of(Answer).c
     rows = connection.execute(
@@ -251,7 +251,12 @@ def judge_session(connection: Connection, study: Study, *, session_id: int, fini
         ahead=ahead_of_time(own, at, began=session.started_at) if timed else 0,
         received=len(rows),
     )
-    outcome = judge(study, list(by_slot.values()), came, finished=finished)
+    return judge(study, list(by_slot.values()), came, finished=finished)
+
+
+def judge_session(connection: Connection, study: Study, *, session_id: int, finished: bool, now: int) -> bool:
+    """Judge a session, write down what each rule found, and act on it; tell whether it is complete."""
+    outcome = outcome_of(connection, study, session_id=session_id, finished=finished)
     values = [
         {"session_id": session_id, "tier": v.tier, "rule": v.rule, "verdict": v.verdict, "reason": v.reason, "at": now}
         for v in outcome.verdicts
@@ -281,12 +286,14 @@ def exclude_session(connection: Connection, *, session_id: int, reason: str) -> 
 
 def _use_again(connection: Connection, session_id: int) -> None:
     """Use what was not used because the session had been left, and now is complete, where there still is a place."""
+    excluded = connection.scalar(select(Session.excluded).where(Session.id == session_id))
     connection.execute(update(Session).where(Session.id == session_id).values(excluded=None))
     left = (
         select(Assignment, Item.role, Answer.id.label("answer_id"))
         .join(Item)
         .join(Answer)
-        .where(Assignment.session_id == session_id, Answer.valid, Answer.reason.startswith(UNFINISHED))
+        .where(Assignment.session_id == session_id, Answer.valid)
+        .where(Answer.reason.startswith(UNFINISHED) | (Answer.reason == (excluded or UNFINISHED)))
         .order_by(Assignment.item_id)
     )
     for row in connection.execute(left).all():

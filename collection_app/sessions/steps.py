@@ -21,7 +21,7 @@ from collection_app.sessions.allocation import give_up_expired, release, wait_fo
 from collection_app.sessions.answering import OPEN_STATES, lock_session, touch
 from collection_app.sessions.block_limit import BlockLimit, is_full
 from collection_app.sessions.declining import NO_CONSENT, forget_declined
-from collection_app.sessions.judging import exclude_session, judge_session
+from collection_app.sessions.judging import exclude_session, judge_session, outcome_of
 from collection_app.sessions.trials import draw_trials
 from collection_app.signing import Entropy
 from collection_app.studies.study import Study
@@ -281,17 +281,16 @@ def withdraw(connection: Connection, step: Step, *, public_id: str, reason: str)
         return ended
     if reason == "unsuitable_device":
         return end_unsuitable(connection, step, session=session)
+    # Whoever leaves is paid for the part as it was answered: with the same rules of pay as who is silent.
+    paid = outcome_of(connection, step.study, session_id=session.id, finished=False).verdicts[-1]
     exclude_session(connection, session_id=session.id, reason=WITHDRAWN)
-    answered = connection.scalars(
-        select(Assignment.id).where(Assignment.session_id == session.id, Assignment.state != "open")
-    ).all()
     connection.execute(
         insert(Decision).values(
             session_id=session.id,
             tier="pay",
-            rule="part taken",
-            verdict="pro rata",
-            reason=f"withdrew after {len(answered)} answers",
+            rule=paid.rule,
+            verdict=paid.verdict,
+            reason=f"withdrew; {paid.reason}",
             at=step.now,
         )
     )
@@ -302,7 +301,12 @@ def tidy(connection: Connection, step: Step) -> None:
     """Give back the places of expired leases, and judge some of the sessions that have been silent too long."""
     give_up_expired(connection, step.study_id, step.now)
     # Not all after a long night: everybody waits for this.
-    lapse(connection, step, silent_since=step.now - round(step.study.lapse_hours * 3_600_000), most=_LAPSED_AT_ONCE)
+    judge_silent(connection, step, most=_LAPSED_AT_ONCE)
+
+
+def judge_silent(connection: Connection, step: Step, *, most: int | None = None) -> None:
+    """Judge the sessions that have been silent too long, though nobody may come any more who would have it done."""
+    lapse(connection, step, silent_since=step.now - round(step.study.lapse_hours * 3_600_000), most=most)
 
 
 def lapse(connection: Connection, step: Step, *, silent_since: int, most: int | None = None) -> None:

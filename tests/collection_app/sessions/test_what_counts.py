@@ -10,14 +10,17 @@ import pytest
 from scipy.stats import binom
 from sqlalchemy import Engine, select, update
 
+from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
-from collection_app.database.models import Answer, Assignment, Decision, Item, Session
+from collection_app.database.models import Answer, Assignment, Decision, Item, Participant, Session
 from collection_app.payments.pay_lines import Line, pay_lines
+from collection_app.reporting.export import UNDER_WAY, export
 from collection_app.sessions import judging
 from collection_app.sessions.allocation import counted_places
 from collection_app.sessions.answering import own_ms
+from collection_app.sessions.erasure import erase
 from collection_app.sessions.exposures import (
     BAD_EXPOSURE,
     NOT_FETCHED,
@@ -30,7 +33,7 @@ from collection_app.sessions.exposures import (
     too_early,
 )
 from collection_app.sessions.judging import NOT_REACHED, UNFINISHED, Came, Judged, by_chance, judge
-from collection_app.sessions.steps import Step, lapse
+from collection_app.sessions.steps import Step, judge_silent, lapse
 from collection_app.settings import Settings
 from collection_app.signing import PictureNames
 from collection_app.studies.presets import preset
@@ -492,3 +495,74 @@ def test_a_rule_decides_about_answers_given_while_the_page_was_left(serve: Any, 
     assert browser.finish()["outcome"] == "complete"
     assert all(answer.use for answer in browser.answers()) is used
     assert sum(answer.focus_lost for answer in browser.answers()) == lost
+
+
+HASTY = Study.model_validate(CHOICES.model_dump() | {"rules": {"use": ["fast<=0.1"], "pay": ["fast<=0.1"]}})
+
+
+@pytest.mark.parametrize("way", ["withdrawn", "silent"])
+def test_leaving_before_the_end_is_no_way_round_the_rules_of_pay(serve: Any, way: str) -> None:
+    """Answers at once, all but the last, and away: for nearly full pay, and nobody looked."""
+    server = serve(HASTY)
+    browser = server.visit()
+    for trial in browser.trials()[:-1]:
+        browser.answer(trial, "left", seconds=0.01, reaction_ms=5.0)
+    if way == "withdrawn":
+        browser.client.post("/api/withdraw", json={"reason": way}, headers=browser.bearer)
+    server.clock[0] += 48 * 3_600_000  # and nobody arrives who would have the silent judged
+    line = server.paid()
+    assert (line.verdict, line.amount_minor, line.look) == ("pro rata", 380, True)
+    write(server.engine, lambda c: judge_silent(c, server.step()))
+    assert "fast 1" in server.paid().reasons
+    assert not any(answer.use for answer in browser.answers())
+
+
+def test_a_person_who_withdraws_is_paid_for_the_part_without_a_look(serve: Any) -> None:
+    server = serve(HASTY)
+    browser = server.visit()
+    for trial in browser.trials()[:10]:
+        browser.answer(trial, "left")
+    browser.client.post("/api/withdraw", json={"reason": "withdrawn"}, headers=browser.bearer)
+    line = server.paid()
+    assert (line.verdict, line.amount_minor, line.look) == ("pro rata", 200, False)
+
+
+@pytest.mark.parametrize("with_answers", [False, True])
+def test_who_is_erased_midway_leaves_no_answer_that_nobody_judged(serve: Any, with_answers: bool) -> None:
+    server = serve(CHOICES)
+    browser = server.visit()
+    for trial in browser.trials()[:15]:
+        browser.answer(trial, "left")
+    name = read(server.engine, lambda c: c.scalar(select(Participant.pseudonym)))
+    write(server.engine, lambda c: erase(c, server.step(), person=str(name), with_answers=with_answers))
+    assert not any(answer.use for answer in browser.answers())
+    assert server.filled() == 0
+
+
+def test_answers_of_a_session_under_way_are_exported_as_not_used(serve: Any, tmp_path: Path) -> None:
+    server = serve(CHOICES)
+    under_way, done = server.visit(), server.visit().answer_all()
+    for trial in under_way.trials()[:15]:
+        under_way.answer(trial, "left")
+    done.finish()
+    read(server.engine, lambda c: export(c, server.study, server.study_id, path=tmp_path / "answers.csv"))
+    table = read_answers(tmp_path / "answers.csv")
+    assert set(table[~table["use"]]["reason"]) == {UNDER_WAY}
+    assert (table["use"].sum(), (~table["use"]).sum()) == (20, 15)
+
+
+def test_what_was_left_breaking_a_rule_is_used_once_the_session_is_complete_and_keeps_it(serve: Any) -> None:
+    sentinels = {"rules": [{"check": "obvious", "count": 10, "at_least": 8}]}
+    kept = {"rules": {"keep_unfinished": True, "use": ["fast<=0.9"]}, "sentinels": sentinels}
+    browser = (server := serve(Study.model_validate(CHOICES.model_dump() | kept))).visit()
+    right, trials = browser.right(), browser.trials()
+    seventh = sorted(right)[6]
+    for trial in trials[: seventh + 1]:
+        browser.answer(trial, right.get(trial["slot"], "left"), reaction_ms=5.0)
+    server.lapse()
+    assert browser.excluded() == "fast<=0.9 (fast 1)"
+    for trial in trials[seventh + 1 :]:
+        browser.answer(trial, right.get(trial["slot"], "left"))
+    assert (browser.finish()["outcome"], browser.excluded()) == ("complete", "")
+    assert all(answer.use for answer in browser.answers())
+    assert server.filled() == 12
