@@ -19,7 +19,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "as_often": True,
         },
         "training": {"graded": 5},
-        "rules": {"use": _CONDUCT, "pay": _CONDUCT},
+        # Whoever leaves early need not have had 47 right.
+        "rules": {"use": _CONDUCT, "pay": ["sentinels>=0.63", *_CONDUCT]},
     },
     "paper-2afc": {
         "task": "2afc",
