@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.statistics.exchange import compared_means
 from analysis.statistics.intervals import Resampling, Sample, bootstrap_means
+from analysis.statistics.permutation_tests import compared_means
 
 # The six validation sets of BAPPS together, and what the project asks of itself.
 ITEMS, METRICS, DRAWS = 36_344, 10, 10_000

@@ -22,8 +22,8 @@ from analysis.scoring.breakdown import By
 from analysis.scoring.item_facts import sample_of
 from analysis.statistics import betabinomial
 from analysis.statistics.best_metric import FEW_VOTES, best_metric, interval
-from analysis.statistics.compare import ALPHA
 from analysis.statistics.intervals import Estimate, means_over_items
+from analysis.statistics.multiple_comparisons import ALPHA
 from analysis.statistics.shares import of_share
 from bapps_builder.answers.answer_table import votes
 from bapps_builder.answers.exclusions import exclude

@@ -13,7 +13,7 @@ from analysis.scoring.calibration import calibrate
 from analysis.scoring.judged_sets import JudgedSet
 from analysis.scoring.score import ScoreReport, settings_of
 from analysis.scoring.score_evidence import Key, Settings, rows_of, shared_metrics
-from analysis.statistics import betabinomial, compare
+from analysis.statistics import betabinomial, multiple_comparisons
 from analysis.statistics.best_metric import FEW_VOTES, best_metric
 from analysis.statistics.intervals import Estimate
 from bapps_builder.layout import TASKS, Task
@@ -72,7 +72,9 @@ def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Secti
 
 
 def comparison_sections(
-    found: Mapping[tuple[Task, str], Sequence[compare.Comparison]], values: Mapping[Key, Estimate], settings: Settings
+    found: Mapping[tuple[Task, str], Sequence[multiple_comparisons.Comparison]],
+    values: Mapping[Key, Estimate],
+    settings: Settings,
 ) -> list[Section]:
     """The differences of every two metrics, and the letters that say who is tied."""
     rows = tuple(
@@ -107,13 +109,13 @@ def _named(key: Key) -> str:
     return key.metric + (", ties averaged" if key.measure == "ap-of-ties" else "")
 
 
-def _difference(one: compare.Comparison) -> tuple[Cell, ...]:
+def _difference(one: multiple_comparisons.Comparison) -> tuple[Cell, ...]:
     found = one.difference
     return (found.value, (found.low, found.high), found.p, one.p_holm, found.method)
 
 
 def _letter_section(
-    task: Task, found: Mapping[str, Sequence[compare.Comparison]], values: Mapping[Key, Estimate]
+    task: Task, found: Mapping[str, Sequence[multiple_comparisons.Comparison]], values: Mapping[Key, Estimate]
 ) -> Section:
     measure = "2afc" if task == "2afc" else "ap"
     names = list(dict.fromkeys(key.metric for key in values if key.task == task))
@@ -121,7 +123,7 @@ def _letter_section(
     for column, pairs in found.items():
         here = {key.metric: one.value for key, one in values.items() if key[2:] == (measure, column)}
         order = sorted(here, key=lambda name: -here[name])
-        tied = compare.letters(order, pairs)
+        tied = multiple_comparisons.letters(order, pairs)
         cells[column] = {name: f"{100 * here[name]:.2f} {tied[name]}" for name in order}
     rows = tuple((name, *(cells[column].get(name) for column in found)) for name in names)
     note = "metrics that share a letter are not told apart at .05 after Holm's correction"

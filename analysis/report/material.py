@@ -10,8 +10,8 @@ from analysis.report.tables import Section
 from analysis.scoring.judged_sets import JudgedSet
 from analysis.scoring.score_evidence import Key
 from analysis.scoring.scores import Score, set_order
-from analysis.statistics.compare import Comparison
 from analysis.statistics.intervals import Estimate
+from analysis.statistics.multiple_comparisons import Comparison
 from bapps_builder.datasets.load_mode import LoadChoice
 from bapps_builder.layout import Task
 

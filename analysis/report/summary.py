@@ -7,7 +7,7 @@ from analysis.report.material import Material, columns_of
 from analysis.report.tables import formatted
 from analysis.scoring.score_evidence import Key
 from analysis.scoring.twoafc import AT_LEAST, AT_MOST
-from analysis.statistics.compare import ALPHA
+from analysis.statistics.multiple_comparisons import ALPHA
 from bapps_builder.layout import TASKS, Task
 
 _NAMES = {"2afc": "2AFC score", "jnd": "JND average precision"}

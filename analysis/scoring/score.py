@@ -15,8 +15,8 @@ from analysis.scoring.item_facts import answers_of_sets, facts_of_set, folders_a
 from analysis.scoring.judged_sets import JudgedSet, counts_of, judged_sets
 from analysis.scoring.score_evidence import Key, Settings
 from analysis.scoring.scores import Score, scores
-from analysis.statistics.compare import Comparison
 from analysis.statistics.intervals import Estimate
+from analysis.statistics.multiple_comparisons import Comparison
 from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.datasets.load_mode import LoadChoice, LoadMode
 from bapps_builder.datasets.reader import ItemSet

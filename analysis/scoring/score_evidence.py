@@ -15,8 +15,7 @@ from analysis.scoring import jnd, twoafc
 from analysis.scoring.item_facts import sample_of
 from analysis.scoring.judged_sets import JudgedSet
 from analysis.scoring.scores import set_order
-from analysis.statistics import compare
-from analysis.statistics.exchange import compared_means, compared_statistic
+from analysis.statistics import multiple_comparisons
 from analysis.statistics.intervals import (
     Estimate,
     Resampling,
@@ -25,6 +24,7 @@ from analysis.statistics.intervals import (
     means_over_items_and_people,
     of_statistic,
 )
+from analysis.statistics.permutation_tests import compared_means, compared_statistic
 from analysis.statistics.shares import of_share, within
 from bapps_builder.layout import TASKS, Task
 
@@ -65,7 +65,9 @@ def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Esti
     return found
 
 
-def comparisons(judged: Sequence[JudgedSet], settings: Settings) -> dict[tuple[Task, str], list[compare.Comparison]]:
+def comparisons(
+    judged: Sequence[JudgedSet], settings: Settings
+) -> dict[tuple[Task, str], list[multiple_comparisons.Comparison]]:
     """Compare every two metrics, on each set and each mean; Holm's correction is over the pairs of one of them."""
     found = {}
     for task, column, sets in columns(judged):
@@ -73,7 +75,7 @@ def comparisons(judged: Sequence[JudgedSet], settings: Settings) -> dict[tuple[T
         if len(names) > 1:
             # Scores lie in [0, 1]: a bound may be further out than differences can be.
             estimates = [within(one, -1, 1) for one in _differences(task, sets, names, settings)]
-            found[task, column] = compare.compared(names, estimates)
+            found[task, column] = multiple_comparisons.compared(names, estimates)
     return found
 
 
@@ -115,9 +117,9 @@ def _differences(task: Task, sets: Sequence[JudgedSet], names: Sequence[str], se
     sample = _sample(sets)
     if task == "jnd":
         fewer = replace(settings, draws=min(settings.draws, DRAWS_OF_PRECISION))
-        return [_difference_of_precision(sets, pair, sample, fewer) for pair in compare.pairs(names)]
+        return [_difference_of_precision(sets, pair, sample, fewer) for pair in multiple_comparisons.pairs(names)]
     if _of_people(sets, settings):
-        rows = compare.differences(_rows_of_answers(sets, names))
+        rows = multiple_comparisons.differences(_rows_of_answers(sets, names))
         of_answers, items, people = _answer_codes(sets, sample)
         found = means_over_items_and_people(rows, of_answers, items, people, level=settings.level)
         return [_if_enough_differ(one, row, of_answers) for one, row in zip(found, rows, strict=True)]

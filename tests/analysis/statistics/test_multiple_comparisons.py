@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.statistics.compare import Comparison, compared, differences, holm, letters, pairs
-from analysis.statistics.exchange import compared_means
 from analysis.statistics.intervals import Estimate, Resampling, Sample
+from analysis.statistics.multiple_comparisons import Comparison, compared, differences, holm, letters, pairs
+from analysis.statistics.permutation_tests import compared_means
 
 
 def comparison(first: str, second: str, p: float) -> Comparison:

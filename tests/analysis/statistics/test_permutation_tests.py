@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.scoring import jnd
-from analysis.statistics.exchange import compared_means, compared_statistic
 from analysis.statistics.intervals import Estimate, Resampling, Sample, bootstrap_means
+from analysis.statistics.permutation_tests import compared_means, compared_statistic
 
 DIFFERING = (1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 40)
 ITEMS = (40, 330, 4720)
@@ -134,7 +134,7 @@ def test_too_few_photos_for_a_bound_have_none() -> None:
 def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, found = np.random.default_rng(0).random((2, 30_000)), []
     for cores in (1, 3):
-        monkeypatch.setattr("analysis.statistics.exchange.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("analysis.statistics.permutation_tests.cores", lambda cores=cores: cores)
         found.append(compared_means(rows, of_items(30_000), Resampling(200)))
     assert found[0] == found[1]
 
@@ -142,7 +142,7 @@ def test_results_do_not_depend_on_the_number_of_cores(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("draws", [100, 101, 104])
 def test_there_are_as_many_exchanges_as_asked_for_in_blocks(draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five at a time; none of them parts the metrics as far as they are, so p is one of all and the one seen."""
-    monkeypatch.setattr("analysis.statistics.exchange._COINS_AT_A_TIME", 5 * 60)
+    monkeypatch.setattr("analysis.statistics.permutation_tests._COINS_AT_A_TIME", 5 * 60)
     differences, seen = np.ones(60), []
 
     def exchanged_mean(exchanged: np.ndarray) -> np.ndarray:
@@ -160,7 +160,7 @@ def test_there_are_as_many_exchanges_as_asked_for_in_blocks(draws: int, monkeypa
 
 
 def test_of_more_items_than_coins_at_a_time_one_exchange_is_tried_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.statistics.exchange._COINS_AT_A_TIME", 10)
+    monkeypatch.setattr("analysis.statistics.permutation_tests._COINS_AT_A_TIME", 10)
     seen = []
 
     def first_items(exchanged: np.ndarray) -> np.ndarray:
