@@ -7,8 +7,7 @@ LINTER := .ci/pages/node_modules
 SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema vendor.
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
 
-.PHONY: help demo test test-slow test-long coverage mutants check check-pages docs fix bench lock release
-.PHONY: help demo test test-slow test-long check check-links check-pages docs fix fix-pages bench lock release
+.PHONY: help demo test test-slow test-long coverage mutants check check-links check-pages docs fix fix-pages bench lock release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
