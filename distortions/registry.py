@@ -93,7 +93,8 @@ def _of_module(name: str) -> Distortion:
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
         raise DistortionError(
-            f"{name!r} is no module:distortion; both are written as Python imports them, such as my_module:posterise "
+            f"{name!r} is not of the form module:distortion; both are written as Python imports them, such as "
+            "my_module:posterise "
             "or my_package.tones:posterise, without folders and without .py"
         )
     if module_name == "__main__":
@@ -104,7 +105,7 @@ def _of_module(name: str) -> Distortion:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the user's own code runs here
         raise DistortionError(
-            f"distortion {name!r}: {type(error).__name__}: {error}; needed is module:distortion with a module that can "
+            f"distortion {name!r}: {type(error).__name__}: {error}; expected module:distortion with a module that can "
             "be imported (the current folder is searched last)"
         ) from error
     found: object = module
@@ -154,7 +155,7 @@ def _adopted(name: str, found: object) -> Distortion:
     entry = declared(found)
     if entry is None:
         raise DistortionError(
-            f"{name!r} is a {type(found).__name__} and no distortion; needed is a function under "
+            f"{name!r} is a {type(found).__name__} and no distortion; expected a function under "
             "@distortion(...) from distortions.distortion"
         )
     if entry.source is None:

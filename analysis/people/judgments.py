@@ -190,7 +190,9 @@ def _of_answers(table: pd.DataFrame, name: str, reading: Reading) -> list[Judgme
             continue
         test = mine[(mine["role"] == "test") & mine["use"]]
         if not len(test):
-            raise DatasetError(f"{name}: no answer to a test item of the task {task} counts")
+            raise DatasetError(
+                f"{name}: no answer to a test item of the task {task} counts; see its columns role and use"
+            )
         items = votes(test).drop(columns="task")
         found.append(Judgments(task, items.assign(identical=_identical(items["item"], reading)), mine))
     if not found:
@@ -243,7 +245,7 @@ def _of_counts(path: Path, reading: Reading) -> Judgments:
         if (bad := ~((fractions >= 0) & (fractions <= 1))).any():
             first = int(np.flatnonzero(bad)[0])
             raise DatasetError(
-                f"{path}: {bad.sum()} values of {label} are no fraction in [0, 1], the first for item "
+                f"{path}: {bad.sum()} values of {label} are not fractions in [0, 1], the first for item "
                 f"{table['id'].iloc[first]}: {table[label].iloc[first]!r}"
             )
         k, n = _k_of_n(fractions, str(path), reading)

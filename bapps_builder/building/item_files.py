@@ -140,7 +140,8 @@ def _put_checked(source: Path, target: Path, wanted: str | None, *, copy: bool) 
     digest = pixel_digest(pixels)
     if wanted and digest != wanted:
         raise DatasetError(
-            f"{source}: its pixels have SHA-256 {digest[:12]}…, its source recorded {wanted[:12]}…; it was changed"
+            f"{source}: its pixels have SHA-256 {digest[:12]}…, its source recorded {wanted[:12]}…; it was changed; "
+            "restore it"
         )
     bare = bare_png(data, pixels)
     if bare is data:

@@ -31,7 +31,7 @@ def undo_enlargement(image: NDArray[np.uint8], *, name: str) -> NDArray[np.uint8
     height, width = image.shape[:2]
     if height != width or height % ENLARGEMENT:
         raise ImageError(
-            f"{name}: is {width}x{height}, no enlargement of a square patch by {ENLARGEMENT}; "
+            f"{name}: is {width}x{height}, not an enlargement of a square patch by {ENLARGEMENT}; "
             "use the load mode official or native"
         )
     patch = patch_of(image)

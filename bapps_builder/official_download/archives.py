@@ -143,7 +143,10 @@ def unpack_copy(
     if not _recorded(out, archive):
         _write_down(out, archive, Fetched(file.stat().st_size, found, source))
         if not sha256:
-            say(f"{archive.file}: SHA-256 {found}, trusted as the first of its name and written to {out / RECORD}")
+            say(
+                f"{archive.file}: SHA-256 {found}, trusted, since none was recorded before, and written to "
+                f"{out / RECORD}"
+            )
     return folder
 
 

@@ -81,7 +81,7 @@ class _Metered(io.RawIOBase):
         self._since += len(data)
         if self._since > 2 * MAX_FILE_BYTES:
             raise DownloadError(
-                f"{self._name}: a member of more than {MAX_FILE_BYTES} bytes; no file of the release has"
+                f"{self._name}: a member of more than {MAX_FILE_BYTES} bytes; no file of the release is that large"
             )
         return data
 
@@ -111,7 +111,9 @@ def _members(
         if path.name.startswith("."):  # what a desktop leaves behind
             continue
         if member.size > MAX_FILE_BYTES:
-            raise DownloadError(f"{name}: {member.name!r} has {member.size} bytes; no file of the release has")
+            raise DownloadError(
+                f"{name}: {member.name!r} has {member.size} bytes; no file of the release is that large"
+            )
         yield member, _inside(path, task, split, name=name)
 
 

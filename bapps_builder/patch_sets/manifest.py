@@ -167,7 +167,8 @@ def _read(path: Path) -> Iterator[pa.Table]:
             if table.schema.names != SCHEMA.names:
                 missing = [name for name in SCHEMA.names if name not in table.schema.names]
                 raise PatchSetError(
-                    f"{path}: its columns are not those of a manifest; missing {', '.join(missing) or 0}"
+                    f"{path}: its columns, or their order, are not those of a manifest; missing "
+                    f"{', '.join(missing) or 0}"
                 )
             try:
                 table = table.cast(SCHEMA)

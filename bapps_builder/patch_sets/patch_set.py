@@ -142,7 +142,7 @@ def read_description(folder: Path) -> Description:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
         what = "an unfinished patch set; run its command again" if folder.is_dir() else "no such folder"
-        raise PatchSetError(f"{folder}: no {DESCRIPTION} in it: no patch set, or {what}") from error
+        raise PatchSetError(f"{folder}: no {DESCRIPTION} in it: not a patch set, or {what}") from error
     except (OSError, ValueError) as error:
         raise PatchSetError(f"{path}: not readable: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

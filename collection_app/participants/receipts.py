@@ -50,7 +50,7 @@ def read_receipt(path: Path) -> Receipt:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "file"
-        raise StudyError(f"{path}: no receipt of a study: {where}: {first['msg']}") from error
+        raise StudyError(f"{path}: not a receipt of a study: {where}: {first['msg']}") from error
 
 
 def receive(

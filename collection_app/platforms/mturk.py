@@ -53,7 +53,7 @@ class MTurk(Platform, frozen=True):
             raise ArrivalError("the address names no place to submit to that this study knows; open it from its page")
         for name in ("workerId", "assignmentId"):
             if not parameters.get(name):
-                raise ArrivalError(f"{name} is missing in the address; open the study from the platform's page")
+                raise ArrivalError(f"{name} is missing from the address; open the study from the platform's page")
         return Visitor(parameters["workerId"], assignment, {"turkSubmitTo": target})
 
     def departure(self, ended: Ended) -> Form | None:

@@ -72,7 +72,7 @@ class Prolific(Platform, frozen=True):
         ids = self._signed(parameters.get("prolific_token", "")) if self.signed_for else parameters
         for name in _IDS:
             if not isinstance(ids.get(name), str) or not ids[name]:
-                raise ArrivalError(f"{name} is missing in the address; open the study from Prolific")
+                raise ArrivalError(f"{name} is missing from the address; open the study from Prolific")
         if self.study_id and ids["STUDY_ID"] != self.study_id:
             raise ArrivalError("this address belongs to another study; open this one from Prolific")
         return Visitor(ids["PROLIFIC_PID"], ids["SESSION_ID"])

@@ -52,7 +52,10 @@ def _copy_sqlite(database: Path, to: Path) -> None:
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
         orphans = copy.execute("PRAGMA foreign_key_check").fetchall()
     if found != "ok" or orphans:
-        raise StudyError(f"{database}: the copy is not sound: {found}, {len(orphans)} rows without their parents")
+        raise StudyError(
+            f"{database}: the copy is not sound and was not kept; integrity check: {found}, "
+            f"{len(orphans)} rows without their parents; check the database"
+        )
 
 
 def _dump_postgresql(engine: Engine, to: Path) -> None:

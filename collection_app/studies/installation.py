@@ -204,7 +204,7 @@ def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bo
         for item in found:
             label = f"{item.split}/{item.set}"
             if (label, item.id) in names:
-                raise StudyError(f"{found.folder}: another set holds an item {item.id} of {label} too")
+                raise StudyError(f"{found.folder}: another set holds an item {item.id} of {label} too; leave one out")
             names.add((label, item.id))
             for role in found.roles:
                 found.read(item, role)  # checks the pixels against the manifest

@@ -44,7 +44,7 @@ class Network:
             generator.load_state_dict({**tensors, **counters}, strict=True)
         except RuntimeError as error:
             raise DistortionError(
-                f"{entry.path}: its tensors are not those of {entry.variant.name}: {error}"
+                f"{entry.path}: its tensors are not those of {entry.variant.name}; train it again: {error}"
             ) from error
         self.generator = placed(generator.eval().requires_grad_(False), "cpu")
 

@@ -56,12 +56,12 @@ def keep(
     if learner.training.half:
         learner.round_to_half()
     if not learner.is_finite():
-        raise Diverged(f"{name}: a weight is not a number; nothing is kept of it")
+        raise Diverged(f"{name}: a weight is not a number; nothing of it is kept")
     last = learner.quality(test, with_lpips=True)
     if learner.training.steps > first_step and last.l1 >= first.l1:
         raise Diverged(
             f"{name}: learned nothing: held-out l1 is {last.l1:.4f} and was {first.l1:.4f} after {first_step} "
-            "steps; nothing is kept of it"
+            "steps; nothing of it is kept"
         )
     held_out = {"after_step": first_step, "first": asdict(first), "last": asdict(last)}
     rows = (test.clean, test.corrupted, learner.outputs(test.corrupted))

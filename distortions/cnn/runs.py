@@ -141,7 +141,7 @@ def train(
             state.step += 1
             if not np.isfinite(list(asdict(losses).values())).all():
                 raise Diverged(
-                    f"{variant.name}: diverged at step {state.step}: {asdict(losses)}; nothing is kept of it"
+                    f"{variant.name}: diverged at step {state.step}: {asdict(losses)}; nothing of it is kept"
                 )
             if state.step == first_measure:
                 state.first = learner.quality(test)
@@ -192,7 +192,7 @@ def _check_same(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
 def _save(learner: Learner, state: _State, about: dict[str, Any], path: Path) -> None:
     """Replace the checkpoint; if that fails, the one before stays."""
     if not learner.is_finite():
-        raise Diverged(f"{learner.variant.name}: a weight is not a number at step {state.step}; nothing is kept of it")
+        raise Diverged(f"{learner.variant.name}: a weight is not a number at step {state.step}; nothing of it is kept")
     content = {**about, "state": {"step": state.step, "first": state.first and asdict(state.first), "log": state.log}}
     with writing(path), replaced_whole(path) as temporary:
         temporary.write_bytes(save(learner.state(), {KEY: json.dumps(content)}))

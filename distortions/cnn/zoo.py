@@ -54,7 +54,9 @@ class Entry:
             with safe_open(self.path, framework="numpy") as opened:
                 found = {name: opened.get_tensor(name).astype(np.float32) for name in opened.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise DistortionError(f"{self.path}: not a readable safetensors file: {error}") from error
+            raise DistortionError(
+                f"{self.path}: not a readable safetensors file: {error}; train the variant again"
+            ) from error
         if (digest := tensors_digest(found)) != self.sha256:
             raise DistortionError(
                 f"{self.path}: its tensors have SHA-256 {digest[:12]}…, its header says {self.sha256[:12]}…; "
@@ -115,7 +117,9 @@ def read_entry(path: Path) -> Entry:
     if about.get("format") != FORMAT or not isinstance(about.get("tensors_sha256"), str):
         raise DistortionError(f"{path}: not a trained variant of format {FORMAT}; train it again with this version")
     if about.get("row") != asdict(variant):
-        raise DistortionError(f"{path}: trained for another table of variants; its row is {about.get('row')}")
+        raise DistortionError(
+            f"{path}: trained for another table of variants; its row is {about.get('row')}; train it again"
+        )
     return Entry(variant, path, about["tensors_sha256"], about)
 
 

@@ -56,7 +56,9 @@ def list_distortions(names: tuple[str, ...], composed: bool, cnn: bool, as_json:
     if composed and cnn:
         raise click.UsageError("--compositions and --cnn are two lists; ask for one")
     if cnn and names:
-        raise click.UsageError("--cnn lists the networks; --distortions chooses among the others")
+        raise click.UsageError(
+            "--cnn lists the networks; --distortions chooses among the others; give only one of the two"
+        )
     if cnn:
         click.echo(described(as_json))
         return
@@ -137,7 +139,9 @@ def preview(
     from distortions.workers import settle_opencv
 
     if cnn and names:
-        raise click.UsageError("--cnn shows the networks of a zoo; --distortions chooses among the others")
+        raise click.UsageError(
+            "--cnn shows the networks of a zoo; --distortions chooses among the others; give only one of the two"
+        )
     _check_png(out)
     settle_opencv()
     trained = open_zoo(zoo or STARTER) if cnn else None

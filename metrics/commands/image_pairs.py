@@ -101,7 +101,7 @@ class FilePairs:
         for x, y in self.pairs:
             first, second = read_photo(x), read_photo(y)
             if first.shape != second.shape:
-                raise ImageError(f"{x} is {_size(first)}, {y} is {_size(second)}; two images must be of one size")
+                raise ImageError(f"{x} is {_size(first)}, {y} is {_size(second)}; two images must be of the same size")
             if left and (left[0].shape != first.shape or len(left) >= _images_at_a_time(first)):
                 yield waiting, _named_distances(metrics, waiting, np.stack(left), np.stack(right))
                 waiting, left, right = [], [], []

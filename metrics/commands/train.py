@@ -161,7 +161,7 @@ def trunk(net: str, method: str, photos: Path, out: Path | None, crops: int, pat
         out = default_cache() / f"{net}-{method}.safetensors"
         out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix != ".safetensors":
-        raise WeightsError(f"{out}: a trunk is written as .safetensors; end the name so")
+        raise WeightsError(f"{out}: a trunk is written as .safetensors; end the name in that")
     check_writable(out)
     rng = np.random.default_rng(seed)
     images = scaled(random_crops(photos, count=crops, rng=rng))

@@ -96,7 +96,7 @@ def check_weights(context: click.Context, weights: Path | None) -> None:
             click.echo(f"{name}: not here")
             continue
         try:
-            click.echo(f"{name}: right, tensors {store.load(name).sha256[:16]}…")
+            click.echo(f"{name}: correct, tensors with SHA-256 {store.load(name).sha256[:16]}…")
         except WeightsError as error:
             wrong += 1
             click.echo(f"{name}: WRONG: {error}")

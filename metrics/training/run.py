@@ -84,7 +84,7 @@ class Run:
         """
         if not (self.folder / ABOUT).exists():
             if self.folder.exists() and any(self.folder.iterdir()):
-                raise TrainingError(f"{self.folder}: is no run and not empty; name another folder with --out")
+                raise TrainingError(f"{self.folder}: is not a run, and not empty; name another folder with --out")
             self.folder.mkdir(parents=True, exist_ok=True)
             with replaced_whole(self.folder / ABOUT) as temporary:
                 temporary.write_text(about.to_json())
@@ -203,7 +203,7 @@ def export(module: LPIPS, target: Path, *, whole: bool) -> None:
     A checkpoint also holds each head a second time, as `lins.N`.
     """
     if target.suffix != ".pth":
-        raise WeightsError(f"{target}: the official release has .pth files; name one")
+        raise WeightsError(f"{target}: the official release has .pth files; end the name in .pth")
     state = _plain(module.state_dict())
     heads = {name: value for name, value in state.items() if name.startswith("lin")}
     doubled = {f"lins.{name.removeprefix('lin')}": value for name, value in heads.items()}

@@ -90,17 +90,17 @@ def test_one_of_ours_has_its_own_name_however_it_is_found(write: Write) -> None:
 
 
 BAD_NAMES = {
-    "user_none:x": "distortion 'user_none:x': ModuleNotFoundError: No module named 'user_none'; needed is module:dist",
+    "user_none:x": "distortion 'user_none:x': ModuleNotFoundError: No module named 'user_none'; expected module:dist",
     "user_d:darker": "distortion 'user_d:darker': the module user_d, from ",
-    "user_d:np": "'user_d:np' is a module and no distortion; needed is a function under @distortion",
+    "user_d:np": "'user_d:np' is a module and no distortion; expected a function under @distortion",
     "user_d:declare": "'user_d:declare' is a function and no distortion",
-    "user_d:": "'user_d:' is no module:distortion; both are written as Python imports them",
-    ":brighter": "':brighter' is no module:distortion",
-    "..user_d:brighter": "'..user_d:brighter' is no module:distortion",
-    "user_d..x:brighter": "'user_d..x:brighter' is no module:distortion",
-    "../user_d.py:brighter": "'../user_d.py:brighter' is no module:distortion; both are written as Python imports "
-    "them, such as my_module:posterise or my_package.tones:posterise, without folders and without .py",
-    "user_d:a:b": "'user_d:a:b' is no module:distortion",
+    "user_d:": "'user_d:' is not of the form module:distortion; both are written as Python imports them",
+    ":brighter": "':brighter' is not of the form module:distortion",
+    "..user_d:brighter": "'..user_d:brighter' is not of the form module:distortion",
+    "user_d..x:brighter": "'user_d..x:brighter' is not of the form module:distortion",
+    "../user_d.py:brighter": "'../user_d.py:brighter' is not of the form module:distortion; both are written as Python "
+    "imports them, such as my_module:posterise or my_package.tones:posterise, without folders and without .py",
+    "user_d:a:b": "'user_d:a:b' is not of the form module:distortion",
     "metrics:brighter": "distortion 'metrics:brighter': the module metrics, from ",
     "random:brighter": "distortion 'random:brighter': the module random, from ",
     "__main__:brighter": "'__main__:brighter': other processes cannot import __main__; put the distortion into a file",
@@ -386,7 +386,7 @@ def test_plugins_that_cannot_be_used_are_told_and_spoil_nothing(write: Write, pu
     assert listed["fine"] == "Add a number."
     assert find("jpeg").source is None
     assert sorted(wrong) == [
-        "'plain' is a function and no distortion; needed is a function under @distortion(...) from "
+        "'plain' is a function and no distortion; expected a function under @distortion(...) from "
         "distortions.distortion",
         "distortion 'broken' of lab-distortions does not load: ZeroDivisionError: division by zero",
         "lab-distortions publishes 'cnn-017', which cannot stand in a recipe",

@@ -106,7 +106,7 @@ def test_facts_are_those_of_the_task(tmp_path: Path, task: Task) -> None:
     [
         ("x.csv", "id,judge\na,0.4\n", Reading(), "has fractions only; say how many .* --votes"),
         ("x.csv", "id,judge\na,0.4\n", Reading(votes=3), "cannot come from 3 votes, .*; 5 votes fit"),
-        ("x.csv", "id,judge\na,nan\n", Reading(votes=5), "no fraction in .* the first for item a: 'nan'"),
+        ("x.csv", "id,judge\na,nan\n", Reading(votes=5), "not fractions in .* the first for item a: 'nan'"),
         ("x.csv", "id,k,n\na,6,5\n", Reading(task="2afc"), "1 items have no k in 0..n, the first a"),
         ("x.csv", "id,k,n\na,1.5,5\n", Reading(task="2afc"), "1 values of k are no whole number, .* '1.5'"),
         ("x.csv", "id,k,n\na,1,5\n", Reading(), "do not say which task"),

@@ -64,6 +64,8 @@ def test_the_files_of_the_release_shrink_as_by_pillow(shared_data: Path) -> None
 @pytest.mark.parametrize("size", [(64, 60), (65, 65), (254, 254)])
 def test_other_sizes_are_no_enlargement(size: tuple[int, int]) -> None:
     height, width = size
-    message = f"x.png: is {width}x{height}, no enlargement of a square patch by 4; use the load mode official or native"
+    message = (
+        f"x.png: is {width}x{height}, not an enlargement of a square patch by 4; use the load mode official or native"
+    )
     with pytest.raises(ImageError, match=re.escape(message)):
         undo_enlargement(np.zeros((height, width, 3), np.uint8), name="x.png")

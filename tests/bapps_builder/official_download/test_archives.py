@@ -131,7 +131,7 @@ def test_an_archive_is_downloaded_unpacked_recorded_and_verified(server: Server,
     assert names(tmp_path / "out") == ["2afc", "downloads.json"]
     record = json.loads((tmp_path / "out/downloads.json").read_text())
     assert record == {FILE: {"bytes": len(ARCHIVE), "sha256": SHA256, "source": "download"}}
-    assert f"SHA-256 {SHA256}, trusted as the first" in result.stderr
+    assert f"SHA-256 {SHA256}, trusted, since none was" in result.stderr
     assert "6 items in 1 sets, nothing failed" in result.stdout
 
 

@@ -117,7 +117,7 @@ def test_a_patch_of_another_shape_is_another_patch(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_description_is_no_set(tmp_path: Path) -> None:
-    with pytest.raises(PatchSetError, match=r"set: no patchset\.json in it: no patch set, or no such folder"):
+    with pytest.raises(PatchSetError, match=r"set: no patchset\.json in it: not a patch set, or no such folder"):
         read_patch_set(tmp_path / "set")
     with pytest.raises(PatchSetError, match="or an unfinished patch set; run its command again"):
         read_patch_set(tmp_path)
@@ -159,7 +159,7 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     refused("not a readable Parquet file")
     pq.write_table(table.drop_columns(["box"]), path)
-    refused("its columns are not those of a manifest; missing box")
+    refused("its columns, or their order, are not those of a manifest; missing box")
     pq.write_table(table.set_column(7, "scale", [["x", "y", "z"]]), path)
     refused("a column is not of its type")
     pq.write_table(table.slice(1), path)

@@ -104,7 +104,7 @@ def test_a_receipt_is_stored_once_and_only_if_it_is_this_study_s(study: Path, tm
     receipt.write_text(json.dumps({"proof": Tokens("another key " * 4).prove("session"), "answers": answers}))
     assert "was not signed by this study's server" in run("receive", study, receipt, status=2).stderr
     receipt.write_text("{}")
-    assert "receipt.json: no receipt of a study: proof" in run("receive", study, receipt, status=2).stderr
+    assert "receipt.json: not a receipt of a study: proof" in run("receive", study, receipt, status=2).stderr
     assert "cannot be read" in run("receive", study, tmp_path / "none.json", status=2).stderr
 
 

@@ -307,7 +307,7 @@ def test_an_address_that_is_not_signed_for_this_study_is_refused(
 ) -> None:
     side, url = jwks
     here = platform_of({"name": "prolific", "signed_for": "https://study.example.org", "api": url})
-    with pytest.raises(ValueError, match=r"not signed by Prolific|is missing in the address"):
+    with pytest.raises(ValueError, match=r"not signed by Prolific|is missing from the address"):
         here.visitor({"prolific_token": side.token(**forged)}, "")
     plain = {"PROLIFIC_PID": "ann", "STUDY_ID": "study", "SESSION_ID": "s"}
     for token in ({}, {"prolific_token": ""}, {"prolific_token": "a.b.c"}):

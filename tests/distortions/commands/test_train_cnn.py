@@ -75,7 +75,7 @@ def test_one_that_comes_to_nothing_is_told_and_the_others_are_kept(
     result = run("train-cnn", "--photos", photos, "--variants", "50,59", *SHORT, "--out", tmp_path / "zoo")
     assert result.exit_code == 1
     assert result.stdout == "cnn-059: trained\n"
-    assert "cnn-050: a weight is not a number; nothing is kept of it" in result.stderr
+    assert "cnn-050: a weight is not a number; nothing of it is kept" in result.stderr
     assert list(open_zoo(tmp_path / "zoo").entries) == ["cnn-059"]
 
 

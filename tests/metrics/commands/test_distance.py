@@ -143,7 +143,7 @@ def test_help_shows_examples() -> None:
         (["a.png", "text.png", "--metric", "l2"], ["text.png: not a readable image"]),
         (
             ["a.png", "wide.png", "--metric", "l2"],
-            ["a.png is 16x16, wide.png is 20x16; two images must be of one size"],
+            ["a.png is 16x16, wide.png is 20x16; two images must be of the same size"],
         ),
         (["a.png", "b.png", "--metric", "l3"], ["unknown metric 'l3'; did you mean l2"]),
         (["a.png", "b.png", "--metric", "absent_x:f"], ["No module named 'absent_x'"]),

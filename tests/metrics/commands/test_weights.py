@@ -108,7 +108,7 @@ def test_check_tells_right_from_wrong_with_status_1(no_fetching: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[1].startswith(f"vgg16: WRONG: {no_fetching / 'vgg16.safetensors'}: not a readable safetensors file")
     if right:
-        assert "lpips-alex-0.1: right, tensors 58efa761f72d708c…" in lines
+        assert "lpips-alex-0.1: correct, tensors with SHA-256 58efa761f72d708c…" in lines
     (no_fetching / "vgg16.safetensors").unlink()
     assert run(weights, "check").exit_code == 0
 

@@ -262,7 +262,7 @@ def test_another_recipe_other_data_or_another_folder_is_not_overwritten(
     assert content(lin) == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("")
-    assert "is no run and not empty" in refused(*arguments("lin", judged, tmp_path / "full", *SHORT))
+    assert "is not a run, and not empty" in refused(*arguments("lin", judged, tmp_path / "full", *SHORT))
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(judged: Path, tmp_path: Path) -> None:
