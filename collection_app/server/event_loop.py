@@ -2,18 +2,42 @@
 
 Waitress's own asks every connection each time whether it is to be read or written: with 300 people, whose browsers
 keep six connections each, that takes longer than the requests. Here only those are asked that something happened to, or
-that wait for an answer; all of them once a second, since waitress marks those that have rested for too long.
+that a thread is answering; all of them once a second, since waitress marks those that have rested for too long. A
+request that waits for a thread changes nothing until one takes it up, so a long queue costs no more than a short one.
 """
 
 import selectors
 import time
+from threading import get_ident
 from typing import Any
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 
 _SWEEP_SECONDS = 1.0
 # The share of all connections that is closed at once to make room.
 _MADE_ROOM = 20
+
+
+class Channel(HTTPChannel):
+    """A connection of a visitor that tells the loop which threads are answering it at the moment."""
+
+    _map: "Connections"
+    _fileno: int | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A set: at the end of a request the next thread may begin before this one has left `service`.
+        self.answered_by: set[int] = set()
+        super().__init__(*args, **kwargs)
+
+    def service(self) -> None:
+        """Answer one request, in a thread of waitress's."""
+        self.answered_by.add(get_ident())  # before the note: whoever reads it then sees that a thread is at work
+        self._map.note(self._fileno)
+        try:
+            super().service()
+        finally:
+            self.answered_by.discard(get_ident())  # its last change has woken the loop by now
 
 
 class Connections(dict[int, Any]):
@@ -43,6 +67,11 @@ class Connections(dict[int, Any]):
         self._busy.discard(fd)
         self._watch(fd, 0)
 
+    def note(self, fd: int | None) -> None:
+        """Ask this one in the next turn and until it is at rest again; any thread may say so."""
+        if fd in self:
+            self._busy.add(fd)
+
     def turn(self, longest: float = 1.0) -> None:
         """Wait until something happens, `longest` seconds at most, and handle it."""
         if len(self) >= self._limit:
@@ -63,20 +92,20 @@ class Connections(dict[int, Any]):
                 self._busy.add(fd)
 
     def _ask(self, fd: int) -> None:
-        """Ask whether one is to be read or written, and whether it is still waiting for a thread."""
+        """Ask whether one is to be read or written, and keep asking while that can change by itself."""
+        self._busy.discard(fd)  # first: a thread that begins to answer meanwhile notes it again
         watched = self.get(fd)
         if watched is None:
-            self._busy.discard(fd)
             return
-        # Before anything else is asked: without a request no thread works for it, and nothing changes meanwhile.
-        waits = bool(getattr(watched, "requests", None))
+        # Before anything else is asked: once no thread answers any more, what is asked then is as it stays.
+        answered = bool(getattr(watched, "answered_by", None))
         wanted = selectors.EVENT_READ * bool(watched.readable()) | selectors.EVENT_WRITE * bool(watched.writable())
         if fd not in self:  # asking closed it
             return
         self._watch(fd, wanted)
-        # What accepts connections decides anew each time; a connection at rest has no request, and nothing to send.
-        if not (waits or watched.accepting or wanted & selectors.EVENT_WRITE):
-            self._busy.discard(fd)
+        # What accepts connections decides anew each time; a connection that has something to send may be done with it.
+        if answered or watched.accepting or wanted & selectors.EVENT_WRITE:
+            self._busy.add(fd)
 
     def _watch(self, fd: int, wanted: int) -> None:
         before = self._watched.get(fd, 0)

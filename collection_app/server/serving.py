@@ -12,7 +12,7 @@ from flask import Flask
 from waitress import wasyncore
 from waitress.server import TcpWSGIServer, create_server
 
-from collection_app.server.event_loop import Connections
+from collection_app.server.event_loop import Channel, Connections
 from collection_app.settings import Settings
 
 # Files of this process that are no connections of visitors: the database, logs, pictures that are read.
@@ -48,6 +48,7 @@ def listen(app: Flask, settings: Settings) -> Listening:
         cleanup_interval=5,
     )
     server = cast(TcpWSGIServer, made)  # as it is for a single socket
+    server.channel_class = Channel  # nobody has been accepted yet: that happens in `turn`
     host, port = opened.getsockname()[:2]
 
     def end() -> None:

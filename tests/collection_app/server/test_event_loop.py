@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import urllib3
 from flask import Flask, request
+from waitress.channel import HTTPChannel
 
 from collection_app.server.serving import served
 from collection_app.settings import Settings
@@ -137,7 +139,11 @@ def test_what_is_large_comes_whole(app: Flask, asked: Callable[[str], bool]) -> 
         assert asked(url)
 
 
-def test_requests_sent_at_once_on_one_connection_are_answered_in_order(app: Flask) -> None:
+def test_requests_sent_at_once_on_one_connection_are_answered_in_order(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no look at everybody in between, so that no request is left to one."""
+    monkeypatch.setattr("collection_app.server.event_loop._SWEEP_SECONDS", 1e12)
     with served(app, Settings(port=0)) as url, connections(url, 1) as [one]:
         bodies = [f"{number:04d}".encode() for number in range(50)]
         one.sendall(b"".join(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n" + body for body in bodies))
@@ -153,6 +159,53 @@ def test_no_reply_waits_for_the_next_look_at_everybody(app: Flask, monkeypatch: 
     with served(app, Settings(port=0)) as url, urllib3.PoolManager(retries=False, timeout=20) as pool:
         for _ in range(1000):
             assert pool.request("GET", url + "/").status == 200
+
+
+def test_requests_that_wait_for_a_thread_cost_the_others_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked in every turn, 300 people's waiting requests took the time that would have answered them."""
+    asked: Counter[HTTPChannel] = Counter()
+    readable = HTTPChannel.readable
+
+    def counted(self: HTTPChannel) -> bool:
+        if self.requests:
+            asked[self] += 1
+        return readable(self)
+
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    @app.get("/held")
+    def held() -> str:
+        inside.release()
+        assert gate.wait(30)
+        return "held"
+
+    monkeypatch.setattr("collection_app.server.event_loop._SWEEP_SECONDS", 1e12)
+    monkeypatch.setattr(HTTPChannel, "readable", counted)
+    get = b"GET %b HTTP/1.1\r\nHost: study\r\nConnection: close\r\n\r\n"
+    with served(app, Settings(port=0, threads=1)) as url, connections(url, 1, get % b"/held") as [first]:
+        assert inside.acquire(timeout=20)  # the only thread is taken
+        with connections(url, 20, get % b"/") as waiting:
+            with connections(url, 100, HALF) as others:  # a turn of the loop each, at least
+                for one in others:
+                    one.sendall(b"a")
+                    one.shutdown(socket.SHUT_WR)
+                for one in others:  # closed by the server: the loop has been round since
+                    _to_the_end(one)
+            asked_while_waiting = [count for channel, count in asked.items() if not _is_held(channel)]
+            gate.set()
+            replies = [_to_the_end(one) for one in [first, *waiting]]
+    assert [reply[-4:] for reply in replies] == [b"held"] + [b"xxxx"] * len(waiting)
+    assert len(asked_while_waiting) == len(waiting)
+    assert max(asked_while_waiting) <= 3
+
+
+def _is_held(channel: HTTPChannel) -> bool:
+    return bool(channel.requests) and getattr(channel.requests[0], "path", "") == "/held"
+
+
+def _to_the_end(one: socket.socket) -> bytes:
+    one.settimeout(20)
+    return b"".join(iter(lambda: one.recv(65_536), b""))
 
 
 def test_a_server_that_is_closed_ends(app: Flask) -> None:
