@@ -106,6 +106,7 @@ def _training(mode: Any) -> click.Command:
         **numbers: Any,
     ) -> None:
         from metrics.training.judgments import validation_sets
+        from metrics.training.processes import started
         from metrics.training.recipe import Recipe
         from metrics.training.session import Settings, train
 
@@ -120,7 +121,8 @@ def _training(mode: Any) -> click.Command:
             **({"cache": cache} if cache else {}),
         )
         train(Recipe(mode=mode, net=net, sets=sets, val=val, **numbers), settings, progress=progress, say=note)
-        click.echo(f"{out}: done; score it with `bapps-score --metric lpips:{out} --data {data}`")
+        if started().first:
+            click.echo(f"{out}: done; score it with `bapps-score --metric lpips:{out} --data {data}`")
 
     return command
 

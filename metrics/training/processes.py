@@ -5,6 +5,7 @@ the arithmetic is that of one process up to the order of sums. Several threads o
 on a busy machine not always in the same way; so a run takes one, unless it is told otherwise.
 """
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,19 +61,28 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def started() -> Processes:
+    """This process's place among those that torchrun started, or alone."""
+    return Processes(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
 @contextmanager
 def joined(device: str) -> Iterator[tuple[Processes, str]]:
     """Join the processes that torchrun started, if it did, and give them and this one's device."""
-    count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if count == 1:
-        yield Processes(), device
+    processes = started()
+    if processes.count == 1:
+        yield processes, device
         return
     on_gpu = device.startswith("cuda")
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
+    # Whoever imports it first within a group, as an optimiser does, keeps the group for ever: its functions have it
+    # as a default. The group's threads then outlive its end, and one that lets go of a tensor as Python ends aborts.
+    importlib.import_module("torch.distributed.nn")
+
     dist.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Processes(rank, count), device
+        yield processes, device
     finally:
         dist.destroy_process_group()

@@ -232,6 +232,7 @@ def test_two_processes_take_the_steps_of_one(judged: Path, tmp_path: Path) -> No
             timeout=200,
         )
         assert done.returncode == 0, done.stderr
+        assert done.stdout.count("done; score it with") == 1  # said by the first alone
         assert json.loads((two / "run.json").read_text())["processes"] == 2
         first, second = (np.genfromtxt(folder / "log.csv", delimiter=",", skip_header=1) for folder in (one, two))
         np.testing.assert_allclose(second, first, rtol=1e-4)
