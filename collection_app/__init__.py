@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from collection_app.admin.admin_access import protect
 from collection_app.admin.pages import blueprint as admin
@@ -23,6 +23,7 @@ from collection_app.sessions.block_limit import BlockLimit
 from collection_app.settings import Settings
 from collection_app.signing import Entropy, PictureNames, Tokens
 from collection_app.studies.installation import freeze
+from collection_app.studies.picture_sizes import Size, largest_sizes, note_sizes
 from collection_app.studies.study import Study
 from collection_app.tasks import task_of
 from collection_app.web.background_value import Latest
@@ -70,7 +71,13 @@ def create_app(
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.largest_request
     now, simulated = clock(), simulated or settings.rehearsal
-    study_id = write(engine, lambda connection: freeze(connection, study, now, simulated=simulated))
+
+    def begin(connection: Connection) -> tuple[int, list[Size]]:
+        found = freeze(connection, study, now, simulated=simulated)
+        note_sizes(connection, found)
+        return found, largest_sizes(connection, found)
+
+    study_id, largest = write(engine, begin)
 
     def summed_up() -> Status:
         return read(engine, lambda connection: status(connection, study_id, now=clock()))
@@ -89,6 +96,7 @@ def create_app(
         block_limit=_block_limit(study, settings) if not simulated else None,
         platform_token=settings.platform_token,
         platform_secret=settings.platform_secret,
+        largest=largest,
         simulated=simulated,
         least_room_mb=settings.least_room_mb,
     )

@@ -33,7 +33,7 @@ interface SessionState {
   trials: number;
   answered: number;
   exposure: ExposureTimes;
-  display: { size: number; least_hz: number };
+  display: { size: number; least_hz: number; largest: { width: number; height: number }[] };
   comprehension: Comprehension | null;
   proof: string;
 }
@@ -45,6 +45,8 @@ interface Trial {
   reference: string | null;
   left: string;
   right: string;
+  width: number;
+  height: number;
 }
 
 interface Answer {

@@ -140,6 +140,9 @@ class Item(Base):
     ref: Mapped[str | None] = mapped_column(Hash)
     p0: Mapped[str] = mapped_column(Hash)
     p1: Mapped[str] = mapped_column(Hash)
+    # Of its pictures, which are of one size; nothing until a study from before is served, see `picture_sizes`.
+    width: Mapped[int | None]
+    height: Mapped[int | None]
     # Nothing for sentinels and training items, which are asked as often as there are sessions.
     quota: Mapped[int | None]
     filled: Mapped[int] = mapped_column(default=0)

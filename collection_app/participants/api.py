@@ -34,6 +34,7 @@ from collection_app.sessions.steps import (
 )
 from collection_app.sessions.trials import images_of, open_trials
 from collection_app.signing import Picture, PictureNames, digest, mark
+from collection_app.studies.picture_sizes import USUAL
 from collection_app.studies.study import Study
 from collection_app.web.address_blocks import block_of
 from collection_app.web.http_errors import Stop
@@ -50,6 +51,7 @@ from collection_app.web.messages import (
     Question,
     Receipts,
     SessionState,
+    Size,
     Spoiled,
     Start,
     Trial,
@@ -91,7 +93,7 @@ def post_arrival() -> ResponseReturnValue:
                 answered=0,
                 comprehension=None,
                 proof="",
-                **_of_study(run.study),
+                **_of_study(run),
             )
         )
 
@@ -292,7 +294,7 @@ def _state(connection: Connection, run: Running, session: Row) -> SessionState:
         answered=trials - still_open,
         comprehension=_comprehension(connection, run.study, session),
         proof=run.tokens.prove(session.public_id),
-        **_of_study(run.study),
+        **_of_study(run),
     )
 
 
@@ -314,7 +316,7 @@ def _declined(run: Running, public_id: str, withdrawal: Withdrawal) -> SessionSt
         answered=0,
         comprehension=None,
         proof=run.tokens.prove(public_id),
-        **_of_study(run.study),
+        **_of_study(run),
     )
 
 
@@ -325,7 +327,8 @@ def _departure(run: Running, ended: Ended | None) -> dict[str, Any]:
     return {"redirect": leaving.url if isinstance(leaving, Redirect) else None, "submit": form}
 
 
-def _of_study(study: Study) -> dict[str, Any]:
+def _of_study(run: Running) -> dict[str, Any]:
+    study = run.study
     return {
         "title": study.title,
         "contact": study.contact,
@@ -333,7 +336,7 @@ def _of_study(study: Study) -> dict[str, Any]:
         "consent_sha256": study.consent_digest,
         "task": study.task,
         "exposure": ExposureTimes(**study.exposure.model_dump(include=set(ExposureTimes.model_fields))),
-        "display": Display(**study.display.model_dump()),
+        "display": Display(**study.display.model_dump(), largest=[Size(width=w, height=h) for w, h in run.largest]),
     }
 
 
@@ -348,6 +351,7 @@ def _comprehension(connection: Connection, study: Study, session: Row) -> Compre
 
 def _trial(row: Row, session: Row, pictures: PictureNames) -> Trial:
     images = images_of(row)
+    width, height = (row.width, row.height) if row.width else USUAL
     if session.guarded:
         images = {role: pictures.name(Picture(session.id, row.slot, role), session.public_id) for role in images}
     return Trial(
@@ -357,6 +361,8 @@ def _trial(row: Row, session: Row, pictures: PictureNames) -> Trial:
         reference=images.get("reference"),
         left=images["left"],
         right=images["right"],
+        width=width,
+        height=height,
     )
 
 

@@ -8,12 +8,12 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from collection_app.database.connections import read
 from collection_app.database.models import Assignment, Item, Session
+from collection_app.participants.recently_read import RecentlyRead
 from collection_app.sessions.trials import images_of
 from collection_app.signing import PictureNames
 
@@ -29,8 +29,15 @@ _CHUNK, _AROUND = b"bpPd", 12
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
 # Room beyond the bytes of the pixels: headers, and what PNG adds to pixels that do not compress.
 _ROOM, _STEP = 512, 4096
+# Filling repeats after so much: making it takes the same time for every picture, however large.
+_PATTERN = 4096
 
 Reader = Callable[[Engine, Sequence[str]], list[bytes]]
+# Of a trial: the name of its session, and its files by role.
+_Found = tuple[str, dict[str, bytes]]
+# Each trial is asked for as many times as it has pictures. Some thousand trials of 64x64 are kept, or 30 of 512x512.
+_recent: RecentlyRead[tuple[Engine, int, int, Reader], _Found] = RecentlyRead(64 * 2**20)
+_LEAST = 500  # bytes, of what has no files
 
 
 def trial_picture(engine: Engine, names: PictureNames, name: str, pngs: Reader) -> bytes | None:
@@ -44,14 +51,19 @@ def trial_picture(engine: Engine, names: PictureNames, name: str, pngs: Reader) 
     return padded(pictures[place.role], name)
 
 
-@lru_cache(maxsize=512)  # some 12 MB
-def _pictures(engine: Engine, session_id: int, slot: int, pngs: Reader) -> tuple[str, dict[str, bytes]]:
+def _pictures(engine: Engine, session_id: int, slot: int, pngs: Reader) -> _Found:
+    key = (engine, session_id, slot, pngs)
+    if (kept := _recent.get(key)) is not None:
+        return kept
+
     def work(connection: Connection) -> tuple[str, dict[str, str]]:
         row = connection.execute(_TRIAL, {"session_id": session_id, "slot": slot}).one_or_none()
         return (row.public_id, images_of(row)) if row else ("", {})
 
     public_id, images = read(engine, work)
-    return public_id, dict(zip(images, pngs(engine, list(images.values())), strict=True))
+    files = dict(zip(images, pngs(engine, list(images.values())), strict=True))
+    _recent.put(key, (public_id, files), _LEAST + sum(map(len, files.values())))
+    return public_id, files
 
 
 def padded(png: bytes, name: str) -> bytes:
@@ -62,6 +74,8 @@ def padded(png: bytes, name: str) -> bytes:
         size += _STEP
     if not png.endswith(_END):
         raise ValueError("the file does not end as a PNG file does")
-    filling = _CHUNK + hashlib.shake_128(name.encode()).digest(size - len(png) - _AROUND)
+    length = size - len(png) - _AROUND
+    pattern = hashlib.shake_128(name.encode()).digest(_PATTERN)
+    filling = _CHUNK + (pattern * (length // _PATTERN + 1))[:length]
     chunk = struct.pack(">I", len(filling) - 4) + filling + struct.pack(">I", zlib.crc32(filling))
     return png[: -len(_END)] + chunk + _END

@@ -14,7 +14,6 @@ from collection_app.settings import PREFIX, Settings, database_url
 from collection_app.signing import signing_key
 from collection_app.studies.installation import has_people
 from collection_app.studies.readiness import missing, require_ready
-from collection_app.studies.shown_sizes import require_shown_sizes
 from collection_app.studies.study_file import read_study
 from collection_app.web.logs import LOGGER
 
@@ -41,12 +40,10 @@ def app_of(file: Path, settings: Settings) -> Flask:
     Raises
     ------
     StudyError
-        If the study is not ready to be asked of people, and this is no rehearsal, or has patches that the pages
-        cannot show.
+        If the study is not ready to be asked of people, and this is no rehearsal.
     """
     study = read_study(file)
     engine = engine_of(file, settings, connections=settings.threads)
-    read(engine, lambda c: require_shown_sizes(c, study))
     if not settings.rehearsal and (lacks := missing(study)):
         if not read(engine, lambda c: has_people(c, study)):
             require_ready(study)

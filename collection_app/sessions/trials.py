@@ -11,7 +11,11 @@ from collection_app.studies.study import Study
 
 _TRIED = select(Answer.assignment_id).where(Answer.assignment_id == Assignment.id).exists()
 _OPEN = (
-    select(Assignment.slot, Assignment.side, Item.role, Item.ref, Item.p0, Item.p1, _TRIED.label("repeat"))
+    select(
+        *(Assignment.slot, Assignment.side),
+        *(Item.role, Item.ref, Item.p0, Item.p1, Item.width, Item.height),
+        _TRIED.label("repeat"),
+    )
     .join(Item)
     .where(Assignment.session_id == bindparam("session_id"), Assignment.state == "open")
     .order_by("repeat", Assignment.slot)

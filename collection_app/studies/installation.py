@@ -21,6 +21,7 @@ from collection_app.database.models import Image, Item, Participant, Session
 from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
 from collection_app.signing import Entropy
+from collection_app.studies.picture_sizes import Size
 from collection_app.studies.sentinels import check_items
 from collection_app.studies.study import Study
 from collection_app.studies.study_file import changes
@@ -44,9 +45,10 @@ class Installed:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A row of `item` without study and priority, and the files of its images."""
+    """A row of `item` without study and priority, the size of its images, and their files."""
 
     columns: dict[str, Any]
+    size: Size
     paths: dict[str, Path]
 
 
@@ -123,7 +125,7 @@ def install(
             connection.execute(
                 insert(Item),
                 [
-                    {**row.columns, "study_id": study_id, "filled": 0, "p1_left": 0, "priority": priority}
+                    {**row.columns, **_of_study(row.size, study_id), "priority": priority}
                     for row, priority in zip(some, priorities, strict=True)
                 ],
             )
@@ -198,6 +200,12 @@ def _remove_items(connection: Connection, study_id: int) -> None:
     connection.execute(delete(Item).where(Item.study_id == study_id))
 
 
+def _of_study(size: Size, study_id: int) -> dict[str, int]:
+    """What a row has besides its columns: these are no part of `items_sha256`, which older versions made without."""
+    width, height = size
+    return {"study_id": study_id, "width": width, "height": height, "filled": 0, "p1_left": 0}
+
+
 def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bool) -> Iterator[_Prepared]:
     names: set[tuple[str, str]] = set()
     for found in sets:
@@ -213,7 +221,7 @@ def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bo
             if hashes["p0"] == hashes["p1"] and not alike:
                 continue
             paths = {hashes[role]: found.path(item, role).resolve() for role in found.roles}
-            yield _Prepared({**columns, "ref": None, **hashes, "quota": study.quota(item.split)}, paths)
+            yield _Prepared({**columns, "ref": None, **hashes, "quota": study.quota(item.split)}, item.box[2:], paths)
     private_folder(folder)
     for check in check_items(study, list(sets)):
         images = {role: image for role in ("ref", "p0", "p1") if (image := getattr(check, role)) is not None}
@@ -224,7 +232,9 @@ def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bo
             with replaced_whole(path, private=True) as temporary:
                 temporary.write_bytes(encode_png(image))
         columns = {"role": check.role, "set_name": "", "name": check.name, "check_name": check.check}
-        yield _Prepared({**columns, "expected": check.expected, "ref": None, **hashes, "quota": None}, paths)
+        height, width = check.p0.shape[:2]
+        settled = {**columns, "expected": check.expected, "ref": None, **hashes, "quota": None}
+        yield _Prepared(settled, (width, height), paths)
 
 
 def _place_images(connection: Connection, rows: Sequence[_Prepared]) -> None:

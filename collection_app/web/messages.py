@@ -67,11 +67,19 @@ class Form(_Message):
     fields: dict[str, str]
 
 
+class Size(_Message):
+    """The size of a picture, in its own pixels."""
+
+    width: int
+    height: int
+
+
 class Display(_Message):
     """How large to draw patches, in CSS pixels, and JND: how few frames a second are too few."""
 
     size: int
     least_hz: float
+    largest: list[Size] = Field(description="sizes of pictures: a screen that has room for these has room for all")
 
 
 class Question(_Message):
@@ -154,6 +162,8 @@ class Trial(_Message):
     reference: str | None = Field(description="2AFC: in the middle")
     left: str = Field(description="2AFC: on the left; JND: shown first")
     right: str = Field(description="2AFC: on the right; JND: shown second")
+    width: int = Field(description="of each of its pictures, in pixels")
+    height: int
 
 
 class Trials(_Message):

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from flask import current_app
@@ -12,6 +12,7 @@ from collection_app.reporting.status import Status
 from collection_app.sessions.block_limit import BlockLimit
 from collection_app.sessions.steps import Step
 from collection_app.signing import Entropy, PictureNames, Tokens
+from collection_app.studies.picture_sizes import USUAL, Size
 from collection_app.studies.study import Study
 from collection_app.web.rate_limit import RateLimit
 
@@ -43,6 +44,8 @@ class Running:
         Speaks for the study's author at the platform; without one, nothing is asked.
     platform_secret : str
         Shared with the platform, which signs its messages with it; without one, none are taken.
+    largest : sequence of sizes
+        Of its pictures; see `picture_sizes`.
     simulated : bool
         Whether everybody is a program, and everything made of it says so.
     least_room_mb : int
@@ -62,6 +65,7 @@ class Running:
     block_limit: BlockLimit | None = None
     platform_token: str = field(default="", repr=False)
     platform_secret: str = field(default="", repr=False)
+    largest: Sequence[Size] = (USUAL,)
     simulated: bool = False
     least_room_mb: int = 0
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,18 +65,28 @@ START_MS = 1_700_000_000_000
 _numbers = itertools.count()
 
 
-def natural_patch(rng: np.random.Generator) -> np.ndarray:
-    """Something with structure at several scales, uint8 (64, 64, 3)."""
-    image = np.zeros((64, 64, 3))
+def natural_patch(rng: np.random.Generator, size: tuple[int, int] = (64, 64)) -> np.ndarray:
+    """Something with structure at several scales, uint8 (height, width, 3)."""
+    width, height = size
+    image = np.zeros((height, width, 3))
     for side in (2, 8, 32):
-        image += np.kron(rng.normal(0, 30 / np.log2(side + 1), (side, side, 3)), np.ones((64 // side, 64 // side, 1)))
+        block = -(-max(size) // side)
+        coarse = rng.normal(0, 30 / np.log2(side + 1), (side, side, 3))
+        image += np.kron(coarse, np.ones((block, block, 1)))[:height, :width]
     return np.clip(image + rng.uniform(80, 180), 0, 255).astype(np.uint8)
 
 
 def make_patch_set(
-    folder: Path, *, task: Any = "2afc", count: int = 12, split: Any = "val", name: str = "traditional", seed: int = 0
+    folder: Path,
+    *,
+    task: Any = "2afc",
+    count: int = 12,
+    split: Any = "val",
+    name: str = "traditional",
+    seed: int = 0,
+    sizes: Sequence[tuple[int, int]] = ((64, 64),),
 ) -> PatchSet:
-    """Write a patch set of random patches and single distortions."""
+    """Write a patch set of random patches, of some sizes in turn, and single distortions."""
     rng = np.random.default_rng(seed)
     names = list(distortions())
     roles = ("ref", "p0", "p1") if task == "2afc" else ("p0", "p1")
@@ -84,7 +94,8 @@ def make_patch_set(
         (folder / role).mkdir(parents=True)
     items = []
     for index in range(count):
-        stem, original = f"{index:06d}", natural_patch(rng)
+        size = sizes[index % len(sizes)]
+        stem, original = f"{index:06d}", natural_patch(rng, size)
         sides = {}
         for side in ("p0", "p1"):
             drawn = draw((names[rng.integers(len(names))],), (float(rng.random()),), rng)
@@ -93,7 +104,7 @@ def make_patch_set(
             sides[side] = Made(str(recipe), index, (), digest)
         if task == "2afc":
             write_patch(folder, "ref", stem, original)
-        photo = (f"{index}.jpg", "0" * 64, (0, 0, 64, 64), 1.0, index, "image")
+        photo = (f"{index}.jpg", "0" * 64, (0, 0, *size), 1.0, index, "image")
         reference = pixel_digest(original) if task == "2afc" else None
         items.append(Item(stem, task, name, split, *photo, reference, sides["p0"], sides["p1"]))
     finish_patch_set(folder, [item_table(items)], Description("test", {}, seed, {}, {}))

@@ -11,10 +11,11 @@ import { takeStudy } from "./delivery/tabs.js";
 import { Attention, isMagnified } from "./display/attention.js";
 import { describe, differs, faults, watchFrames } from "./display/device.js";
 import { FrameClock } from "./display/frames.js";
-import { decoded, Images } from "./display/images.js";
-import { onDisplayChange, Patch, scaleFor } from "./display/patch.js";
+import { Images } from "./display/images.js";
 import { Stage } from "./display/stage.js";
+import { drawExamples } from "./examples.js";
 import { saveReceipt } from "./receipt.js";
+import { measureStage, showDevice } from "./screen.js";
 import { text } from "./texts.js";
 import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
@@ -109,6 +110,7 @@ async function prepare(kept) {
   /** @type {Record<string, () => Promise<number | void>>} */
   const steps = { consent: giveConsent, device: checkDevice, instructions: instruct, check: comprehend };
   const order = ["consent", "device", "instructions", "check"];
+  if (at === "consent") await findRoom();
   for (let i = order.indexOf(at); i < order.length; ) {
     await store.keep({ at: order[i] });
     i += (await steps[order[i]]()) ?? 1;
@@ -117,6 +119,17 @@ async function prepare(kept) {
   const found = await store.kept();
   const start = { consent_sha256: found.consent.sha256, consented_at: found.consent.at, device: found.device ?? {} };
   session = await ask(() => api.post("/api/start", start));
+}
+
+/** Before anything is asked: whoever's window has no room for the pictures is told, with the size that it needs. */
+async function findRoom() {
+  for (;;) {
+    const { room } = await measureStage(stage, session.display.largest);
+    if (room.fits) return;
+    show("device");
+    showDevice({ room, wrong: ["small"], leastHz: session.display.least_hz });
+    if ((await clicked("device-again", "device-leave")) === "device-leave") return withdraw("unsuitable_device");
+  }
 }
 
 async function giveConsent() {
@@ -134,18 +147,18 @@ async function checkDevice() {
     by("device-next").disabled = true;
     by("device-again").hidden = by("device-leave").hidden = by("device-advice").hidden = true;
     const frames = await watchFrames(clock);
-    const { best, exact } = await measureStage();
-    const found = describe({ frames, best, exact, lasting: store.lasting });
+    const { room, exact } = await measureStage(stage, session.display.largest);
+    const found = describe({ frames, room, exact, lasting: store.lasting });
     const { least_hz: leastHz } = session.display;
     const wrong = faults({
       timed: task.timed,
-      scale: best.scale,
+      fits: room.fits,
       magnified: isMagnified(),
       hz: frames.hz,
       missed: frames.missed,
       leastHz,
     });
-    showDevice(best, frames, wrong);
+    showDevice({ room, frames, wrong, leastHz });
     const pressed = await clicked("device-next", "device-again", "device-leave");
     if (pressed === "device-leave") return withdraw("unsuitable_device");
     if (pressed === "device-next") {
@@ -155,66 +168,10 @@ async function checkDevice() {
   }
 }
 
-/** Lay the stage out as trials will, out of sight, and see what fits; `exact`: do device pixels agree? */
-async function measureStage() {
-  const page = /** @type {HTMLElement} */ (document.querySelector('section[data-page="trials"]'));
-  page.classList.add("measured");
-  page.hidden = false;
-  stage.fit();
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  const found = { best: stage.best(), exact: stage.patches[0].exact };
-  page.hidden = true;
-  page.classList.remove("measured");
-  return found;
-}
-
-/**
- * @param {{layout: string, scale: number}} best
- * @param {{hz: number}} frames
- * @param {string[]} wrong
- */
-function showDevice(best, frames, wrong) {
-  const size = best.scale * 64;
-  if (wrong.includes("small")) say("device-size", "device.small");
-  else say("device-size", "device.size_value", { size, scale: `${best.scale} × ${best.scale}` });
-  say("device-zoom", wrong.includes("zoom") ? "device.zoom_bad" : "device.zoom_good");
-  const rate = frames.hz ? frames.hz.toFixed(1) : "?";
-  const name = wrong.includes("rate") ? "rate_bad" : wrong.includes("unsteady") ? "rate_unsteady" : "rate_value";
-  say("device-rate", `device.${name}`, { rate, least: session.display.least_hz });
-  by("device-verdict").className = wrong.length ? "notice bad" : "notice good";
-  say("device-verdict", wrong.length ? "device.bad" : "device.good");
-  by("device-next").disabled = wrong.length > 0;
-  by("device-again").hidden = by("device-leave").hidden = by("device-advice").hidden = !wrong.length;
-  by(wrong.length ? "device-again" : "device-next").focus({ preventScroll: true });
-}
-
 async function instruct() {
   show("instructions");
-  drawExamples();
+  drawExamples(here.signal);
   await clicked("instructions-next");
-}
-
-/** Draw the examples as trials draw their patches, only smaller. */
-function drawExamples() {
-  /** @type {NodeListOf<HTMLElement>} */
-  const found = document.querySelectorAll("[data-example]");
-  const holders = [...found];
-  const addresses = holders.map((holder) => holder.dataset.example ?? "");
-  const patches = holders.map((holder) => new Patch(holder));
-  for (const holder of holders) holder.removeAttribute("data-example");
-  const fit = () => {
-    const width = holders[0].closest(".examples")?.clientWidth ?? 0;
-    const room = { width: width - 96, height: width, columns: 3, rows: 1 };
-    const scale = Math.max(1, scaleFor({ ...room, ratio: devicePixelRatio, size: 128 }));
-    for (const patch of patches) patch.resize(scale);
-    for (const patch of patches) patch.settle();
-  };
-  if (!patches.length) return; // they already stand there
-  fit();
-  onDisplayChange(fit, here.signal);
-  patches.forEach(async (patch, i) => {
-    patch.show((await decoded(addresses[i])).bitmap);
-  });
 }
 
 async function comprehend() {

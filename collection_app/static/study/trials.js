@@ -70,7 +70,7 @@ export class Trials {
     const { images, stage, view, display } = this.#at;
     for (const [i, trial] of trials.entries()) {
       images.prefetch(trials.slice(i, i + AHEAD));
-      if (await display.changed()) await display.check();
+      while ((await display.changed()) || !stage.lay(trial)) await display.check();
       await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
       const pictures = await this.#loaded(trial);
       signal.throwIfAborted();

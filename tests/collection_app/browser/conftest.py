@@ -5,7 +5,7 @@ Whatever is waited for is waited for by looking at the page; a slow machine make
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +118,10 @@ def study(
     """Serve a small study, in this process, while the module's tests run."""
     with ExitStack() as stack:
 
-        def begin(task: str = "2afc", **settings: Any) -> Served:
+        def begin(task: str = "2afc", sizes: Sequence[tuple[int, int]] = ((64, 64),), **settings: Any) -> Served:
             folder = tmp_path_factory.mktemp("study")
             made = preset(f"paper-{task}", **{"contact": CONTACT, **SMALL[task], **settings})
-            patches = make_set(folder / "patches", task=task, count=12)
+            patches = make_set(folder / "patches", task=task, count=12, sizes=sizes)
             engine = open_database(f"sqlite:///{folder}/study.sqlite")
             migrate(engine)
             write(engine, lambda c: install(c, made, [patches], folder=folder / "images"))
@@ -227,6 +227,24 @@ def person(chromium: Browser) -> Iterator[Callable[..., Person]]:
     for context in dict.fromkeys(contexts):
         context.close()
     assert [one.errors for one in everybody if one.errors] == []
+
+
+@pytest.fixture
+def on_screen(chromium: Browser, person: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Somebody at a screen with a device pixel ratio of its own, as an operating system gives it.
+
+    The ratio that a context of Playwright emulates is none of the browser's layout: it snaps to CSS pixels there.
+    """
+    with ExitStack() as stack:
+
+        def come(address: str, ratio: float) -> Any:
+            kind = chromium.browser_type
+            as_wide = [*FLAGS, f"--force-device-scale-factor={ratio}", "--window-size=1400,1000"]
+            screen = kind.launch(executable_path=shutil.which("chromium"), args=as_wide)
+            stack.callback(screen.close)
+            return person(address, "mouse", context=screen.new_context(no_viewport=True))
+
+        yield come
 
 
 @pytest.fixture(scope="module")

@@ -80,9 +80,10 @@ def test_the_layout_that_makes_patches_largest(
 ) -> None:
     layouts = "{row: [3, 1], triangle: [2, 2]}"
     expression = (
-        f"m.bestLayout({layouts}, {{width: x[0], height: x[1], ratio: x[2], size: 256}}, {{beside: 40, below: 72}})"
+        f"m.bestLayout({{width: 64, height: 64}}, {layouts}, "
+        "{width: x[0], height: x[1], ratio: x[2], size: 256}, {beside: 40, below: 72})"
     )
-    assert ask("static/study/display/stage", expression, list(room)) == {"layout": layout, "scale": scale}
+    assert ask("static/study/display/room", expression, list(room)) == {"layout": layout, "scale": scale}
 
 
 def test_waiting_doubles_up_to_half_a_minute(ask: Callable[..., Any]) -> None:
@@ -101,13 +102,13 @@ def test_ids_are_random_uuids(ask: Callable[..., Any]) -> None:
 
 
 def test_a_device_is_judged(ask: Callable[..., Any]) -> None:
-    good = {"timed": True, "scale": 4, "magnified": False, "hz": 60, "missed": 0, "leastHz": 50}
+    good = {"timed": True, "fits": True, "magnified": False, "hz": 60, "missed": 0, "leastHz": 50}
     for change, faults in (
         ({}, []),
         ({"hz": 30}, ["rate"]),
         ({"hz": 30, "timed": False}, []),
         ({"missed": 0.5}, ["unsteady"]),
-        ({"scale": 0, "magnified": True}, ["small", "zoom"]),
+        ({"fits": False, "magnified": True}, ["small", "zoom"]),
         ({"hz": None}, ["rate"]),
     ):
         assert ask("static/study/display/device", "m.faults(x)", good | change) == faults

@@ -74,7 +74,7 @@ def test_a_session_from_arrival_to_code(client: Any) -> None:
     assert [trial["slot"] for trial in trials] == list(range(6))
     assert [trial["training"] for trial in trials] == [True] + [False] * 5
     # Neither the role of an item nor the right answer is told before the answer.
-    assert set(trials[0]) == {"slot", "attempt", "training", "reference", "left", "right"}
+    assert set(trials[0]) == {"slot", "attempt", "training", "reference", "left", "right", "width", "height"}
     for name in (trials[0]["reference"], trials[0]["left"]):
         image = client.get(f"/images/{name}")
         assert image.headers["Cache-Control"] == "private, max-age=31536000, immutable"

@@ -38,11 +38,11 @@ export async function watchFrames(clock) {
 /**
  * What is wrong with a device, as names of facts; nothing if all is well. Frames matter where patches are `timed`.
  *
- * @param {{timed: boolean, scale: number, magnified: boolean, hz: number, missed: number, leastHz: number}} device
+ * @param {{timed: boolean, fits: boolean, magnified: boolean, hz: number, missed: number, leastHz: number}} device
  */
-export function faults({ timed, scale, magnified, hz, missed, leastHz }) {
+export function faults({ timed, fits, magnified, hz, missed, leastHz }) {
   const found = [];
-  if (scale < 1) found.push("small");
+  if (!fits) found.push("small");
   if (magnified) found.push("zoom");
   if (timed && !(hz >= leastHz)) found.push("rate");
   else if (timed && missed > MOST_DROPPED) found.push("unsteady");
@@ -69,11 +69,11 @@ export function differs(checked, hz = NaN) {
  *
  * @param {object} device
  * @param {{hz: number, jitter: number, missed: number}} device.frames
- * @param {{layout: string, scale: number}} device.best
+ * @param {{layout: string, scale: number}} device.room
  * @param {boolean | null} device.exact
  * @param {boolean} device.lasting
  */
-export function describe({ frames, best, exact, lasting }) {
+export function describe({ frames, room, exact, lasting }) {
   /** @type {(value: number, digits: number) => number} */
   const round = (value, digits) => Number(value.toFixed(digits));
   return {
@@ -83,8 +83,8 @@ export function describe({ frames, best, exact, lasting }) {
     window_height: innerHeight,
     device_pixel_ratio: devicePixelRatio,
     magnified: isMagnified(),
-    layout: best.layout,
-    scale: best.scale,
+    layout: room.layout,
+    scale: room.scale,
     pixel_exact: exact ?? "unknown",
     refresh_hz: round(frames.hz || 0, 3),
     frame_jitter_ms: round(frames.jitter || 0, 3),

@@ -1,24 +1,15 @@
-/** Patches on the device's own grid: a whole number of device pixels for each pixel of a patch, nothing resampled. */
+/** A picture, or a part of one, on the device's own grid. */
 
-export const SIDE = 64;
-
-/**
- * How many device pixels a patch pixel gets where `columns` by `rows` patches share a room of `width` by `height`
- * CSS pixels: as many as come nearest to `size` CSS pixels for a patch, if they fit; 0 where not even one does.
- *
- * @param {{width: number, height: number, columns: number, rows: number, ratio: number, size: number}} room
- */
-export function scaleFor({ width, height, columns, rows, ratio, size }) {
-  const fits = Math.floor((Math.min(width / columns, height / rows) * ratio - 1) / SIDE);
-  return Math.max(0, Math.min(fits, Math.max(1, Math.round((size * ratio) / SIDE))));
-}
+/** @typedef {import("./room.js").Size} Size */
 
 /** A canvas in a holder, which takes part in the layout; the canvas lies in it on whole device pixels. */
 export class Patch {
   #canvas = document.createElement("canvas");
   #context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
-  #holder;
   #scale = 1;
+  /** @type {Size} */
+  #view = { width: 1, height: 1 };
+  #from = { x: 0, y: 0 };
   /** @type {ImageBitmap | null} */
   #bitmap = null;
   /** @type {number[] | null} */
@@ -26,7 +17,7 @@ export class Patch {
 
   /** @param {HTMLElement} holder */
   constructor(holder) {
-    this.#holder = holder;
+    this.holder = holder;
     holder.append(this.#canvas);
     try {
       new ResizeObserver(([entry]) => {
@@ -38,44 +29,57 @@ export class Patch {
     }
   }
 
-  get scale() {
-    return this.#scale;
-  }
-
   /** Whether the browser covers exactly as many device pixels as are drawn; null where it does not say. */
   get exact() {
-    return this.#seen?.every((side) => side === SIDE * this.#scale) ?? null;
+    if (!this.#seen) return null;
+    return this.#seen[0] === this.#canvas.width && this.#seen[1] === this.#canvas.height;
   }
 
   /**
-   * Take a size: holder first, so that all holders are laid out before `settle` reads where they are.
+   * Take a size, that of a part of a picture at a scale: holder first, so that all holders are laid out before `settle`
+   * reads where they are.
    *
+   * @param {Size} view
    * @param {number} scale
    */
-  resize(scale, ratio = devicePixelRatio) {
+  resize(view, scale, ratio = devicePixelRatio) {
     this.#scale = scale;
-    const side = SIDE * scale;
-    if (this.#canvas.width !== side) this.#canvas.width = this.#canvas.height = side;
+    this.#view = view;
+    const [width, height] = [view.width * scale, view.height * scale];
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
     // Room for the shift onto the grid, which is less than a device pixel.
-    this.#holder.style.width = this.#holder.style.height = `${(side + 1) / ratio}px`;
-    this.#canvas.style.width = this.#canvas.style.height = `${side / ratio}px`;
+    this.holder.style.width = `${(width + 1) / ratio}px`;
+    this.holder.style.height = `${(height + 1) / ratio}px`;
+    this.#canvas.style.width = `${width / ratio}px`;
+    this.#canvas.style.height = `${height / ratio}px`;
     this.#draw();
   }
 
   /** Lie on the device grid, wherever the layout has put the holder. */
   settle(ratio = devicePixelRatio) {
-    const place = this.#holder.getBoundingClientRect();
+    const place = this.holder.getBoundingClientRect();
     this.#canvas.style.left = `${Math.ceil(place.left * ratio - 0.01) / ratio - place.left}px`;
     this.#canvas.style.top = `${Math.ceil(place.top * ratio - 0.01) / ratio - place.top}px`;
   }
 
   /**
-   * Draw a patch, now.
+   * Draw a picture, now; in one step, so that there is nothing between it and the one before.
    *
    * @param {ImageBitmap | null} bitmap
    */
   show(bitmap) {
     this.#bitmap = bitmap;
+    this.#draw();
+  }
+
+  /**
+   * Show another part of the picture, now: the one whose corner is this pixel.
+   *
+   * @param {{x: number, y: number}} from
+   */
+  look(from) {
+    this.#from = from;
     this.#draw();
   }
 
@@ -87,19 +91,23 @@ export class Patch {
   #draw() {
     const context = this.#context;
     context.imageSmoothingEnabled = false;
-    const side = SIDE * this.#scale;
-    if (this.#bitmap) context.drawImage(this.#bitmap, 0, 0, side, side);
-    else context.clearRect(0, 0, side, side);
+    const { width, height } = this.#view;
+    const [across, down] = [width * this.#scale, height * this.#scale];
+    if (this.#bitmap) {
+      context.drawImage(this.#bitmap, this.#from.x, this.#from.y, width, height, 0, 0, across, down);
+    } else context.clearRect(0, 0, across, down);
   }
 
   /** Draw a cross to look at, now. */
   cross() {
     this.clear();
     const context = this.#context;
-    const [middle, arm, half] = [(SIDE * this.#scale) / 2, 4 * this.#scale, Math.max(1, Math.round(this.#scale / 2))];
+    const [x, y] = [this.#canvas.width / 2, this.#canvas.height / 2];
+    const arm = Math.min(this.#canvas.width, this.#canvas.height) / 16;
+    const half = Math.max(1, Math.round(arm / 8));
     context.fillStyle = "#0a0a0a";
-    context.fillRect(middle - arm, middle - half, 2 * arm, 2 * half);
-    context.fillRect(middle - half, middle - arm, 2 * half, 2 * arm);
+    context.fillRect(x - arm, y - half, 2 * arm, 2 * half);
+    context.fillRect(x - half, y - arm, 2 * half, 2 * arm);
   }
 }
 

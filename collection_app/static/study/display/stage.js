@@ -1,30 +1,22 @@
-/** Where patches are shown: picks the layout and scale that make them largest, and keeps them on the device grid. */
+/** Where pictures are shown: picks the layout and scale that make them largest, and keeps them on the device grid. */
 
-import { onDisplayChange, Patch, scaleFor } from "./patch.js";
+import { onDisplayChange, Patch } from "./patch.js";
+import { arrange, leastRoom } from "./room.js";
 
-/** @typedef {Record<string, number[]>} Layouts */
-
-/**
- * The layout and scale for a room in CSS pixels. `layouts` are [columns, rows] by name; `beside` and `below` are what
- * padding, name and gap take of the room for each column and row.
- *
- * @param {Layouts} layouts
- * @param {{width: number, height: number, ratio: number, size: number}} room
- * @param {{beside: number, below: number}} taken
- */
-export function bestLayout(layouts, { width, height, ratio, size }, { beside, below }) {
-  const found = Object.entries(layouts).map(([layout, [columns, rows]]) => {
-    const room = { width: width - columns * beside, height: height - rows * below };
-    return { layout, scale: scaleFor({ ...room, columns, rows, ratio, size }) };
-  });
-  return found.reduce((best, one) => (one.scale > best.scale ? one : best));
-}
+/** @typedef {import("./room.js").Layouts} Layouts */
+/** @typedef {import("./room.js").Size} Size */
+/** @typedef {import("./room.js").Arrangement} Arrangement */
+/** @typedef {Arrangement & {fits: boolean, needed: Size}} Checked `needed` is the window that has room for all */
 
 export class Stage {
   #element;
   #patches;
   #layouts;
   #size;
+  /** @type {Size} */
+  #picture = { width: 64, height: 64 };
+  /** @type {Arrangement} */
+  #laid = { layout: "row", scale: 1, view: this.#picture };
   /** @type {Set<() => void>} */
   #told = new Set();
 
@@ -68,33 +60,66 @@ export class Stage {
   }
 
   get scale() {
-    return this.patches[0].scale;
+    return this.#laid.scale || 1;
   }
 
-  /** What the room allows: {layout, scale}; scale 0 if nothing fits. */
-  best() {
-    const style = getComputedStyle(this.#element);
-    /** @param {string} name */
-    const number = (name) => parseFloat(style.getPropertyValue(name));
-    /** @type {NodeListOf<HTMLElement>} */
-    const others = this.#element.querySelectorAll(":scope > .prompt, :scope > .tail");
-    const width = this.#element.clientWidth;
-    const height = this.#element.clientHeight - [...others].reduce((sum, part) => sum + part.offsetHeight, 0);
-    const room = { width, height, ratio: devicePixelRatio, size: this.#size };
-    return bestLayout(this.#layouts, room, { beside: number("--beside"), below: number("--below") });
+  /**
+   * Lay out for pictures of a size; gives whether there is room for them.
+   *
+   * @param {Size} picture
+   */
+  lay({ width, height }) {
+    this.#picture = { width, height };
+    this.fit();
+    return this.#laid.scale > 0;
+  }
+
+  /**
+   * What the room allows for pictures of some sizes: how the largest is laid out, and, if one has no room, the size of
+   * the window that it needs.
+   *
+   * @param {Size[]} pictures
+   * @returns {Checked}
+   */
+  check(pictures) {
+    const laid = pictures.map((picture) => ({ fits: this.lay(picture), ...this.#laid }));
+    const least = pictures.map((picture) => leastRoom(picture, this.#layouts, devicePixelRatio, this.#taken(), false));
+    const room = this.#room();
+    return {
+      ...laid[0],
+      fits: laid.every(({ fits }) => fits),
+      needed: {
+        width: innerWidth - room.width + Math.max(...least.map(({ width }) => width)),
+        height: innerHeight - room.height + Math.max(...least.map(({ height }) => height)),
+      },
+    };
   }
 
   /** Take layout and scale, and lie on the grid. */
   fit() {
     if (!this.#element.clientWidth) return;
-    const { layout, scale } = this.best();
-    this.#patches.dataset.layout = layout;
-    for (const patch of this.patches) patch.resize(Math.max(1, scale));
+    this.#laid = arrange(this.#picture, this.#layouts, this.#room(), this.#taken(), false);
+    this.#patches.dataset.layout = this.#laid.layout;
+    for (const patch of this.patches) patch.resize(this.#laid.view, this.scale);
     for (const patch of this.patches) patch.settle();
   }
 
   /** Show nothing. */
   clear() {
     for (const patch of this.patches) patch.clear();
+  }
+
+  #room() {
+    /** @type {NodeListOf<HTMLElement>} */
+    const others = this.#element.querySelectorAll(":scope > .prompt, :scope > .tail");
+    const height = this.#element.clientHeight - [...others].reduce((sum, part) => sum + part.offsetHeight, 0);
+    return { width: this.#element.clientWidth, height, ratio: devicePixelRatio, size: this.#size };
+  }
+
+  #taken() {
+    const style = getComputedStyle(this.#element);
+    /** @param {string} name */
+    const number = (name) => parseFloat(style.getPropertyValue(name));
+    return { beside: number("--beside"), below: number("--below") };
   }
 }
