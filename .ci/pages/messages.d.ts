@@ -33,7 +33,7 @@ interface SessionState {
   trials: number;
   answered: number;
   exposure: ExposureTimes;
-  display: { size: number; least_hz: number; largest: { width: number; height: number }[] };
+  display: { size: number; layout: string; least_look_ms: number; least_hz: number; largest: { width: number; height: number }[] };
   comprehension: Comprehension | null;
   proof: string;
 }
@@ -66,6 +66,13 @@ interface Answer {
   dropped_frames?: number;
   device_pixel_ratio: number;
   scale: number;
+  layout?: string;
+  reference_looks?: number;
+  reference_look_ms?: number;
+  left_looks?: number;
+  left_look_ms?: number;
+  right_looks?: number;
+  right_look_ms?: number;
   pictures: string[];
 }
 

@@ -65,6 +65,8 @@ TASK_BY_CHOICE = {choice: task for task, judging in JUDGED.items() for choice in
 _CHOICE_WORDS = tuple(TASK_BY_CHOICE)
 _DAY_MS = 86_400_000
 _EXPOSURE = Measured(at_least=0, at_most=_DAY_MS)
+# How the pictures of a 2AFC item can be shown.
+LAYOUTS = ("side-by-side", "in-place")
 _COUNT = Measured(at_least=0, at_most=1_000_000, whole=True)
 
 # In the order in which tables have them.
@@ -121,6 +123,21 @@ COLUMNS = (
         "Device pixels per patch pixel",
         measured=Measured(at_least=1, at_most=1000, whole=True),
         published=False,
+    ),
+    Column(
+        "layout",
+        "text",
+        "2AFC: whether the three pictures were shown side by side, or one at a time in place",
+        measured=Measured(words=LAYOUTS),
+        published=False,
+    ),
+    *(
+        Column(f"{name}{what}", "number", f"2AFC in place: {meaning}", measured=measured, published=False)
+        for name, picture in (("reference", "the reference"), ("left", "the left patch"), ("right", "the right patch"))
+        for what, meaning, measured in (
+            ("_looks", f"how often {picture} was looked at", _COUNT),
+            ("_look_ms", f"how long {picture} was looked at, in milliseconds", _EXPOSURE),
+        )
     ),
     Column(
         "input",

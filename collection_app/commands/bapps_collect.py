@@ -3,6 +3,7 @@
 import json
 import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ from collection_app.sessions.steps import Step
 from collection_app.settings import settings_from
 from collection_app.signing import PictureNames, Tokens, signing_key
 from collection_app.studies import installation
+from collection_app.studies.picture_sizes import USUAL_WINDOW, Size, fit_abreast, largest_sizes
 from collection_app.studies.presets import OPEN_TO, PRESETS, as_toml, preset
 from collection_app.studies.sentinels import check_items, count_checks
 from collection_app.studies.study import Study
@@ -124,6 +126,8 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
     )
     if found.left_out:
         note(f"{found.left_out} items are left out: their two patches are the same, pixel by pixel")
+    if study.task_module.looked:
+        click.echo(_suggested_layout(read(engine, lambda c: largest_sizes(c, found.study_id))))
     checks = list(check_items(study, sets))
     for rule, rate in pass_rates(study, checks):
         click.echo(
@@ -135,6 +139,17 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
             click.echo(f"rule {rule}: a careful person keeps it in {rate:.1%} of sessions")
     if name in OPEN_TO:
         note(f"{name} is for replication: {OPEN_TO[name]}; {study.task} is for people whom nobody knows")
+
+
+def _suggested_layout(sizes: Sequence[Size]) -> str:
+    large = [f"{width}x{height}" for width, height in sizes if not fit_abreast((width, height))]
+    window = "{}x{}".format(*USUAL_WINDOW)
+    if not large:
+        return f'display.layout: "side-by-side" suggested, for three pictures have room in a window of {window}'
+    return (
+        f'display.layout: "in-place" suggested, for three pictures of {large[0]} have no room side by side in a window '
+        f'of {window}, and with "auto" some people would judge them in another way than others'
+    )
 
 
 @collect.command(cls=Command)

@@ -16,6 +16,7 @@ import numpy as np
 from bapps_builder.images.image_files import decode_image
 from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.rehearsal.client import Client, Problem
+from collection_app.rehearsal.looks import how_looked
 from collection_app.tasks import task_of
 from collection_app.tasks.task_module import TaskModule
 
@@ -122,6 +123,7 @@ class Attack:
             name = str(uuid.UUID(bytes=self.rng.bytes(16), version=4))
         reaction_ms = 1000 * float(np.exp(self.rng.normal(0, 0.3)))
         shown = self._exposure(session["exposure"]) if task.timed else {}
+        looked = how_looked(session["display"], trial, reaction_ms) if task.looked else {}
         if self.kind not in ("hash-bot", "fast-bot"):
             took = sum(shown.get(part, 0.0) for part in ("first_ms", "gap_ms", "second_ms"))
             self.pause((reaction_ms + took + _CROSS_MS) / 1000)
@@ -136,6 +138,7 @@ class Attack:
             # Where there is no exposure to spoil, what can be kept back is the proof of having looked.
             "pictures": [] if self.kind == "spoiler" and not task.timed else proofs,
             "focus_lost": self.kind == "spoiler",
+            **looked,
             **shown,
         }
 

@@ -19,6 +19,7 @@ from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.rehearsal.adversaries import ADVERSARIES, Adversary, Attack, Notes
 from collection_app.rehearsal.client import Client, CollectionError, Problem
 from collection_app.rehearsal.latent_distance import latent_distance
+from collection_app.rehearsal.looks import how_looked
 from collection_app.tasks import task_of
 from collection_app.tasks.observers import KINDS, REACTION_SPREAD, Kind, Observer, observer
 
@@ -177,6 +178,7 @@ def _answer(
         left, right = 0.0, eyes.distance(person, *sorted(sides.values()))
     choice = task.choices[rng.random() >= task.p_first(person, left, right)]
     exposure = _exposure(session["exposure"], rng) if task.timed else {}
+    looked = how_looked(session["display"], trial, round(reaction_ms, 1)) if task.looked else {}
     playing.pause(
         reaction_ms / 1000 + sum(exposure.get(name, 0) for name in ("first_ms", "gap_ms", "second_ms")) / 1000
     )
@@ -192,6 +194,7 @@ def _answer(
         "device_pixel_ratio": 1.0,
         "scale": 4,
         "pictures": [proof for _, proof in found.values()],
+        **looked,
         **exposure,
     }
 

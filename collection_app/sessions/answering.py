@@ -15,9 +15,11 @@ from collection_app.sessions.allocation import release, take_again
 from collection_app.sessions.exposures import (
     BAD_EXPOSURE,
     NOT_FETCHED,
+    NOT_LOOKED,
     SLOW_FRAMES,
     TOO_EARLY,
     Shown,
+    has_looked,
     is_valid,
     slowest_frame_ms,
     state,
@@ -209,6 +211,8 @@ def _fault(study: Study, session: Row, given: Given, *, fetched_at: int | None, 
             return NOT_FETCHED
         if too_early(own_ms(study, given.shown, given.measured["reaction_ms"]), fetched_at=fetched_at, now=now):
             return TOO_EARLY
+    if study.task_module.looked and not has_looked(given.measured, study.display):
+        return NOT_LOOKED
     if not study.task_module.timed:
         return ""
     slowest = slowest_frame_ms(session.device, study.display.least_hz)

@@ -9,9 +9,10 @@ What a browser says of its own times is believed as far as the device check and 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from collection_app.studies.study import Exposure
+from collection_app.signing import ROLES
+from collection_app.studies.study import Display, Exposure
 
 State = Literal["open", "answered", "spoiled"]
 BAD_EXPOSURE = "bad exposure"
@@ -19,7 +20,8 @@ BAD_EXPOSURE = "bad exposure"
 SLOW_FRAMES = "frames slower than the device check found"
 NOT_FETCHED = "answered without having fetched its pictures"
 TOO_EARLY = "answered earlier after its pictures than it says"
-MARKS = (SLOW_FRAMES, NOT_FETCHED, TOO_EARLY)
+NOT_LOOKED = "answered without having looked at all three pictures"
+MARKS = (SLOW_FRAMES, NOT_FETCHED, TOO_EARLY, NOT_LOOKED)
 # How much slower frames may come than in the device check, where they are never quite even.
 _SLOWER = 1.25
 # Without a device check, or a slowest screen in the study.
@@ -52,6 +54,20 @@ def is_valid(shown: Shown, wanted: Exposure, *, dropped: int = 0) -> bool:
     slack = wanted.tolerance_frames * shown.frame_ms
     targets = (wanted.first_ms, wanted.gap_ms, wanted.second_ms)
     return all(abs(time - target) <= slack for time, target in zip(times, targets, strict=True) if time is not None)
+
+
+def has_looked(measured: Mapping[str, Any], display: Display) -> bool:
+    """Tell whether all three pictures were looked at, each long enough, in no more time than the answer took.
+
+    Side by side they are seen together, and nothing is measured; where the browser may choose, it says which.
+    """
+    layout = measured.get("layout")
+    if display.layout != "in-place" and layout != "in-place":
+        return True
+    counts = [measured.get(f"{name}_looks") or 0 for name in ROLES]
+    times = [measured.get(f"{name}_look_ms") or 0.0 for name in ROLES]
+    seen = min(counts) >= 1 and min(times) >= display.least_look_ms
+    return layout == "in-place" and seen and sum(times) <= measured["reaction_ms"] + _SLACK_MS
 
 
 def slowest_frame_ms(device: str | None, least_hz: float) -> float:

@@ -16,6 +16,9 @@ from collection_app.database.models import Image, Item, table_of
 Size = tuple[int, int]
 # Of an item whose size nobody knows: its file was lost before sizes were stored, when no other was shown.
 USUAL: Size = (PATCH_SIDE, PATCH_SIDE)
+# A laptop's window, in CSS pixels, and what three pictures in a row take of it besides themselves.
+USUAL_WINDOW: Size = (1280, 720)
+_BESIDE, _AROUND = 3 * 41, 300
 _HEADER = 24  # bytes of a PNG file, of which the last eight are its width and height
 _AT_A_TIME = 500
 _UNKNOWN = (
@@ -57,6 +60,12 @@ def uncovered(sizes: Iterable[Size]) -> list[Size]:
         if not found or height > found[-1][1]:
             found.append((width, height))
     return found
+
+
+def fit_abreast(size: Size) -> bool:
+    """Tell whether three pictures of a size have room side by side in a usual window, at one device pixel for each."""
+    width, height = size
+    return 3 * width + _BESIDE <= USUAL_WINDOW[0] and height + _AROUND <= USUAL_WINDOW[1]
 
 
 def _size_of(path: Path) -> Size | None:

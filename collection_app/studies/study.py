@@ -7,7 +7,7 @@ docs/collecting.md are made from them.
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -119,6 +119,17 @@ class Display(_Settings):
 
     size: int = Field(
         default=256, ge=64, le=2048, description="CSS pixels that a patch fills, as nearly as the screen allows"
+    )
+    layout: Literal["auto", "side-by-side", "in-place"] = Field(
+        default="auto",
+        description="2AFC: all three pictures side by side, or one at a time in place, where keys 1, 2 and 3 or a tap "
+        "change it; auto: side by side where three have room, else in place",
+    )
+    least_look_ms: float = Field(
+        default=200,
+        ge=0,
+        le=10_000,
+        description="2AFC in place: how long each of the three must have been looked at before an answer counts",
     )
     least_hz: float = Field(default=50, ge=0, le=1000, description="JND: a screen with fewer frames is unsuitable")
 
@@ -298,6 +309,8 @@ class Study(_Settings):
             raise ValueError(f"the task {self.task} has the checks {', '.join(names)}, got {wrong[0]}")
         if {name for name, count in self.training if count} - {check.training for check in own}:
             raise ValueError(f"training items of another task: the task is {self.task}")
+        if self.display.layout != "auto" and not self.task_module.looked:
+            raise ValueError(f"the task {self.task} has one layout; leave display.layout at auto")
         if self.fewest_items > self.items_per_session:
             raise ValueError("fewest_items must not exceed items_per_session")
         if self.sessions_per_person > self.sentinels.pool:

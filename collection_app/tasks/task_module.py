@@ -56,6 +56,8 @@ class TaskModule:
         Which choice, 0 or 1, a program makes of pixels; None where it cannot tell and is not `sure` that one is plain.
     by_names : callable of (str, str)
         Which choice, 0 or 1, a program makes of the names of the left and the right picture.
+    looked : bool
+        Whether its three pictures may be shown in place, one at a time; each must then be looked at.
     open_to : mapping of preset to str
         What a preset is open to, where it is open to something: `init` says so.
     """
@@ -74,6 +76,7 @@ class TaskModule:
     by_pixels: ByPixels
     by_names: Callable[[str, str], int]
     open_to: Mapping[str, str] = field(default_factory=dict)
+    looked: bool = False
 
     @property
     def folder(self) -> Traversable:

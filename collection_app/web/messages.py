@@ -78,6 +78,8 @@ class Display(_Message):
     """How large to draw patches, in CSS pixels, and JND: how few frames a second are too few."""
 
     size: int
+    layout: Literal["auto", "side-by-side", "in-place"]
+    least_look_ms: float = Field(description="2AFC in place: how long each picture must have been looked at")
     least_hz: float
     largest: list[Size] = Field(description="sizes of pictures: a screen that has room for these has room for all")
 

@@ -15,7 +15,7 @@ import { Images } from "./display/images.js";
 import { Stage } from "./display/stage.js";
 import { drawExamples } from "./examples.js";
 import { saveReceipt } from "./receipt.js";
-import { measureStage, showDevice } from "./screen.js";
+import { measureStage, modesOf, showDevice } from "./screen.js";
 import { text } from "./texts.js";
 import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
@@ -55,6 +55,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * - `show({stage, clock, attention, buttons, ask, bitmaps, exposure, signal})` shows a trial, waits for the choice, and
  *   gives the columns of an answer that it measures.
  * - `layouts` are the ways to lay out its patches, [columns, rows] by the name that the style sheet knows.
+ * - `inPlace`: whether it can show them at one spot too, one at a time.
  * - `timed`: whether patches are shown for a set time, so that the screen's frames matter.
  *
  * @param {import("./trials.js").Task} own
@@ -89,7 +90,8 @@ async function main() {
   by("withdraw").addEventListener("click", withdrawal);
   attention = new Attention(here.signal);
   clock.start(here.signal);
-  stage = new Stage(by("stage"), { layouts: task.layouts, size: session.display.size });
+  const { size, layout: wanted } = session.display;
+  stage = new Stage(by("stage"), { layouts: task.layouts, size, wanted: task.inPlace ? wanted : "side-by-side" });
   stage.onChange(() => attention.spoil());
   stage.onChange(() => clock.forget());
   if (kept.withdrawing) return withdraw(kept.withdrawing);
@@ -169,6 +171,10 @@ async function checkDevice() {
 }
 
 async function instruct() {
+  /** @type {NodeListOf<HTMLElement>} */
+  const ofLayouts = document.querySelectorAll("[data-of-layout]");
+  const modes = await modesOf(stage, session.display.largest);
+  for (const part of ofLayouts) part.hidden = !modes.has(part.dataset.ofLayout ?? "");
   show("instructions");
   drawExamples(here.signal);
   await clicked("instructions-next");
@@ -202,10 +208,11 @@ async function welcome() {
 async function judge(first) {
   const images = new Images(studyAnswers);
   const { exposure } = session;
+  const leastLookMs = session.display.least_look_ms;
   /** @param {number} slot */
   const spoil = (slot) => ask(() => api.post("/api/spoiled", { slots: [slot] }));
   const display = { changed: await sinceCheck(), check: checkAgain };
-  const at = { task, exposure, stage, clock, attention, images, queue, display, view: trialView, spoil };
+  const at = { task, exposure, leastLookMs, stage, clock, attention, images, queue, display, view: trialView, spoil };
   const trials = new Trials(at);
   stage.follow(here.signal);
   for (let round = 0; ; round += 1) {

@@ -21,6 +21,18 @@ export async function measureStage(stage, sizes) {
 }
 
 /**
+ * The ways in which pictures of some sizes, and smaller ones, are laid out here.
+ *
+ * @param {import("./display/stage.js").Stage} stage
+ * @param {import("./display/room.js").Size[]} sizes
+ */
+export async function modesOf(stage, sizes) {
+  const found = new Set();
+  for (const size of sizes) found.add((await measureStage(stage, [size])).room.mode);
+  return found;
+}
+
+/**
  * What the check of the screen has found; without `frames` they have not been watched yet.
  *
  * @param {object} found

@@ -16,6 +16,7 @@ const FEEDBACK_WITHIN_MS = 4000;
  * @typedef {object} Task
  * @property {(at: Moment) => Promise<Measured>} show
  * @property {import("./display/stage.js").Layouts} layouts
+ * @property {boolean} [inPlace]
  * @property {boolean} timed
  */
 
@@ -30,6 +31,7 @@ const FEEDBACK_WITHIN_MS = 4000;
  * @property {(name: string) => void} ask
  * @property {Record<string, ImageBitmap>} bitmaps
  * @property {ExposureTimes} exposure
+ * @property {number} leastLookMs
  * @property {AbortSignal} signal
  */
 
@@ -41,6 +43,7 @@ const FEEDBACK_WITHIN_MS = 4000;
  * @typedef {object} Surroundings
  * @property {Task} task
  * @property {ExposureTimes} exposure
+ * @property {number} leastLookMs
  * @property {import("./display/stage.js").Stage} stage
  * @property {import("./display/frames.js").FrameClock} clock
  * @property {import("./display/attention.js").Attention} attention
@@ -147,12 +150,13 @@ export class Trials {
    * @param {AbortSignal} signal
    */
   async #answered(trial, bitmaps, signal) {
-    const { task, exposure, stage, clock, attention, view } = this.#at;
+    const { task, exposure, leastLookMs, stage, clock, attention, view } = this.#at;
     /** @param {string} name */
     const ask = (name) => view.ask(name);
     if (isMagnified()) attention.spoil();
     const buttons = view.choices;
-    const shown = await task.show({ stage, clock, attention, buttons, ask, bitmaps, exposure, signal });
+    const moment = { stage, clock, attention, buttons, ask, bitmaps, exposure, leastLookMs, signal };
+    const shown = await task.show(moment);
     const measured = Object.entries(shown).map(([name, value]) => [
       name,
       typeof value === "number" ? Math.max(0, Math.round(value * 1000) / 1000) : value,
@@ -205,7 +209,10 @@ export class Trials {
     const receipt = await coming;
     if (!receipt?.expected) view.feedback("feedback_none");
     else if (receipt.expected === answer.choice) view.feedback("feedback_right", true);
-    else view.feedback(`feedback_wrong_${receipt.expected}`, false);
+    else {
+      const where = this.#at.stage.mode === "in-place" ? "_in_place" : "";
+      view.feedback(`feedback_wrong_${receipt.expected}${where}`, false);
+    }
     await goAhead(view.nextButton, signal);
     view.feedback("");
   }

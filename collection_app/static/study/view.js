@@ -119,6 +119,7 @@ export const trialView = {
     say("prompt", name);
     delete by("prompt").dataset.right;
     by("stage").toggleAttribute("data-asking", name.endsWith("question"));
+    by("stage").toggleAttribute("data-looking", name.endsWith(".look"));
     by("stage").removeAttribute("data-told");
     this.nextButton.hidden = true;
   },

@@ -20,4 +20,5 @@ TASK = TaskModule(
     by_pixels=by_pixels,
     by_names=by_names,
     open_to=OPEN_TO,
+    looked=True,
 )

@@ -49,6 +49,7 @@ STATE = """() => {
   if (page !== "trials") return page;
   if (sees("#gate")) return "gate";
   if (sees("#next")) return "next";
+  if (sees("[data-looking] [data-look]:enabled")) return "look";
   return sees("[data-asking] [data-choice]:enabled") ? "question" : "busy";
 }"""
 
@@ -175,6 +176,8 @@ class Person:
                 self.press(f"#{state}-next")
             case "gate" | "next":
                 self.press("#gate-go" if state == "gate" else "#next")
+            case "look":
+                self.look()
             case "question":
                 self.choose()
         self._moved_on(state)
@@ -187,6 +190,15 @@ class Person:
         else:
             self.press(f"[data-choice]:enabled >> nth={self.answered % 2}")
         self.answered += 1
+
+    def look(self) -> None:
+        """In place: look at each picture once more, for longer than must be."""
+        for which in (1, 2, 0):
+            if self.by == "keyboard":
+                self.page.keyboard.press(str(which + 1))
+            else:
+                self.press(f"[data-look] >> nth={which}")
+            self.page.wait_for_timeout(250)
 
     def _moved_on(self, state: str) -> None:
         until = time.monotonic() + PATIENCE_S

@@ -141,6 +141,30 @@ def test_a_preview_shows_the_first_page_and_takes_nothing(
     Walk(somebody.page, "2afc-desktop").look("preview")
 
 
+@pytest.mark.parametrize("look", list(LOOKS))
+def test_no_page_of_large_pictures_has_a_serious_fault(
+    study: Callable[..., Any], person: Callable[..., Any], look: str
+) -> None:
+    found = study("2afc", sizes=((512, 512),), display={"layout": "in-place"}, training={})
+    somebody = person(f"{found.address}/?id={look}", "mouse", **LOOKS[look])
+    walk = Walk(somebody.page, f"in-place-{look}")
+    for page in ("device", "instructions", "look", "question"):
+        somebody.until(page)
+        walk.look(page)
+    for button in somebody.page.query_selector_all("button:visible"):
+        box = button.bounding_box()
+        assert box
+        assert box["height"] >= 44, button.inner_text()
+
+
+def test_three_large_pictures_side_by_side(study: Callable[..., Any], person: Callable[..., Any]) -> None:
+    found = study("2afc", sizes=((512, 512),), training={})
+    window = {"viewport": {"width": 1700, "height": 860}}
+    somebody = person(f"{found.address}/?id=wide", "mouse", **window)
+    somebody.until("question")
+    Walk(somebody.page, "side-by-side-desktop").look("question")
+
+
 @pytest.fixture(scope="module")
 def gone_through(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..., PatchSet]) -> Iterator[str]:
     """The address of a study in which people and programs took part, as its administrators see it."""

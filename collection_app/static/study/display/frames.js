@@ -49,6 +49,27 @@ export class FrameClock {
     return () => this.#watchers.delete(watcher);
   }
 
+  /**
+   * Wait for the first frame of which something is true.
+   *
+   * @param {(now: number) => boolean} reached
+   * @param {AbortSignal} signal
+   * @returns {Promise<void>}
+   */
+  until(reached, signal) {
+    return new Promise((resolve, reject) => {
+      const stop = this.each((now) => {
+        if (!reached(now)) return;
+        stop();
+        resolve();
+      });
+      signal.addEventListener("abort", () => {
+        stop();
+        reject(signal.reason);
+      });
+    });
+  }
+
   /** Forget past frames: they were those of another monitor. */
   forget() {
     this.#times = [];

@@ -6,13 +6,17 @@ import { arrange, leastRoom } from "./room.js";
 /** @typedef {import("./room.js").Layouts} Layouts */
 /** @typedef {import("./room.js").Size} Size */
 /** @typedef {import("./room.js").Arrangement} Arrangement */
-/** @typedef {Arrangement & {fits: boolean, needed: Size}} Checked `needed` is the window that has room for all */
+/** @typedef {Arrangement & {fits: boolean, mode: string, needed: Size}} Checked `needed` is the window that has room for all */
+
+const IN_PLACE = { single: [1, 1] };
 
 export class Stage {
   #element;
   #patches;
   #layouts;
   #size;
+  #wanted;
+  mode = "side-by-side"; // or in-place, of the pictures that were laid out last
   /** @type {Size} */
   #picture = { width: 64, height: 64 };
   /** @type {Arrangement} */
@@ -22,16 +26,22 @@ export class Stage {
 
   /**
    * @param {HTMLElement} element
-   * @param {{layouts: Layouts, size: number}} display
+   * @param {object} display
+   * @param {Layouts} display.layouts
+   * @param {number} display.size
+   * @param {string} display.wanted side-by-side, in-place, or auto for the first of them that has room
    */
-  constructor(element, { layouts, size }) {
+  constructor(element, { layouts, size, wanted }) {
     this.#element = element;
     this.#patches = /** @type {HTMLElement} */ (element.querySelector(".patches"));
     this.#layouts = layouts;
     this.#size = size;
+    this.#wanted = wanted;
     /** @type {HTMLElement[]} */
     const holders = [...element.querySelectorAll(".holder")].filter((part) => part instanceof HTMLElement);
     this.patches = holders.map((holder) => new Patch(holder));
+    /** Where pictures are shown in place. */
+    this.spot = this.patches.find(({ holder }) => holder.closest("[data-reference]")) ?? this.patches[0];
   }
 
   /**
@@ -70,8 +80,12 @@ export class Stage {
    */
   lay({ width, height }) {
     this.#picture = { width, height };
-    this.fit();
-    return this.#laid.scale > 0;
+    const modes = this.#wanted === "auto" ? ["side-by-side", "in-place"] : [this.#wanted];
+    return modes.some((mode) => {
+      this.mode = mode;
+      this.fit();
+      return this.#laid.scale > 0;
+    });
   }
 
   /**
@@ -82,8 +96,8 @@ export class Stage {
    * @returns {Checked}
    */
   check(pictures) {
-    const laid = pictures.map((picture) => ({ fits: this.lay(picture), ...this.#laid }));
-    const least = pictures.map((picture) => leastRoom(picture, this.#layouts, devicePixelRatio, this.#taken(), false));
+    const laid = pictures.map((picture) => ({ fits: this.lay(picture), mode: this.mode, ...this.#laid }));
+    const least = pictures.map((picture) => leastRoom(picture, this.#own(), devicePixelRatio, this.#taken(), false));
     const room = this.#room();
     return {
       ...laid[0],
@@ -98,15 +112,21 @@ export class Stage {
   /** Take layout and scale, and lie on the grid. */
   fit() {
     if (!this.#element.clientWidth) return;
-    this.#laid = arrange(this.#picture, this.#layouts, this.#room(), this.#taken(), false);
+    this.#element.dataset.mode = this.mode;
+    this.#laid = arrange(this.#picture, this.#own(), this.#room(), this.#taken(), false);
     this.#patches.dataset.layout = this.#laid.layout;
-    for (const patch of this.patches) patch.resize(this.#laid.view, this.scale);
-    for (const patch of this.patches) patch.settle();
+    const shown = this.mode === "in-place" ? [this.spot] : this.patches;
+    for (const patch of shown) patch.resize(this.#laid.view, this.scale);
+    for (const patch of shown) patch.settle();
   }
 
   /** Show nothing. */
   clear() {
     for (const patch of this.patches) patch.clear();
+  }
+
+  #own() {
+    return this.mode === "in-place" ? IN_PLACE : this.#layouts;
   }
 
   #room() {
