@@ -4,7 +4,7 @@
 import { goAhead } from "./choice.js";
 import { randomId } from "./delivery/store.js";
 import { isMagnified } from "./display/attention.js";
-import { Unshowable } from "./display/images.js";
+import { Unshowable, withinBudget } from "./display/images.js";
 
 const AHEAD = 24; // trials whose patches are fetched before they are needed
 const REST_AFTER = 50;
@@ -72,7 +72,7 @@ export class Trials {
   async run(trials, { first, done, signal }) {
     const { images, stage, view, display } = this.#at;
     for (const [i, trial] of trials.entries()) {
-      images.prefetch(trials.slice(i, i + AHEAD));
+      images.prefetch(withinBudget(trials.slice(i, i + AHEAD)));
       while ((await display.changed()) || !stage.lay(trial)) await display.check();
       await this.#gate(this.#reason(trial, trials[i - 1], first), signal);
       const pictures = await this.#loaded(trial);

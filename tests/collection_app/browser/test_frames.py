@@ -112,3 +112,9 @@ def test_a_device_is_judged(ask: Callable[..., Any]) -> None:
         ({"hz": None}, ["rate"]),
     ):
         assert ask("static/study/display/device", "m.faults(x)", good | change) == faults
+
+
+@pytest.mark.parametrize(("side", "kept"), [(64, 40), (512, 32), (2048, 2), (4000, 1)])
+def test_pictures_are_fetched_ahead_within_a_budget_of_bytes(ask: Callable[..., Any], side: int, kept: int) -> None:
+    trials = [{"width": side, "height": side, "reference": "x"}] * 40
+    assert ask("static/study/display/images", "m.withinBudget(x).length", trials) == kept

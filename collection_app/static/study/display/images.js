@@ -3,8 +3,9 @@
 import { backoff, pause } from "../delivery/api.js";
 
 const AT_ONCE = 4;
+const MOST_BYTES = 96 * 2 ** 20; // of decoded pictures: 32 trials of 512x512, and of photographs one or two
 const TRIES = 3; // at a picture, while the study answers
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 20_000; // since the last bytes came, however many are still to come
 
 /** @typedef {{bitmap: ImageBitmap, proof: string | null}} Decoded */
 /** @typedef {{sha256: string, promise: Promise<Decoded>, resolve: (decoded: Decoded) => void, reject: (problem: Error) => void}} Entry */
@@ -21,12 +22,21 @@ export class Unshowable extends Error {}
  */
 export async function decoded(address) {
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), PATIENCE_MS);
+  const wait = () => setTimeout(() => late.abort(), PATIENCE_MS);
+  let timer = wait();
   try {
     const reply = await fetch(address, { signal: late.signal });
-    if (!reply.ok) throw new Error(`status ${reply.status}`);
+    if (!reply.ok || !reply.body) throw new Error(`status ${reply.status}`);
     const proof = reply.headers.get("Picture-Proof");
-    const bitmap = await createImageBitmap(await reply.blob(), {
+    const reader = reply.body.getReader();
+    /** @type {BlobPart[]} */
+    const parts = [];
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      clearTimeout(timer);
+      timer = wait();
+      parts.push(part.value);
+    }
+    const bitmap = await createImageBitmap(new Blob(parts, { type: "image/png" }), {
       colorSpaceConversion: "none",
       premultiplyAlpha: "none",
     });
@@ -34,6 +44,21 @@ export async function decoded(address) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * The trials whose pictures are kept at once, of those to come: the first one, and as many more as have room, decoded.
+ *
+ * @template {{width: number, height: number, reference: string | null}} T
+ * @param {T[]} trials
+ */
+export function withinBudget(trials) {
+  let bytes = 0;
+  const beyond = trials.findIndex(({ width, height, reference }, i) => {
+    bytes += 4 * width * height * (reference ? 3 : 2);
+    return i > 0 && bytes > MOST_BYTES;
+  });
+  return beyond < 0 ? trials : trials.slice(0, beyond);
 }
 
 export class Images {
