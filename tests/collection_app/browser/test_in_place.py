@@ -15,8 +15,8 @@ from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.database.connections import read
 
 SIDE = 512
-RATIOS = (0.8, 1.25, 3)
-MORE_RATIOS = (0.9, 1, 1.1, 1.5, 2)
+RATIOS = (0.8,)
+MORE_RATIOS = (0.9, 1, 1.1, 1.25, 1.5, 2, 3)
 LAPTOP = {"viewport": {"width": 1280, "height": 720}}
 
 
