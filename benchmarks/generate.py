@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from bapps_builder.errors import WeightsError
 from bapps_builder.images.enlargement import PATCH_SIDE
 from bapps_builder.images.image_files import encode_png, read_image
 from bapps_builder.patch_sets.manifest import Item, item_id, item_table
@@ -56,6 +57,7 @@ def main() -> None:
         raise SystemExit(f"{arguments.photos}: no such folder of photos; name one with --photos")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         whole(Path(folder), arguments.photos, arguments.items)
+        sample(Path(folder) / "whole")
         networks(Path(folder), arguments.photos, arguments.items // 4)
         stages(Path(folder), arguments.photos, count=16 * TOGETHER)
         memory(Path(folder), arguments.photos, arguments.items)
@@ -73,6 +75,22 @@ def whole(folder: Path, photos: Path, items: int) -> None:
     each = (time.process_time() - start) / (items // 5)
     print(
         f"processor time of a triplet, in one process: {each * 1e6:.0f} us, so {WORKERS / each:.0f}/s on two free cores"
+    )
+
+
+def sample(folder: Path) -> None:
+    """What `bapps-distort generate` does once at its end, for any number of items; no rate here holds it."""
+    start, began = time.perf_counter(), time.process_time()
+    from distortions.patch_sets.hardness import METRIC, sampled_distances  # loading torch is a part of it
+
+    try:
+        pairs = sampled_distances(read_patch_set(folder)).shape[1]
+    except WeightsError as error:
+        print(f"not measured, what the command prints at its end: {error}")
+        return
+    print(
+        f"once at the end of the command, {METRIC} of {pairs} pairs: {time.process_time() - began:.1f} s of a "
+        f"processor, {time.perf_counter() - start:.1f} s on the clock"
     )
 
 

@@ -9,8 +9,9 @@ import math
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -122,7 +123,7 @@ class Distortion:
     border: str
     source: Source | None = None
 
-    @property
+    @cached_property  # reading a signature takes longer than many a distortion
     def defaults(self) -> Values:
         """The function's own defaults, which a recipe does not mention and no severity draws."""
         signature = inspect.signature(self.function).parameters
@@ -178,19 +179,9 @@ class Distortion:
             )
         return np.array(output)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Turn whatever code from outside raises into one line."""
-        try:
-            yield
-        except (Exception, SystemExit) as error:
-            if not self.source:
-                raise
-            # Where, since an error that comes from a worker process has lost its traceback.
-            frames = traceback.extract_tb(error.__traceback__)
-            place = [frame for frame in frames if frame.filename.startswith(self.source.folder)][-1:] or frames[-1:]
-            where = ", ".join(f"{Path(frame.filename).name}, line {frame.lineno}" for frame in place)
-            raise DistortionError(f"{self.name} raised {type(error).__name__}: {error} ({where})") from error
+    def _guarded(self) -> AbstractContextManager[None]:
+        """Turn whatever code from outside raises into one line; errors of our own stay as they are."""
+        return _errors_on_one_line(self.name, self.source) if self.source else nullcontext()
 
     def checked(self, values: Values) -> dict[str, float]:
         """Give the values in the order of the parameters, each in range, or raise DistortionError.
@@ -252,6 +243,18 @@ class Distortion:
             return round(value * factor)
         # Adding 0 turns -0.0, as it comes from a direction times nothing, into 0.0.
         return float(f"{value * factor:.{_DIGITS}g}") + 0.0
+
+
+@contextmanager
+def _errors_on_one_line(name: str, source: Source) -> Iterator[None]:
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        # Where, since an error that comes from a worker process has lost its traceback.
+        frames = traceback.extract_tb(error.__traceback__)
+        place = [frame for frame in frames if frame.filename.startswith(source.folder)][-1:] or frames[-1:]
+        where = ", ".join(f"{Path(frame.filename).name}, line {frame.lineno}" for frame in place)
+        raise DistortionError(f"{name} raised {type(error).__name__}: {error} ({where})") from error
 
 
 def _described(value: object) -> str:

@@ -7,7 +7,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +103,7 @@ def name_of(number: int) -> str:
     return f"cnn-{number:03d}"
 
 
+@lru_cache(maxsize=1000)  # asked of every step a dozen times
 def is_variant(name: str) -> bool:
     """Whether a name in a recipe is written like a variant's."""
     return bool(_NAME.fullmatch(name))
