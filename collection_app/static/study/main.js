@@ -113,6 +113,7 @@ async function prepare(kept) {
   const steps = { consent: giveConsent, device: checkDevice, instructions: instruct, check: comprehend };
   const order = ["consent", "device", "instructions", "check"];
   if (at === "consent") await findRoom();
+  here.signal.throwIfAborted();
   for (let i = order.indexOf(at); i < order.length; ) {
     await store.keep({ at: order[i] });
     i += (await steps[order[i]]()) ?? 1;
