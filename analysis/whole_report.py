@@ -82,18 +82,18 @@ def whole_report(
     BappsError
         If a file cannot be read, or files are not about the same items.
     """
-    results, sets, said, sources = _joined(files, data, items, answers, votes)
+    results, sets, people, sources = _joined(files, data, items, answers, votes)
     how = how or Resampling()
-    drawn: score_evidence.Drawn = "people" if any(one.answers is not None for one in sets) else "items"
-    settings = score_evidence.Settings(how.draws, how.seed, how.level, drawn=drawn)
+    unit: score_evidence.Drawn = "people" if any(one.answers is not None for one in sets) else "items"
+    settings = score_evidence.Settings(how.draws, how.seed, how.level, drawn=unit)
     intervals = score_evidence.intervals(sets, settings)
-    scored = scores(results, counts_of(sets))
+    score_rows = scores(results, counts_of(sets))
     correlation = evidence_tables.correlation_section({key: one.value for key, one in intervals.items()})
     comparisons = score_evidence.comparisons(sets, settings)
     pairs, *tied = evidence_tables.comparison_sections(comparisons, intervals, settings)
-    compared = [*tied, pairs] if pairs.rows else []
-    heads, missing = learned_weights([name for one in sets for name in one.metrics], weights)
-    for name in missing:
+    comparison_tables = [*tied, pairs] if pairs.rows else []
+    heads, absent = learned_weights([name for one in sets for name in one.metrics], weights)
+    for name in absent:
         text = f"{name}: its weights are not on this machine, so their figure is left out; see bapps-weights fetch"
         warnings.warn(text, Notice, stacklevel=2)
     loads = load_choices(sets, data, load) if data and contradictions else {}
@@ -101,23 +101,23 @@ def whole_report(
     metrics = len(dict.fromkeys(name for one in sets for name in one.metrics))
     return Material(
         title=title,
-        lead=f"{_counted(metrics, 'metric')} on {_counted(count, 'item')} in {_counted(len(sets), 'set')}. "
+        lead=f"{_count(metrics, 'metric')} on {_count(count, 'item')} in {_count(len(sets), 'set')}. "
         f"Intervals are of {100 * how.level:g}%; seed {how.seed}.",
         judged=sets,
-        scores=scored,
+        scores=score_rows,
         intervals=intervals,
         comparisons=comparisons,
-        compared=compared,
+        compared=comparison_tables,
         beside=[*evidence_tables.beside_sections(sets), *filter(None, [correlation])],
         groups=_groups(sets),
-        people=_people(sets, said, how),
+        people=_people(sets, people, how),
         heads=heads,
         contradictions=contradicting(sets, data, loads, each=contradictions),
         loads=loads,
         command=command,
         files=table_of("Files", ("file", "SHA-256"), {str(path): sha256_of(path) for path in sources}),
         versions=table_of("Versions", ("package", "version"), {name: version(name) for name in _DISTRIBUTIONS}),
-        simulated=said is not None and "simulated" in said and bool(said["simulated"].any()),
+        simulated=people is not None and "simulated" in people and bool(people["simulated"].any()),
     )
 
 
@@ -125,22 +125,22 @@ def _joined(
     files: Sequence[Path], data: Path | None, items: Path | None, answers: Path | None, votes: int | None
 ) -> tuple[list[SetDistances], list[JudgedSet], pd.DataFrame | None, list[Path]]:
     """Distances, the sets with all that is known about them, the answers if there are any, and the files read."""
-    results = [found for file in files for found in read_distances(file)]
+    results = [result for file in files for result in read_distances(file)]
     labels = {(result.task, result.label) for result in results}
     folders = [] if data is None else folders_about(labels, find_sets(data, TASKS))
     facts = [read_facts(items)] if items else []
-    facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
+    facts += [table for folder in folders if (table := facts_of_set(folder)) is not None]
     facts += [identity_of_set(one) for one in folders if one.task == "jnd" and not (one.path / ITEMS).is_file()]
-    said = read_answers(answers) if answers else None
-    if said is None:
-        said = answers_of_sets(folders)
-    named = [*files, *filter(None, (items, answers))]
+    people = read_answers(answers) if answers else None
+    if people is None:
+        people = answers_of_sets(folders)
+    paths = [*files, *filter(None, (items, answers))]
     beside_sets = [path for folder in folders for name in (ITEMS, ANSWERS) if (path := folder.path / name).is_file()]
-    sets = judged_sets(results, facts=facts, answers=said, votes=votes)
-    return results, sets, said, [*named, *beside_sets]
+    sets = judged_sets(results, facts=facts, answers=people, votes=votes)
+    return results, sets, people, [*paths, *beside_sets]
 
 
-def _counted(count: int, what: str) -> str:
+def _count(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
@@ -155,21 +155,23 @@ def _groups(sets: Sequence[JudgedSet]) -> list[Section]:
             elif mine:
                 absent.append(f"{task.upper()} by {by}")
     if absent:
-        said = f"nothing is known of the items by which to break down: {', '.join(absent)}"
-        warnings.warn(f"{said}; these breakdowns are left out", Notice, stacklevel=3)
-        sections.append(Section("Breakdowns left out", (), (), (said,)))
+        text = f"nothing is known of the items by which to break down: {', '.join(absent)}"
+        warnings.warn(f"{text}; these breakdowns are left out", Notice, stacklevel=3)
+        sections.append(Section("Breakdowns left out", (), (), (text,)))
     return sections
 
 
-def _people(sets: Sequence[JudgedSet], said: pd.DataFrame | None, how: Resampling) -> list[Section]:
+def _people(sets: Sequence[JudgedSet], answers: pd.DataFrame | None, how: Resampling) -> list[Section]:
     """The sections of `bapps-consistency` about these very items."""
     settings = PeopleSettings(draws=how.draws, seed=how.seed, level=how.level)
     sections = []
     for task in TASKS:
-        counted = [one.items for one in sets if one.task == task and "n" in one.items]
-        if counted:
-            items = pd.concat(counted, ignore_index=True).drop(columns="p")
-            mine = None if said is None else respelled(("items", items), ("answers", said[said["task"] == task]))[1]
+        item_tables = [one.items for one in sets if one.task == task and "n" in one.items]
+        if item_tables:
+            items = pd.concat(item_tables, ignore_index=True).drop(columns="p")
+            mine = None
+            if answers is not None:
+                mine = respelled(("items", items), ("answers", answers[answers["task"] == task]))[1]
             if mine is not None and "set" not in mine:
                 mine = mine.merge(items[["item", "set"]].drop_duplicates("item"), on="item", how="left")
                 mine["set"] = mine["set"].fillna("not scored")

@@ -55,7 +55,13 @@ def _pairs(context: click.Context, parameter: click.Parameter, text: str) -> dic
 @click.option(
     "--plan-score", type=click.FloatRange(0.5, 1), default=0.7, show_default=True, help="Expected 2AFC score."
 )
-@click.option("--plan-per-person", type=click.IntRange(1), default=85, show_default=True, help="Answers of a person.")
+@click.option(
+    "--plan-per-person",
+    type=click.IntRange(1),
+    default=85,
+    show_default=True,
+    help="Answers that --plan assumes one person gives; the default is a session of the preset 2afc.",
+)
 @click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of the bootstrap.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything left to chance.")
 @click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of intervals.")
@@ -98,8 +104,8 @@ def consistency(
     from analysis.scoring.item_facts import read_facts
     from bapps_builder.answers.exclusions import DEFAULT_RULES, parse_rule
 
-    chosen = () if no_rules else tuple(map(parse_rule, rules)) or DEFAULT_RULES
-    settings = Settings(rules=chosen, draws=draws, seed=seed, level=level)
+    limits = () if no_rules else tuple(map(parse_rule, rules)) or DEFAULT_RULES
+    settings = Settings(rules=limits, draws=draws, seed=seed, level=level)
     reading = Reading(
         renamed=columns,
         words=choices,
@@ -110,19 +116,19 @@ def consistency(
         p1_side=p1_side or "",
         facts=read_facts(facts) if facts else None,
     )
-    found = read_judgments(source, reading)
-    sections = [section for judgments in found for section in sections_of(judgments, settings)]
+    parts = read_judgments(source, reading)
+    sections = [section for judgments in parts for section in sections_of(judgments, settings)]
     if plan is not None:
-        planable = [judgments for judgments in found if judgments.task == "2afc" and (judgments.items["n"] >= 2).any()]
+        planable = [judgments for judgments in parts if judgments.task == "2afc" and (judgments.items["n"] >= 2).any()]
         if not planable:
             raise DatasetError(f"{source}: --plan fits 2AFC items with at least two votes, and there are none")
         sections += [
             planned(judgments, plan, settings, score=plan_score, per_person=plan_per_person) for judgments in planable
         ]
-    about = {"data": str(source), "rules": list(map(str, chosen)), "draws": draws, "seed": seed, "level": level}
+    about = {"data": str(source), "rules": list(map(str, limits)), "draws": draws, "seed": seed, "level": level}
     if as_json:
         click.echo(json.dumps({**about, "sections": [section.as_record() for section in sections]}, indent=2))
     else:
         click.echo(as_text(sections))
-        kept = ", ".join(about["rules"]) or "none"
-        click.echo(f"\ndata: {source}; rules: {kept}; {draws} draws, seed {seed}, {100 * level:g}% intervals")
+        rule_names = ", ".join(about["rules"]) or "none"
+        click.echo(f"\ndata: {source}; rules: {rule_names}; {draws} draws, seed {seed}, {100 * level:g}% intervals")

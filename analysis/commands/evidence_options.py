@@ -15,9 +15,9 @@ def evidence_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options to a command, which gets them as one argument `asked`."""
 
     @wraps(command)
-    def with_asked(**given: Any) -> Any:
-        asked = Evidence(**{field.name: given.pop(field.name) for field in fields(Evidence)})
-        return command(asked=asked, **given)
+    def with_asked(**options: Any) -> Any:
+        evidence = Evidence(**{field.name: options.pop(field.name) for field in fields(Evidence)})
+        return command(asked=evidence, **options)
 
     for option in reversed(_OPTIONS):
         with_asked = option(with_asked)

@@ -60,8 +60,8 @@ def mos(files: tuple[Path, ...], draws: int, seed: int, level: float, as_json: b
     from analysis.report.tables import as_text
     from analysis.statistics.intervals import Resampling
 
-    found = [opinions for file in files for opinions in read_opinions(file)]
-    section = _section(found, Resampling(draws=draws, seed=seed, level=level))
+    opinions_of_metrics = [opinions for file in files for opinions in read_opinions(file)]
+    section = _section(opinions_of_metrics, Resampling(draws=draws, seed=seed, level=level))
     if as_json:
         about = {"files": list(map(str, files)), "draws": draws, "seed": seed, "level": level}
         click.echo(json.dumps({**about, **section.as_record()}, indent=2))
@@ -86,7 +86,7 @@ def read_opinions(path: Path) -> list[Opinions]:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: not a readable table: {error}") from error
     columns = {str(name).strip().lower(): name for name in table}
-    ours = {name: columns[theirs] for name, known in _NAMES.items() for theirs in known if theirs in columns}
+    ours = {name: columns[theirs] for name, spellings in _NAMES.items() for theirs in spellings if theirs in columns}
     metrics = [name for name in table if name not in ours.values()]
     if "mos" not in ours or not metrics or not len(table):
         raise DatasetError(
@@ -108,13 +108,13 @@ def read_opinions(path: Path) -> list[Opinions]:
     return [Opinions(names[name], numbers[name], numbers[ours["mos"]], references) for name in metrics]
 
 
-def _section(found: list[Opinions], how: "Resampling") -> "Section":
+def _section(opinions: list[Opinions], how: "Resampling") -> "Section":
     from analysis.report.tables import Column, Section
     from analysis.scoring.mos import associate
 
     rows, methods, doubts = [], {}, []
-    with progress(len(found), "metrics") as advance:
-        for one in found:
+    with progress(len(opinions), "metrics") as advance:
+        for one in opinions:
             result = associate(one.values, one.scores, one.references, how)
             cells = [
                 cell

@@ -101,15 +101,15 @@ def report(
             command=shlex.join(["bapps-report", *sys.argv[1:]]),
         )
         advance(1)
-        drawn = figures_of(material)
-        text = page(material, drawn)
+        figures = figures_of(material)
+        text = page(material, figures)
         advance(1)
         _write(out, text.encode())
         if latex:
             _write(latex, as_latex(material.scores).encode())
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, figure in drawn.items():
+            for name, figure in figures.items():
                 _write(folder / f"{name}.svg", figure_bytes(figure, "svg"))
                 _write(folder / f"{name}.pdf", figure_bytes(figure, "pdf"))
         advance(1)

@@ -115,12 +115,12 @@ def score(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     if files and not names:
-        for option, given in (
+        for option, value in (
             ("--data", data and not asked.anything),
             ("--load", load != "auto"),
             ("--device", device != "cpu"),
         ):
-            if given:
+            if value:
                 raise click.UsageError(f"{option} is about images, and only --distances are scored; add a --metric")
     if not names and not files:
         raise click.UsageError("nothing to score: name a --metric (see --help) or a file with --distances")
@@ -158,12 +158,12 @@ def score(
 
 def _data_folder(data: Path | None) -> Path:
     """The dataset's folder; if there is none, an error with the commands that make or download one."""
-    named = data or (Path(value) if (value := os.environ.get(DATA_VARIABLE)) else None)
-    root = named or DEFAULT_DATA
+    folder = data or (Path(value) if (value := os.environ.get(DATA_VARIABLE)) else None)
+    root = folder or DEFAULT_DATA
     if root.is_dir():
         return root
-    if named:
-        raise DatasetError(f"{named}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
+    if folder:
+        raise DatasetError(f"{folder}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
     raise click.exceptions.Exit(_say_how_to_get_data())
 
 

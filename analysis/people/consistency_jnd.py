@@ -25,8 +25,8 @@ def jnd(judgments: Judgments, settings: Settings) -> list[Section]:
         Column("interval", "number range"),
     )
     k, n, identical = _pairs(judgments)
-    found = detection.pooled(k, n, identical, rng=settings.rng(), level=settings.level)
-    rows = [("all, pooled", *_detection_cells(found))]
+    pooled = detection.pooled(k, n, identical, rng=settings.rng(), level=settings.level)
+    rows = [("all, pooled", *_detection_cells(pooled))]
     notes = [
         'H: "different" said of different test pairs, F: of identical ones, both as (count + .5) / (answers + 1)',
         "d' by the differencing model; the pooled interval draws pairs, a person's comes from Beta posteriors",
@@ -47,47 +47,47 @@ def _pairs(judgments: Judgments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if judgments.answers is None:
         items = judgments.items
         return items["k"].to_numpy(), items["n"].to_numpy(), items["identical"].to_numpy()
-    shown = _judged_pairs(judgments.answers)
-    table = votes(shown)
+    answers = _judged_pairs(judgments.answers)
+    table = votes(answers)
     keys = [key for key in ("set", "item") if key in table]
-    identical = pd.MultiIndex.from_frame(shown.loc[shown["expected"] == "same", keys])
+    identical = pd.MultiIndex.from_frame(answers.loc[answers["expected"] == "same", keys])
     same = pd.MultiIndex.from_frame(table[keys]).isin(identical)
     return table["k"].to_numpy(), table["n"].to_numpy(), same
 
 
-def _shown(answers: pd.DataFrame) -> pd.DataFrame:
+def _answers_that_count(answers: pd.DataFrame) -> pd.DataFrame:
     """Answers to test pairs and sentinels that count."""
-    shown = answers[(answers["role"] != "training") & answers["use"]]
-    return shown if "expected" in shown else shown.assign(expected="")
+    counting = answers[(answers["role"] != "training") & answers["use"]]
+    return counting if "expected" in counting else counting.assign(expected="")
 
 
 def _judged_pairs(answers: pd.DataFrame) -> pd.DataFrame:
     """Answers to test pairs and to identical ones: sentinels made to look different would only flatter H."""
-    shown = _shown(answers)
-    return shown[(shown["role"] == "test") | (shown["expected"] == "same")]
+    counting = _answers_that_count(answers)
+    return counting[(counting["role"] == "test") | (counting["expected"] == "same")]
 
 
 def _detection_of_people(judgments: Judgments, settings: Settings) -> list[tuple]:
     assert judgments.answers is not None
-    shown = _judged_pairs(judgments.answers)
-    said = (shown["choice"] == "different").to_numpy()
-    identical = (shown["expected"] == "same").to_numpy()
-    person, names = pd.factorize(shown["participant"])
+    answers = _judged_pairs(judgments.answers)
+    different = (answers["choice"] == "different").to_numpy()
+    identical = (answers["expected"] == "same").to_numpy()
+    person, names = pd.factorize(answers["participant"])
     size, rng = len(names), settings.rng()
     counts = [
         np.bincount(person[mask], minlength=size).astype(int)
-        for mask in (said & ~identical, ~identical, said & identical, identical)
+        for mask in (different & ~identical, ~identical, different & identical, identical)
     ]
     rows = []
     for p in np.argsort(names):
-        found = detection.of_counts(*(int(count[p]) for count in counts), rng=rng, level=settings.level)
-        rows.append((str(names[p]), *_detection_cells(found)))
+        of_person = detection.of_counts(*(int(count[p]) for count in counts), rng=rng, level=settings.level)
+        rows.append((str(names[p]), *_detection_cells(of_person)))
     return rows
 
 
-def _detection_cells(found: detection.Detection) -> tuple:
-    rates = (found.hits, found.false_alarms, found.d_prime)
-    return (found.different, found.identical, *rates, (found.low, found.high))
+def _detection_cells(result: detection.Detection) -> tuple:
+    rates = (result.hits, result.false_alarms, result.d_prime)
+    return (result.different, result.identical, *rates, (result.low, result.high))
 
 
 def _called_same(judgments: Judgments, settings: Settings) -> Section:
@@ -96,17 +96,17 @@ def _called_same(judgments: Judgments, settings: Settings) -> Section:
     columns = (Column("pairs"), Column("answers", "count"), Column("called same", "percent"))
     rows = []
     if judgments.answers is not None:
-        shown = _shown(judgments.answers)
+        answers = _answers_that_count(judgments.answers)
         kinds = {
-            "all": np.ones(len(shown), bool),
-            "test pairs": (shown["role"] == "test").to_numpy(),
-            "sentinels": (shown["role"] == "sentinel").to_numpy(),
-            "identical pairs": (shown["expected"] == "same").to_numpy(),
+            "all": np.ones(len(answers), bool),
+            "test pairs": (answers["role"] == "test").to_numpy(),
+            "sentinels": (answers["role"] == "sentinel").to_numpy(),
+            "identical pairs": (answers["expected"] == "same").to_numpy(),
         }
-        (person, names), same = pd.factorize(shown["participant"]), (shown["choice"] == "same").to_numpy()
+        (person, names), same = pd.factorize(answers["participant"]), (answers["choice"] == "same").to_numpy()
         for name, mask in kinds.items():
             if total := int(mask.sum()):
-                count, trials = (np.bincount(person[chosen], minlength=len(names)) for chosen in (mask & same, mask))
+                count, trials = (np.bincount(person[part], minlength=len(names)) for part in (mask & same, mask))
                 rows.append((name, total, *cells_of_share(share_of_people(count, trials, level=settings.level))))
         return Section(title, (*columns, *COLUMNS_OF_SHARE), tuple(rows), (NOTE_ON_SHARES,))
     items = judgments.items

@@ -35,55 +35,55 @@ def flow(judgments: Judgments, settings: Settings) -> Section:
 def side_and_speed(judgments: Judgments, settings: Settings) -> Section:
     """Side bias of the whole study, fast answers and sentinels, each with an interval."""
     assert judgments.answers is not None
-    seen = conduct(judgments.answers)
+    behaviour = conduct(judgments.answers)
     right, left = ('"same"', '"different"') if judgments.task == "jnd" else ("the right side", "the left side")
     rows = []
     for what, count, total in (
-        (f"answers that chose {right}", seen.right, seen.sided),
-        (f"answers that chose {left}", seen.sided - seen.right, seen.sided),
-        ("answers under 200 ms", seen.fast, seen.timed),
-        ("sentinels answered as expected", seen.passed, seen.sentinels),
+        (f"answers that chose {right}", behaviour.right, behaviour.sided),
+        (f"answers that chose {left}", behaviour.sided - behaviour.right, behaviour.sided),
+        ("answers under 200 ms", behaviour.fast, behaviour.timed),
+        ("sentinels answered as expected", behaviour.passed, behaviour.sentinels),
     ):
         if total.any():
-            found = share_of_people(count, total, level=settings.level)
-            rows.append((what, int(count.sum()), int(total.sum()), *cells_of_share(found)))
+            share = share_of_people(count, total, level=settings.level)
+            rows.append((what, int(count.sum()), int(total.sum()), *cells_of_share(share)))
     columns = (Column("what"), Column("count", "count"), Column("of", "count"), Column("share", "percent"))
     title = titled("Sides, speed and sentinels", judgments)
     return Section(title, (*columns, *COLUMNS_OF_SHARE), tuple(rows), (NOTE_ON_SHARES,) if rows else ())
 
 
-def cells_of_share(found: ShareOfPeople) -> tuple:
+def cells_of_share(share: ShareOfPeople) -> tuple:
     """The share, its interval, and the number of answers that would be as sure."""
-    return (found.value, (found.low, found.high), found.effective)
+    return (share.value, (share.low, share.high), share.effective)
 
 
 def persons(judgments: Judgments, settings: Settings) -> Section:
     """One row a person, the least reliable first."""
     assert judgments.answers is not None
-    seen = conduct(judgments.answers)
+    behaviour = conduct(judgments.answers)
     test = judgments.answers[(judgments.answers["role"] == "test")]
     answers = reliability.coded(test)
     with_others = _aligned(
-        reliability.mean_by_person(reliability.agreement_with_others(answers), answers), answers, seen.people
+        reliability.mean_by_person(reliability.agreement_with_others(answers), answers), answers, behaviour.people
     )
-    skill = _aligned(reliability.reliability(answers, symmetric=judgments.task == "2afc"), answers, seen.people)
-    low, high = reliability.pass_rate(np.nan_to_num(seen.passed), np.nan_to_num(seen.sentinels))
+    skill = _aligned(reliability.reliability(answers, symmetric=judgments.task == "2afc"), answers, behaviour.people)
+    low, high = reliability.pass_rate(np.nan_to_num(behaviour.passed), np.nan_to_num(behaviour.sentinels))
     broken = [
-        [str(rule) for rule in settings.rules if rule.broken(seen.quantity(rule.quantity))[p]]
+        [str(rule) for rule in settings.rules if rule.broken(behaviour.quantity(rule.quantity))[p]]
         for p in range(len(skill))
     ]
     order = np.argsort(skill, kind="stable")
     rows = tuple(
         (
-            str(seen.people[p]),
-            int(seen.answers[p]),
-            _known(with_others, p),
-            _known(skill, p),
-            _known(seen.quantity("side"), p),
-            _known(seen.streak, p),
-            _known(seen.quantity("fast"), p),
-            f"{seen.passed[p]:.0f} of {seen.sentinels[p]:.0f}" if seen.sentinels[p] else None,
-            (float(low[p]), float(high[p])) if seen.sentinels[p] else None,
+            str(behaviour.people[p]),
+            int(behaviour.answers[p]),
+            _number(with_others, p),
+            _number(skill, p),
+            _number(behaviour.quantity("side"), p),
+            _number(behaviour.streak, p),
+            _number(behaviour.quantity("fast"), p),
+            f"{behaviour.passed[p]:.0f} of {behaviour.sentinels[p]:.0f}" if behaviour.sentinels[p] else None,
+            (float(low[p]), float(high[p])) if behaviour.sentinels[p] else None,
             ", ".join(broken[p]),
         )
         for p in order
@@ -116,5 +116,5 @@ def _aligned(values: np.ndarray, answers: reliability.Coded, names: np.ndarray) 
     return pd.Series(values, index=answers.names).reindex(names).to_numpy()
 
 
-def _known(values: np.ndarray, at: int) -> float | None:
+def _number(values: np.ndarray, at: int) -> float | None:
     return None if np.isnan(values[at]) else float(values[at])

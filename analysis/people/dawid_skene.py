@@ -71,9 +71,9 @@ def one_coin(
         evidence = np.where(votes, 1, -1) * np.log(safe / (1 - safe))[people]
         odds = np.log(max(prior, _EPSILON) / max(1 - prior, _EPSILON)) + np.bincount(items, weights=evidence)
         label = 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
-        before = skill
+        last_skill = skill
         prior, skill = _maximise(label, items, people, votes, answers, symmetric)
-        if np.abs(skill - before).max() <= tolerance:
+        if np.abs(skill - last_skill).max() <= tolerance:
             break
     return DawidSkene(skill, label, prior)
 

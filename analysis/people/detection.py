@@ -76,11 +76,11 @@ def of_counts(
     if not different or not identical:
         nan = float("nan")
         return Detection(h if different else nan, f if identical else nan, nan, nan, nan, different, identical)
-    drawn = d_prime(
+    samples = d_prime(
         rng.beta(hits + 0.5, different - hits + 0.5, draws),
         rng.beta(false_alarms + 0.5, identical - false_alarms + 0.5, draws),
     )
-    low, high = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2])
+    low, high = np.quantile(samples, [0.5 - level / 2, 0.5 + level / 2])
     return Detection(h, f, float(d_prime(h, f)), float(low), float(high), different, identical)
 
 
@@ -103,8 +103,8 @@ def pooled(
     identical : truths of shape (N,)
         Which pairs are identical.
     """
-    said, votes, same_pair = (np.asarray(values) for values in (same, n, identical))
-    different_votes = votes - said
+    same_votes, votes, same_pair = (np.asarray(values) for values in (same, n, identical))
+    different_votes = votes - same_votes
     if not same_pair.any() or same_pair.all():
         return of_counts(
             int(different_votes[~same_pair].sum()),
@@ -113,14 +113,14 @@ def pooled(
             int(votes[same_pair].sum()),
             rng=rng,
         )
-    rates, drawn = [], []
+    rates, samples = [], []
     for kind in (~same_pair, same_pair):
         counts, totals = different_votes[kind], votes[kind]
         rates.append(float(corrected_rate(counts.sum(), totals.sum())))
         times = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
-        drawn.append(corrected_rate(times @ counts, times @ totals))
-    low, high = np.quantile(d_prime(drawn[0], drawn[1]), [0.5 - level / 2, 0.5 + level / 2])
-    found = float(d_prime(rates[0], rates[1]))
+        samples.append(corrected_rate(times @ counts, times @ totals))
+    low, high = np.quantile(d_prime(samples[0], samples[1]), [0.5 - level / 2, 0.5 + level / 2])
+    value = float(d_prime(rates[0], rates[1]))
     return Detection(
-        rates[0], rates[1], found, float(low), float(high), int(votes[~same_pair].sum()), int(votes[same_pair].sum())
+        rates[0], rates[1], value, float(low), float(high), int(votes[~same_pair].sum()), int(votes[same_pair].sum())
     )

@@ -87,15 +87,15 @@ def read_judgments(path: Path, reading: Reading | None = None) -> list[Judgments
     """
     reading = reading or Reading()
     if path.is_dir():
-        found = _of_dataset(path, reading)
+        parts = _of_dataset(path, reading)
     elif path.suffix == ".json":
-        found = [_of_json(path, reading)]
+        parts = [_of_json(path, reading)]
     elif "choice" in {*_columns(path), *reading.renamed}:
-        found = _of_answers(read_answers(path, renamed=reading.renamed, words=reading.words), str(path), reading)
+        parts = _of_answers(read_answers(path, renamed=reading.renamed, words=reading.words), str(path), reading)
     else:
-        found = [_of_counts(path, reading)]
+        parts = [_of_counts(path, reading)]
     return [
-        judged(one.task, one.items, one.answers) for one in (_with_facts(judgments, reading) for judgments in found)
+        judged(one.task, one.items, one.answers) for one in (_with_facts(judgments, reading) for judgments in parts)
     ]
 
 
@@ -110,19 +110,19 @@ def judged(task: Task, items: pd.DataFrame, answers: pd.DataFrame | None) -> Jud
     answers : DataFrame or None
         Answers to identical test items may already be expected to be "same".
     """
-    known = items["identical"].eq(True) if "identical" in items and task == "jnd" else pd.Series(False, items.index)
+    identical = items["identical"].eq(True) if "identical" in items and task == "jnd" else pd.Series(False, items.index)
     if task == "jnd" and answers is not None:
         keys = [key for key in ("set", "item") if key in answers]
         test = (answers["role"] == "test").to_numpy()
         expected = (
             answers["expected"].to_numpy(object, copy=True) if "expected" in answers else np.full(len(test), "", object)
         )
-        said = test & (expected == "same")
-        known |= _index(items[keys]).isin(_index(answers.loc[said, keys]))
-        expected[test & _index(answers[keys]).isin(_index(items.loc[known, keys]))] = "same"
-        if known.any():
+        expects_same = test & (expected == "same")
+        identical |= _index(items[keys]).isin(_index(answers.loc[expects_same, keys]))
+        expected[test & _index(answers[keys]).isin(_index(items.loc[identical, keys]))] = "same"
+        if identical.any():
             answers = answers.assign(expected=expected)
-    return Judgments(task, items.assign(identical=known.to_numpy(bool)), answers)
+    return Judgments(task, items.assign(identical=identical.to_numpy(bool)), answers)
 
 
 def _index(table: pd.DataFrame) -> pd.MultiIndex:
@@ -130,16 +130,16 @@ def _index(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
-    found = []
+    parts = []
     for task in TASKS:
         if reading.task not in (None, task) or not (root / task).is_dir():
             continue
         folders, items, everywhere = find_sets(root, [task]), [], True
         for folder in folders:
-            facts, said = facts_of_set(folder), answers_of_set(folder)
-            everywhere &= said is not None
-            if said is not None:
-                counts = votes(said[(said["role"] == "test") & said["use"]]).drop(columns="task")
+            facts, answers = facts_of_set(folder), answers_of_set(folder)
+            everywhere &= answers is not None
+            if answers is not None:
+                counts = votes(answers[(answers["role"] == "test") & answers["use"]]).drop(columns="task")
             elif facts is not None and {"k", "n"} <= set(facts):
                 counts = facts[["set", "item", "k", "n"]]
             else:
@@ -155,10 +155,10 @@ def _of_dataset(root: Path, reading: Reading) -> list[Judgments]:
             items.append(counts)
         table = pd.concat(items, ignore_index=True)
         same = table.get("identical", pd.Series(False, table.index)).eq(True) | _identical(table["item"], reading)
-        found.append(Judgments(task, table.assign(identical=same), answers_of_sets(folders) if everywhere else None))
-    if not found:
+        parts.append(Judgments(task, table.assign(identical=same), answers_of_sets(folders) if everywhere else None))
+    if not parts:
         raise DatasetError(f"{root}: no sets in it; expected folders like {root / '2afc' / 'val' / 'SET'}")
-    return found
+    return parts
 
 
 def _of_labels(folder: SetFolder, reading: Reading) -> pd.DataFrame:
@@ -183,7 +183,7 @@ def _of_answers(table: pd.DataFrame, name: str, reading: Reading) -> list[Judgme
         table = table.assign(side=np.where(table["task"] == "2afc", reading.p1_side, ""))
     if "set" not in table:
         table = table.assign(set="all")
-    found = []
+    parts = []
     for task in TASKS:
         mine = table[table["task"] == task]
         if not len(mine) or reading.task not in (None, task):
@@ -194,10 +194,10 @@ def _of_answers(table: pd.DataFrame, name: str, reading: Reading) -> list[Judgme
                 f"{name}: no answer to a test item of the task {task} counts; see its columns role and use"
             )
         items = votes(test).drop(columns="task")
-        found.append(Judgments(task, items.assign(identical=_identical(items["item"], reading)), mine))
-    if not found:
+        parts.append(Judgments(task, items.assign(identical=_identical(items["item"], reading)), mine))
+    if not parts:
         raise DatasetError(f"{name}: no answers of the task {reading.task}")
-    return found
+    return parts
 
 
 def _of_json(path: Path, reading: Reading) -> Judgments:
@@ -209,9 +209,9 @@ def _of_json(path: Path, reading: Reading) -> Judgments:
         raise DatasetError(f"{path}: not readable as JSON: {error}") from error
     if not isinstance(content, dict) or not content:
         raise DatasetError(f"{path}: expected an object of lists of votes, {{item: [0, 1, ...]}}")
-    for item, given in content.items():
-        if not isinstance(given, list) or not given or any(vote not in (0, 1) for vote in given):
-            raise DatasetError(f"{path}: the votes of {item} must be a list of 0 and 1, got {str(given)[:60]}")
+    for item, item_votes in content.items():
+        if not isinstance(item_votes, list) or not item_votes or any(vote not in (0, 1) for vote in item_votes):
+            raise DatasetError(f"{path}: the votes of {item} must be a list of 0 and 1, got {str(item_votes)[:60]}")
     if reading.task is None:
         raise DatasetError(f"{path}: votes of 0 and 1 do not say which task they are of; add --task 2afc or --task jnd")
     table = pd.DataFrame(
@@ -275,23 +275,23 @@ def _k_of_n(fractions: np.ndarray, name: str, reading: Reading) -> tuple[np.ndar
 def _identical(items: pd.Series, reading: Reading) -> np.ndarray:
     if not reading.identical:
         return np.zeros(len(items), bool)
-    found = np.array([fnmatchcase(item, reading.identical) for item in items])
-    if not found.any():
+    mask = np.array([fnmatchcase(item, reading.identical) for item in items])
+    if not mask.any():
         raise DatasetError(f"no item matches --identical {reading.identical}; items are like {items.iloc[0]}")
-    return found
+    return mask
 
 
 def _with_facts(judgments: Judgments, reading: Reading) -> Judgments:
     if reading.facts is None:
         return judgments
     facts = of_task(reading.facts, judgments.task).drop(columns=["k", "n"], errors="ignore")
-    said = judgments.answers
+    known_answers = judgments.answers
     tables = [("what people said", judgments.items), ("the table of items", facts)]
-    items, facts, *answers = respelled(*tables, *([] if said is None else [("the answers", said)]))
+    items, facts, *answers = respelled(*tables, *([] if known_answers is None else [("the answers", known_answers)]))
     check_found(items, facts, of="what people said", name="the table of items")
     keys = [key for key in ("set", "item") if key in facts]
-    known = items.drop(columns=[fact for fact in FACTS if fact in items and fact in facts])
-    items = known.merge(facts, on=keys, how="left", suffixes=("", "_by_facts"))
+    rest = items.drop(columns=[fact for fact in FACTS if fact in items and fact in facts])
+    items = rest.merge(facts, on=keys, how="left", suffixes=("", "_by_facts"))
     if "identical_by_facts" in items:
         items["identical"] |= items.pop("identical_by_facts").eq(True)
     return replace(judgments, items=items, answers=answers[0] if answers else None)

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 VOTES = (1, 2, 3, 5, 8)
 _STUDIES = 300
-_PILOT = 425  # items; five persons' worth at 85 answers each
+_PILOT = 425  # items; five people's worth, if each gives 85 answers
 _ANSWERS = 2_000_000  # simulated at a time
 _MOST_ITEMS = 100_000
 
@@ -74,7 +74,7 @@ def plan(
     level: float = 0.95,
 ) -> list[Plan]:
     """Give, for each number of votes an item, the smallest study with the wanted half-width."""
-    found = []
+    plans = []
     z = float(norm.ppf(0.5 + level / 2))
     for number in votes:
         # The variance is proportional to 1 / items, so one small study, simulated often, tells the size.
@@ -82,8 +82,8 @@ def plan(
         items = int(np.clip(np.ceil(_PILOT * (pilot / half_width) ** 2), 2, _MOST_ITEMS))
         scores, errors = simulated(crowd, items=items, votes=number, rng=rng)
         answers, width, over_items = items * number, z * float(scores.std(ddof=1)), z * float(errors.mean())
-        found.append(Plan(number, items, answers, -(-answers // crowd.per_person), width, over_items))
-    return found
+        plans.append(Plan(number, items, answers, -(-answers // crowd.per_person), width, over_items))
+    return plans
 
 
 def simulated_error(
@@ -112,8 +112,8 @@ def simulated(
         taste = rng.normal(0, crowd.person_sd, (shape[0], people)) if crowd.person_sd else np.zeros((shape[0], people))
         # Who answers: people in turn through the answers, so that an item's votes come from different people.
         who = (np.arange(answers) % people).reshape(votes, items)
-        agree = rng.random((shape[0], votes, items)) < np.clip(pays[:, None] + taste[:, who], 0, 1)
-        of_items = agree.mean(1)
+        agreement = rng.random((shape[0], votes, items)) < np.clip(pays[:, None] + taste[:, who], 0, 1)
+        of_items = agreement.mean(1)
         scores.append(of_items.mean(1))
         errors.append(of_items.std(1, ddof=1) / np.sqrt(items))
     return np.concatenate(scores), np.concatenate(errors)

@@ -59,10 +59,10 @@ def agreement_with_others(answers: Coded) -> Floats:
 
 def mean_by_person(values: Floats, answers: Coded) -> Floats:
     """Mean over each person's answers, those that are NaN apart, shape (P,)."""
-    known = ~np.isnan(values)
+    finite = ~np.isnan(values)
     size = len(answers.names)
-    total = np.bincount(answers.people[known], weights=values[known], minlength=size)
-    count = np.bincount(answers.people[known], minlength=size)
+    total = np.bincount(answers.people[finite], weights=values[finite], minlength=size)
+    count = np.bincount(answers.people[finite], minlength=size)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
@@ -77,14 +77,14 @@ def person_sd(values: Floats, answers: Coded) -> float:
     The spread of people's observed means is larger by the noise of each person's few answers, which is
     estimated from the spread within people and taken off.
     """
-    known = ~np.isnan(values)
-    people = answers.people[known]
+    finite = ~np.isnan(values)
+    people = answers.people[finite]
     count = np.bincount(people, minlength=len(answers.names)).astype(np.float64)
     enough = count >= 2
     if enough.sum() < 2:
         return float("nan")
     means = mean_by_person(values, answers)
-    within = np.bincount(people, weights=(values[known] - means[people]) ** 2, minlength=len(count))
+    within = np.bincount(people, weights=(values[finite] - means[people]) ** 2, minlength=len(count))
     noise = within[enough] / (count[enough] - 1) / count[enough]
     return float(np.sqrt(max(means[enough].var(ddof=1) - noise.mean(), 0.0)))
 

@@ -76,15 +76,15 @@ def agreement(judgments: Judgments, settings: Settings) -> Section:
     versions = {"as counted": judgments.items}
     if judgments.answers is not None:
         everyone = judgments.answers[judgments.answers["role"] == "test"]
-        kept, _ = exclude(judgments.answers, settings.rules)
+        rest, _ = exclude(judgments.answers, settings.rules)
         versions = {"all answers": _recounted(judgments.items, everyone)}
-        versions |= {"after exclusions": _recounted(judgments.items, kept)}
+        versions |= {"after exclusions": _recounted(judgments.items, rest)}
     rows, notes = [], dict[str, list[str]]()
     for name in dict.fromkeys(judgments.items["set"]):
         for version, items in versions.items():
-            cells, said = _agreement_cells(items[items["set"] == name], judgments.task, settings)
+            cells, remarks = _agreement_cells(items[items["set"] == name], judgments.task, settings)
             rows.append((name, version, *cells))
-            for note in said:
+            for note in remarks:
                 notes.setdefault(note, []).append(f"{name}, {version}")
     columns = (Column("set"), Column("answers"), *_columns(judgments))
     of_rows = [note if len(where) == len(rows) else f"{'; '.join(where)}: {note}" for note, where in notes.items()]
@@ -150,8 +150,8 @@ def _ceiling_cells(items: pd.DataFrame, settings: Settings, notes: list[str], *,
     paired = n >= 2
     if not paired.any():
         return plug_in, nan, (nan, nan), (nan, nan), None, nan, None
-    found = best_metric(k[paired], n[paired])
-    ends = interval(found, sample_of(items[paired]), settings)
+    best = best_metric(k[paired], n[paired])
+    ends = interval(best, sample_of(items[paired]), settings)
     if np.isnan(ends[0]):
         notes.append("no interval of the best metric: too few items, or all of them say the same")
     fitted = betabinomial.fit(k, n)
@@ -161,11 +161,11 @@ def _ceiling_cells(items: pd.DataFrame, settings: Settings, notes: list[str], *,
     if fit_tested:
         p = betabinomial.goodness_of_fit(k, n, draws=min(settings.draws, 1000), rng=settings.rng())
         if p <= ALPHA:
-            said = f"p {'<' if p < 0.001 else '='} {max(p, 0.001):.3f}"
-            notes.append(f"the beta-binomial does not fit ({said}): take the bounds of the best metric, not its number")
+            text = f"p {'<' if p < 0.001 else '='} {max(p, 0.001):.3f}"
+            notes.append(f"the beta-binomial does not fit ({text}): take the bounds of the best metric, not its number")
     left_out = float(np.nanmean(majority_left_out(k, n)))
-    point = None if np.isnan(found.npmle) else found.npmle
-    return plug_in, left_out, (found.low, found.high), ends, point, fitted.ceiling, p
+    point = None if np.isnan(best.npmle) else best.npmle
+    return plug_in, left_out, (best.low, best.high), ends, point, fitted.ceiling, p
 
 
 def _by_reaction(judgments: Judgments) -> list[Section]:
@@ -218,15 +218,15 @@ def planned(judgments: Judgments, half_width: float, settings: Settings, *, scor
     fitted = betabinomial.fit(k, n)
     sd, origin = 0.05, "assumed, as there are no people in these judgments"
     if judgments.answers is not None:
-        kept, _ = exclude(judgments.answers, settings.rules)
-        answers = people.coded(kept)
+        rest, _ = exclude(judgments.answers, settings.rules)
+        answers = people.coded(rest)
         estimate = people.person_sd(people.agreement_with_others(answers), answers)
         if not np.isnan(estimate):
             sd, origin = estimate, "estimated from these people's agreement with others"
     crowd = Crowd(fitted.a, min(score, fitted.ceiling), sd, per_person)
     allowed = best_metric(k[n >= 2], n[n >= 2])
-    found = plan(crowd, half_width, rng=settings.rng(), level=settings.level)
-    rows = tuple((p.votes, p.items, p.answers, p.people, p.half_width, p.over_items) for p in found)
+    plans = plan(crowd, half_width, rng=settings.rng(), level=settings.level)
+    rows = tuple((p.votes, p.items, p.answers, p.people, p.half_width, p.over_items) for p in plans)
     columns = (
         Column("answers an item", "count"),
         Column("items", "count"),
@@ -246,7 +246,8 @@ def planned(judgments: Judgments, half_width: float, settings: Settings, *, scor
         f"items: the beta-binomial, Beta(a, a) with a = {fitted.a:.3f}, fitted to these votes; seed {settings.seed}",
         f"its ceiling is {100 * fitted.ceiling:.1f}; the votes allow {100 * allowed.low:.1f} to "
         f"{100 * allowed.high:.1f}, whatever the distribution",
-        f"people: each gives {per_person} answers; their agreement varies with sd {sd:.3f}, {origin}",
+        f"people: assumed to give {per_person} answers each (--plan-per-person); their agreement varies "
+        f"with sd {sd:.3f}, {origin}",
         "items are taken as independent; several items of one photo need more",
     )
     return Section(titled("Plan", judgments), columns, rows, notes)

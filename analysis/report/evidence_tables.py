@@ -21,31 +21,31 @@ from bapps_builder.layout import TASKS, Task
 
 def sections_of(report: ScoreReport) -> list[Section]:
     """What was asked for beside the scores, in the order in which it is shown."""
-    asked, settings = report.evidence, settings_of(report.evidence)
+    evidence, settings = report.evidence, settings_of(report.evidence)
     sections = []
-    if asked.ci:
+    if evidence.ci:
         sections.append(interval_section(report.intervals, settings))
-    if asked.compare:
+    if evidence.compare:
         sections += comparison_sections(report.comparisons, report.intervals, settings)
-    for by in asked.by:
+    for by in evidence.by:
         sections += breakdown_section(report.judged, by)
-    if asked.details:
+    if evidence.details:
         sections += beside_sections(report.judged)
         if correlation := correlation_section(report.values):
             sections.append(correlation)
     return sections
 
 
-def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Section:
+def interval_section(intervals: Mapping[Key, Estimate], settings: Settings) -> Section:
     """Scores with their intervals."""
     rows = tuple(
-        (key.task.upper(), _named(key), key.set, one.value, (one.low, one.high), one.method)
-        for key, one in found.items()
-        if key.measure != "ap-of-ties" or one.value != found[key._replace(measure="ap")].value
+        (key.task.upper(), _label(key), key.set, one.value, (one.low, one.high), one.method)
+        for key, one in intervals.items()
+        if key.measure != "ap-of-ties" or one.value != intervals[key._replace(measure="ap")].value
     )
     names = (Column("task"), Column("metric"), Column("set"), Column("score", "percent"))
     notes = [f"{100 * settings.level:g}% intervals; {settings.draws} draws, seed {settings.seed}"]
-    methods = {one.method for one in found.values()}
+    methods = {one.method for one in intervals.values()}
     if any("t over" in method and "two-way" not in method for method in methods):
         notes.append(
             "fewer than 40 photos in a set, or so unequal in size that they count as fewer: a t interval on photos, "
@@ -53,7 +53,7 @@ def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Secti
         )
     if any("unknown" in method for method in methods):
         notes.append("photos unknown: items are taken as independent, and the interval is too narrow if they are not")
-    of_2afc = any(key.task == "2afc" for key in found)
+    of_2afc = any(key.task == "2afc" for key in intervals)
     if of_2afc and any("two-way" in method for method in methods):
         notes.append(
             "over items and people: items alone (--ci items) would ignore that other people might have been asked"
@@ -66,28 +66,28 @@ def interval_section(found: Mapping[Key, Estimate], settings: Settings) -> Secti
     if settings.drawn == "people":
         if not any("two-way" in method for method in methods):
             notes.append("no answers with people are known (2AFC): over items only; --answers FILE has them")
-        if any(key.task == "jnd" for key in found):
+        if any(key.task == "jnd" for key in intervals):
             notes.append("average precision: over photos or items only, not over people")
     return Section("Scores with intervals", (*names, Column("interval", "range"), Column("drawn")), rows, tuple(notes))
 
 
 def comparison_sections(
-    found: Mapping[tuple[Task, str], Sequence[multiple_comparisons.Comparison]],
+    comparisons: Mapping[tuple[Task, str], Sequence[multiple_comparisons.Comparison]],
     values: Mapping[Key, Estimate],
     settings: Settings,
 ) -> list[Section]:
     """The differences of every two metrics, and the letters that say who is tied."""
     rows = tuple(
         (task.upper(), column, f"{one.first} - {one.second}", *_difference(one))
-        for (task, column), pairs in found.items()
+        for (task, column), pairs in comparisons.items()
         for one in pairs
     )
     head = (Column("task"), Column("set"), Column("metrics"), Column("difference", "points"))
     tail = (Column("interval", "points range"), Column("p", "p"), Column("p Holm", "p"), Column("drawn"))
-    notes = _notes_on_comparisons([one.difference.method for pairs in found.values() for one in pairs], settings)
+    notes = _notes_on_comparisons([one.difference.method for pairs in comparisons.values() for one in pairs], settings)
     sections = [Section("Metrics compared", (*head, *tail), rows, notes)]
     for task in TASKS:
-        mine = {column: pairs for (of, column), pairs in found.items() if of == task}
+        mine = {column: pairs for (of, column), pairs in comparisons.items() if of == task}
         if mine:
             sections.append(_letter_section(task, mine, values))
     return sections
@@ -105,38 +105,38 @@ def _notes_on_comparisons(methods: Sequence[str], settings: Settings) -> tuple[s
     return (*notes, f"seed {settings.seed}")
 
 
-def _named(key: Key) -> str:
+def _label(key: Key) -> str:
     return key.metric + (", ties averaged" if key.measure == "ap-of-ties" else "")
 
 
 def _difference(one: multiple_comparisons.Comparison) -> tuple[Cell, ...]:
-    found = one.difference
-    return (found.value, (found.low, found.high), found.p, one.p_holm, found.method)
+    estimate = one.difference
+    return (estimate.value, (estimate.low, estimate.high), estimate.p, one.p_holm, estimate.method)
 
 
 def _letter_section(
-    task: Task, found: Mapping[str, Sequence[multiple_comparisons.Comparison]], values: Mapping[Key, Estimate]
+    task: Task, comparisons: Mapping[str, Sequence[multiple_comparisons.Comparison]], values: Mapping[Key, Estimate]
 ) -> Section:
     measure = "2afc" if task == "2afc" else "ap"
     names = list(dict.fromkeys(key.metric for key in values if key.task == task))
     cells: dict[str, dict[str, str]] = {}
-    for column, pairs in found.items():
-        here = {key.metric: one.value for key, one in values.items() if key[2:] == (measure, column)}
-        order = sorted(here, key=lambda name: -here[name])
+    for column, pairs in comparisons.items():
+        of_column = {key.metric: one.value for key, one in values.items() if key[2:] == (measure, column)}
+        order = sorted(of_column, key=lambda name: -of_column[name])
         tied = multiple_comparisons.letters(order, pairs)
-        cells[column] = {name: f"{100 * here[name]:.2f} {tied[name]}" for name in order}
-    rows = tuple((name, *(cells[column].get(name) for column in found)) for name in names)
+        cells[column] = {name: f"{100 * of_column[name]:.2f} {tied[name]}" for name in order}
+    rows = tuple((name, *(cells[column].get(name) for column in comparisons)) for name in names)
     note = "metrics that share a letter are not told apart at .05 after Holm's correction"
     return Section(
-        f"Who is tied ({task.upper()})", (Column("metric"), *(Column(column) for column in found)), rows, (note,)
+        f"Who is tied ({task.upper()})", (Column("metric"), *(Column(column) for column in comparisons)), rows, (note,)
     )
 
 
-def breakdown_section(judged: Sequence[JudgedSet], by: By) -> list[Section]:
+def breakdown_section(sets: Sequence[JudgedSet], by: By) -> list[Section]:
     """Scores of every metric in groups of items, all sets together; one section a task."""
     sections = []
     for task in TASKS:
-        mine = [one for one in judged if one.task == task]
+        mine = [one for one in sets if one.task == task]
         if not mine:
             continue
         names = shared_metrics(mine)
@@ -166,12 +166,12 @@ def _scores(one: JudgedSet) -> list[float]:
     return [jnd.average_precision(distance[0], one.p) for distance in one.distances]
 
 
-def beside_sections(judged: Sequence[JudgedSet]) -> list[Section]:
+def beside_sections(sets: Sequence[JudgedSet]) -> list[Section]:
     """Beside each 2AFC score: its share of what can be reached, and how well the metric bets on votes."""
-    if not any(one.task == "2afc" for one in judged):
+    if not any(one.task == "2afc" for one in sets):
         return []
     rows, beyond = [], []
-    for one in judged:
+    for one in sets:
         if one.task != "2afc" or "n" not in one.items:
             continue
         k, n = one.items["k"].to_numpy(), one.items["n"].to_numpy()
@@ -240,9 +240,9 @@ def paired_tasks(scores: Mapping[Key, float]) -> list[tuple[str, float, float]]:
         values = [v for key, v in scores.items() if (key.metric, key.measure) == (name, measure) and key.set in shared]
         return float(np.mean(values)) if values else None
 
-    found = []
+    rows = []
     for name in dict.fromkeys(key.metric for key in scores):
         of_both = mean(name, "2afc"), mean(name, "ap")
         if of_both[0] is not None and of_both[1] is not None:
-            found.append((name, of_both[0], of_both[1]))
-    return found
+            rows.append((name, of_both[0], of_both[1]))
+    return rows

@@ -22,21 +22,21 @@ def learned_weights(
     Nothing is fetched: a report must not depend on a network.
     """
     store = WeightStore(folder)
-    found, missing = {}, []
+    of_metrics, absent = {}, []
     for name in dict.fromkeys(names):
         if match := _NAME.fullmatch(name):
             record = f"lpips-{match['net']}-{match['version'] or '0.1'}"
             if store.locate(record) is None:
-                missing.append(name)
+                absent.append(name)
             else:
-                found[name] = _layers(store.load(record).tensors)
+                of_metrics[name] = _layers(store.load(record).tensors)
         elif name.startswith("lpips:"):
             path = weight_file(Path(name.removeprefix("lpips:")).expanduser())
             if path.is_file():
-                found[name] = _layers(read_tensors(path))
+                of_metrics[name] = _layers(read_tensors(path))
             else:
-                missing.append(name)
-    return {name: layers for name, layers in found.items() if layers}, missing
+                absent.append(name)
+    return {name: layers for name, layers in of_metrics.items() if layers}, absent
 
 
 def _layers(tensors: Mapping[str, NDArray[np.floating]]) -> list[NDArray[np.floating]]:

@@ -36,20 +36,20 @@ LINES = {
 
 def figures_of(material: Material) -> dict[str, Figure]:
     """Every figure of the report, by the stem of its file."""
-    found = {}
+    by_stem = {}
     for task in TASKS:
         if panels := _panels(material, task):
             axis = "2AFC score (%), from chance" if task == "2afc" else "average precision (%)"
-            found[f"scores-{task}"] = figures.bars(panels, chance=0.5 if task == "2afc" else None, axis=axis)
+            by_stem[f"scores-{task}"] = figures.bars(panels, chance=0.5 if task == "2afc" else None, axis=axis)
     if correlation := correlation_section(material.values):
         linear = correlation.rows[0][1]
-        found["2afc-and-jnd"] = figures.tasks(paired_tasks(material.values), correlation=float(str(linear)))
+        by_stem["2afc-and-jnd"] = figures.tasks(paired_tasks(material.values), correlation=float(str(linear)))
     for number, (name, layers) in enumerate(material.heads.items()):
-        found[f"weights-{number}"] = figures.weights(layers, title=name)
-    return found
+        by_stem[f"weights-{number}"] = figures.weights(layers, title=name)
+    return by_stem
 
 
-def page(material: Material, drawn: Mapping[str, Figure]) -> str:
+def page(material: Material, plots: Mapping[str, Figure]) -> str:
     """The report as HTML: nothing in it is loaded from anywhere."""
     environment = Environment(
         loader=PackageLoader("analysis"),
@@ -59,7 +59,7 @@ def page(material: Material, drawn: Mapping[str, Figure]) -> str:
         lstrip_blocks=True,
     )
     captions = _captions(material)
-    pictures = {name: _picture(figure, captions[name]) for name, figure in drawn.items()}
+    pictures = {name: _picture(figure, captions[name]) for name, figure in plots.items()}
     return environment.get_template("report.html").render(
         title=material.title,
         lead=material.lead,
@@ -73,7 +73,7 @@ def page(material: Material, drawn: Mapping[str, Figure]) -> str:
         groups=material.groups,
         people=material.people,
         contradictions=[
-            {"title": title, "items": [_shown(item) for item in items]}
+            {"title": title, "items": [_entry(item) for item in items]}
             for title, items in material.contradictions.items()
         ],
         loads=[f"{key}: {choice.in_words}" for key, choice in material.loads.items()],
@@ -96,8 +96,8 @@ def _panels(material: Material, task: Task) -> list[figures.Panel]:
         for metric in sets[0].metrics:
             key = Key(task, metric, measure, column)
             if key in material.values:
-                found = material.intervals.get(key)
-                ends = (found.low, found.high) if found else (nan, nan)
+                estimate = material.intervals.get(key)
+                ends = (estimate.low, estimate.high) if estimate else (nan, nan)
                 bars.append(figures.Bar(metric, material.values[key], *ends))
         lines = {
             line: material.values[key]
@@ -140,8 +140,9 @@ def _cell(material: Material, key: Key, names: Sequence[str]) -> dict[str, Any]:
         return {"text": "" if value is None else "undefined", "range": "", "best": False}
     others = [material.values.get(key._replace(metric=name), -1.0) for name in names if not name.startswith("human")]
     best = not key.metric.startswith("human") and value >= max(others)
-    found = material.intervals.get(key)
-    ends = "" if found is None or math.isnan(found.low) else f"{100 * found.low:.1f} – {100 * found.high:.1f}"
+    ends, estimate = "", material.intervals.get(key)
+    if estimate is not None and not math.isnan(estimate.low):
+        ends = f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f}"
     return {"text": formatted(value, "percent"), "range": ends, "best": best}
 
 
@@ -165,7 +166,7 @@ def _picture(figure: Figure, caption: str) -> dict[str, Any]:
     }
 
 
-def _shown(item: Shown) -> dict[str, Any]:
+def _entry(item: Shown) -> dict[str, Any]:
     """An item for the page: each picture with those who took it for the closer one, people last."""
     takers = list(zip(item.said, item.choices, strict=True)) if item.choices else []
     patches = [

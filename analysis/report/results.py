@@ -52,8 +52,8 @@ class Scores:
         intervals = self.report.intervals if self.report.evidence.ci else {}
         rows = []
         for row in self.report.scores:
-            found = intervals.get(Key(row.task, row.metric, row.measure, row.set))
-            ends = (found.low, found.high) if found else (float("nan"), float("nan"))
+            estimate = intervals.get(Key(row.task, row.metric, row.measure, row.set))
+            ends = (estimate.low, estimate.high) if estimate else (float("nan"), float("nan"))
             rows.append((row.task, row.set, row.metric, row.measure, row.value, *ends))
         return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
 

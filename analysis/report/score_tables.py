@@ -37,9 +37,9 @@ def as_json(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
     rows, intervals = [], _intervals(report)
     for score in report.scores:
         row = asdict(score) | {"value": None if math.isnan(score.value) else score.value}
-        if (found := intervals.get(_key(score))) is not None:
-            ends = [None if math.isnan(end) else end for end in (found.low, found.high)]
-            row |= {"interval": ends, "drawn": found.method}
+        if (estimate := intervals.get(_key(score))) is not None:
+            ends = [None if math.isnan(end) else end for end in (estimate.low, estimate.high)]
+            row |= {"interval": ends, "drawn": estimate.method}
         rows.append(row)
     more = {"sections": [section.as_record() for section in sections]} if sections else {}
     return json.dumps({**_circumstances(report), "scores": rows, **more}, indent=2)
@@ -59,8 +59,8 @@ def as_csv(report: ScoreReport, sections: Sequence[Section] = ()) -> str:
         state = "unverified" if s.metric in unverified else ""
         load = report.loads[key].mode if (key := f"{s.task}/{s.set}") in report.loads else report.load
         row = (s.task, s.metric, s.measure, s.set, repr(s.value), s.items, load, state)
-        found = intervals.get(_key(s))
-        ends = (repr(found.low), repr(found.high), found.method) if found else ("", "", "")
+        estimate = intervals.get(_key(s))
+        ends = (repr(estimate.low), repr(estimate.high), estimate.method) if estimate else ("", "", "")
         writer.writerow((*row, *ends) if intervals else row)
     return out.getvalue().rstrip("\n")
 
@@ -84,7 +84,7 @@ def _loads(report: ScoreReport) -> str:
     """The load mode, and why it was chosen; of each set, where these differ."""
     words = {key: choice.in_words for key, choice in report.loads.items()}
     if len(set(words.values())) > 1:
-        return "; ".join(f"{key} {said}" for key, said in words.items())
+        return "; ".join(f"{key} {text}" for key, text in words.items())
     return next(iter(words.values()))
 
 

@@ -20,14 +20,14 @@ _LOOKED_AT = 14
 
 def load_choices(sets: Sequence[JudgedSet], data: Path, load: LoadMode) -> dict[str, LoadChoice]:
     """How the pictures of each set that has some are read, by the set's key; see `load_mode`."""
-    found = {}
+    choices = {}
     for one in sets:
         folder = _folder(one, data)
         items = one.items["item"].tolist()
         some = items[:: max(1, len(items) // _LOOKED_AT)]
         if files := [path for item in some for _, path in _files(folder, str(item))]:
-            found[folder.key] = choose_load(load, files)
-    return found
+            choices[folder.key] = choose_load(load, files)
+    return choices
 
 
 def contradicting(
@@ -37,21 +37,19 @@ def contradicting(
 
     Without the dataset's folder there are no pictures. `loads` says for each set how they are read.
     """
-    found: dict[str, list[tuple[float, JudgedSet, Contradiction]]] = {}
+    of_pairs: dict[str, list[tuple[float, JudgedSet, Contradiction]]] = {}
     for one in sets:
         few = JudgedSet(one.task, one.label, one.metrics[:MOST_METRICS], one.distances[:MOST_METRICS], one.items, None)
         for clash in contradictions(few, each=each):
             pair = " and ".join(sorted((clash.first, clash.second), key=one.metrics.index))
-            found.setdefault(f"{one.task.upper()}: {pair}", []).append((clash.strength, one, clash))
+            of_pairs.setdefault(f"{one.task.upper()}: {pair}", []).append((clash.strength, one, clash))
     return {
-        title: [
-            _shown(one, clash, data, loads) for _, one, clash in sorted(clashes, key=lambda entry: -entry[0])[:each]
-        ]
-        for title, clashes in found.items()
+        title: [_item(one, clash, data, loads) for _, one, clash in sorted(clashes, key=lambda entry: -entry[0])[:each]]
+        for title, clashes in of_pairs.items()
     }
 
 
-def _shown(one: JudgedSet, clash: Contradiction, data: Path | None, loads: Mapping[str, LoadChoice]) -> Shown:
+def _item(one: JudgedSet, clash: Contradiction, data: Path | None, loads: Mapping[str, LoadChoice]) -> Shown:
     item = str(one.items["item"].iloc[clash.row])
     p = float(one.p[clash.row])
     return Shown(
@@ -73,12 +71,12 @@ def _majority(p: float) -> str:
 
 
 def _of_pair(one: JudgedSet, clash: Contradiction, p: float) -> tuple[tuple[str, str], ...]:
-    said = []
+    lines = []
     for name in (clash.first, clash.second):
         distances = one.distances[one.metrics.index(name), 0]
         closer = float(np.mean(distances < distances[clash.row]))
-        said.append((name, f"{100 * closer:.0f}% of pairs closer"))
-    return (*said, ("people", _votes(one, clash.row, "same", p)))
+        lines.append((name, f"{100 * closer:.0f}% of pairs closer"))
+    return (*lines, ("people", _votes(one, clash.row, "same", p)))
 
 
 def _votes(one: JudgedSet, row: int, choice: str, share: float) -> str:
@@ -95,11 +93,11 @@ def _folder(one: JudgedSet, data: Path) -> SetFolder:
 
 def _files(folder: SetFolder, item: str) -> list[tuple[str, Path]]:
     """The pictures of an item that are there, with their roles."""
-    found = []
+    files = []
     for role in IMAGE_FOLDERS[folder.task]:
         paths = (folder.path / role / f"{item}{suffix}" for suffix in sorted(SUFFIXES))
-        found += [(role, path) for path in paths if path.is_file()][:1]
-    return found
+        files += [(role, path) for path in paths if path.is_file()][:1]
+    return files
 
 
 def _patches(folder: SetFolder, item: str, loads: Mapping[str, LoadChoice]) -> tuple[tuple[str, bytes], ...]:

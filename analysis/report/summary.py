@@ -57,8 +57,8 @@ def _best(material: Material, task: Task) -> Fact | None:
         for one in pairs
         if best in (one.first, one.second) and not one.p_holm <= ALPHA
     ]
-    found = material.intervals.get(Key(task, best, measure, columns[-1]))
-    interval = formatted((found.low, found.high), "range") if found else ""
+    estimate = material.intervals.get(Key(task, best, measure, columns[-1]))
+    interval = formatted((estimate.low, estimate.high), "range") if estimate else ""
     what = f"{_NAMES[task]} of {best}" + (f", the best of {len(scored)} metrics" if len(scored) > 1 else "")
     detail = [columns[-1], *filter(None, [interval])]
     if len(scored) > 1:

@@ -44,26 +44,26 @@ def groups(items: pd.DataFrame, by: By) -> dict[str, Mask]:
     DatasetError
         If the items' facts do not include what is asked for.
     """
-    found = _found(items, by)
-    if not found:
-        wanted = " or ".join(_columns(by))
+    masks = _masks(items, by)
+    if not masks:
+        names = " or ".join(_columns(by))
         raise DatasetError(
-            f"the items' {by} is not known: no column {wanted}, or nothing in it; it comes from items.parquet beside "
+            f"the items' {by} is not known: no column {names}, or nothing in it; it comes from items.parquet beside "
             "each set, or from --items FILE"
         )
-    return found
+    return masks
 
 
 def has_facts(items: pd.DataFrame, by: By) -> bool:
     """Whether items can be cut into groups: a column may be there and hold nothing."""
-    return bool(_found(items, by))
+    return bool(_masks(items, by))
 
 
 def _columns(by: By) -> tuple[str, ...]:
     return ("photo",) if by == "photo" else (f"p0_{by}", f"p1_{by}")
 
 
-def _found(items: pd.DataFrame, by: By) -> dict[str, Mask]:
+def _masks(items: pd.DataFrame, by: By) -> dict[str, Mask]:
     if by == "margin":
         return _bands(_margins(items), lambda low, high: f"{50 + 50 * low:.0f}-{50 + 50 * high:.0f}%")
     columns = [name for name in _columns(by) if name in items]
@@ -73,12 +73,12 @@ def _found(items: pd.DataFrame, by: By) -> dict[str, Mask]:
         mean = pd.concat([items[column].map(_mean_severity) for column in columns], axis=1).mean(axis=1)
         return _bands(mean.to_numpy(), lambda low, high: f"{low:.1f} to {high:.1f}")
     names = pd.concat([_names(items[column], by).reset_index(drop=True).explode() for column in columns])
-    found = {}
+    masks = {}
     for name, rows in names.groupby(names).groups.items():
         mask = np.zeros(len(items), bool)
         mask[np.asarray(rows)] = True
-        found[str(name)] = mask
-    return dict(sorted((name, mask) for name, mask in found.items() if name not in ("", UNTOUCHED)))
+        masks[str(name)] = mask
+    return dict(sorted((name, mask) for name, mask in masks.items() if name not in ("", UNTOUCHED)))
 
 
 def _margins(items: pd.DataFrame) -> NDArray[np.float64]:
@@ -91,11 +91,11 @@ def _margins(items: pd.DataFrame) -> NDArray[np.float64]:
 
 def _names(texts: pd.Series, by: By) -> pd.Series:
     """The groups a patch belongs to, as lists: one recipe or photo, or every family in it."""
-    known = texts.fillna("").astype(str)
+    filled = texts.fillna("").astype(str)
     return (
-        known.str.split("+")
+        filled.str.split("+")
         if by == "family"
-        else known.map(lambda text: [_steps(str(text)) if by == "recipe" else text])
+        else filled.map(lambda text: [_steps(str(text)) if by == "recipe" else text])
     )
 
 

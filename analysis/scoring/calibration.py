@@ -65,12 +65,12 @@ def calibrate(d0: ArrayLike, d1: ArrayLike, k: ArrayLike, n: ArrayLike) -> Calib
     beta = float(np.clip(best.x, -1e4, 1e4))
     p = 1 / (1 + np.exp(-np.clip(beta * lead, -700, 700)))
     favoured = np.maximum(p, 1 - p)
-    got = np.where(p >= 0.5, k, n - k)
+    favourable = np.where(p >= 0.5, k, n - k)
     bins = np.minimum(((favoured - 0.5) * 2 * BINS).astype(int), BINS - 1)
     votes = np.bincount(bins, weights=n, minlength=BINS)
     used = votes > 0
     bets = np.bincount(bins, weights=favoured * n, minlength=BINS)[used] / votes[used]
-    came = np.bincount(bins, weights=got, minlength=BINS)[used] / votes[used]
+    came = np.bincount(bins, weights=favourable, minlength=BINS)[used] / votes[used]
     error = float((votes[used] * np.abs(bets - came)).sum() / votes.sum())
     return Calibration(-loss(beta), beta / scale, error, bets, came)
 

@@ -39,14 +39,14 @@ class Contradiction:
 def contradictions(one: JudgedSet, *, each: int) -> list[Contradiction]:
     """Give, for every two metrics of a set, the `each` items on which they contradict each other most."""
     sureness = _shares(np.abs(_leads(one))) if one.task == "2afc" else _shares(one.distances[:, 0])
-    found = []
+    clashes = []
     for a, b in combinations(range(len(one.metrics)), 2):
         strength = _opposed(one, a, b, sureness) if one.task == "2afc" else np.abs(sureness[a] - sureness[b])
         for row in np.argsort(-strength, kind="stable")[:each]:
             if strength[row] > 0:
                 first, second = (a, b) if _is_first(one, a, b, int(row), sureness) else (b, a)
-                found.append(Contradiction(one.metrics[first], one.metrics[second], int(row), float(strength[row])))
-    return found
+                clashes.append(Contradiction(one.metrics[first], one.metrics[second], int(row), float(strength[row])))
+    return clashes
 
 
 def _leads(one: JudgedSet) -> Floats:

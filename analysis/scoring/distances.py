@@ -189,23 +189,23 @@ def _check_values(path: Path, rows: pd.DataFrame, task: Task) -> None:
         bad = ~((values >= 0) & (values <= 1)) if column == label else np.isnan(values)
         if bad.any():
             first = int(np.flatnonzero(bad)[0])
-            wanted = "a fraction in [0, 1]" if column == label else "a number"
+            need = "a fraction in [0, 1]" if column == label else "a number"
             raise DatasetError(
-                f"{path}: {int(bad.sum())} of {len(rows)} values of {column} are not {wanted}, the first for item "
+                f"{path}: {int(bad.sum())} of {len(rows)} values of {column} are not {need}, the first for item "
                 f"{rows['id'].iloc[first]}: {rows[column].tolist()[first]!r}"
             )
 
 
 def check_same_items(results: Iterable[SetDistances]) -> None:
     """Raise DatasetError unless all results of a set are about the same items and people, each metric once."""
-    seen: dict[tuple[Task, str], SetDistances] = {}
-    named: set[tuple[Task, str, str]] = set()
+    first_of: dict[tuple[Task, str], SetDistances] = {}
+    pairs: set[tuple[Task, str, str]] = set()
     for result in results:
         for metric in result.metrics:
-            if (result.task, result.label, metric) in named:
+            if (result.task, result.label, metric) in pairs:
                 raise DatasetError(f"set {result.label}: two lists of distances for metric {metric}; keep one")
-            named.add((result.task, result.label, metric))
-        first = seen.setdefault((result.task, result.label), result)
+            pairs.add((result.task, result.label, metric))
+        first = first_of.setdefault((result.task, result.label), result)
         if first is result:
             continue
         mine, theirs = (

@@ -53,8 +53,8 @@ def evaluate(
     """
     ids: list[str] = []
     labels, distances = [], []
-    for batch, found in _scored(metrics, items, load, batch_size, threads):
-        distances.append(found)
+    for batch, values in _scored(metrics, items, load, batch_size, threads):
+        distances.append(values)
         labels.append(batch.labels)
         ids.extend(batch.ids)
         advance(len(batch.ids))
@@ -85,9 +85,9 @@ def _scored(
     portions = items.portions(-(-len(items) // (rounds * threads)), load)  # equal, so that no thread waits for one
     with (
         _torch_threads_kept(),
-        mapped_ahead(decode_and_score, portions, threads=threads, initializer=_one_torch_thread) as done,
+        mapped_ahead(decode_and_score, portions, threads=threads, initializer=_one_torch_thread) as results,
     ):
-        for scored in done:
+        for scored in results:
             yield from scored
 
 
@@ -99,11 +99,11 @@ def _one_torch_thread() -> None:
 @contextmanager
 def _torch_threads_kept() -> Iterator[None]:
     """Threads started later take over the number that was set last anywhere, so set it again."""
-    before = torch.get_num_threads()
+    threads = torch.get_num_threads()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
 
 
 def _distances(metrics: Sequence[Metric], label: str, batch: Batch) -> Floats:

@@ -42,8 +42,8 @@ def identical_in_files(folder: SetFolder, items: Sequence[str]) -> NDArray[np.bo
     def identical(item: str) -> bool:
         return all(item in paths for paths in files) and _same_pixels(*(paths[item] for paths in files))
 
-    with mapped_ahead(identical, items, threads=cores()) as found:
-        return np.fromiter(found, bool, len(items))
+    with mapped_ahead(identical, items, threads=cores()) as results:
+        return np.fromiter(results, bool, len(items))
 
 
 def _same_pixels(first: Path, second: Path) -> bool:

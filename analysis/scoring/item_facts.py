@@ -28,9 +28,9 @@ def read_facts(path: Path) -> pd.DataFrame:
         raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; expected id and {', '.join(FACTS)}")
     if {"set", "split"} <= set(table):
         table["set"] = table["split"].str.cat(table["set"], sep="/")
-    kept = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]
+    names = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]
     same = identical_by_hash(table) if set(HASHES) <= set(table) else None
-    table = table[kept].rename(columns={"id": "item"}).astype({"item": str})
+    table = table[names].rename(columns={"id": "item"}).astype({"item": str})
     if same is not None:
         table["identical"] = same
     keys = [key for key in ("task", "set", "item") if key in table]
@@ -46,14 +46,14 @@ def of_task(facts: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 def folders_about(labels: Collection[tuple[Task, str]], folders: Sequence[SetFolder]) -> list[SetFolder]:
     """The folders of a dataset that hold sets of these tasks and names; none at all is an error, if it has folders."""
-    found = [one for one in folders if (one.task, one.label) in labels]
-    if folders and not found:
+    folders_of_labels = [one for one in folders if (one.task, one.label) in labels]
+    if folders and not folders_of_labels:
         ours, theirs = (", ".join(sorted({label for _, label in pairs})) for pairs in (labels, map(_key, folders)))
         raise DatasetError(
             f"{folders[0].root}: has the sets {theirs}, and the distances are of {ours}; a column set of the distances "
             "says which set they are of"
         )
-    return found
+    return folders_of_labels
 
 
 def _key(folder: SetFolder) -> tuple[Task, str]:
@@ -85,17 +85,17 @@ def answers_of_sets(folders: Sequence[SetFolder]) -> pd.DataFrame | None:
 
     Sentinels are part of no set, but say how well people looked: rules of exclusion and d' need them.
     """
-    beside = [found for folder in folders if (found := answers_of_set(folder)) is not None]
+    beside = [table for folder in folders if (table := answers_of_set(folder)) is not None]
     if not beside:
         return None
     answers = pd.concat(beside, ignore_index=True)
     others = folders[0].root / OTHER_ANSWERS
     if not others.is_file():
         return answers
-    found = read_answers(others)
-    keys = [key for key in ("study", "task", "participant") if key in found and key in answers]
-    theirs = pd.MultiIndex.from_frame(found[keys]).isin(pd.MultiIndex.from_frame(answers[keys]))
-    sentinels = found[theirs & (found["role"] == "sentinel")]
+    table = read_answers(others)
+    keys = [key for key in ("study", "task", "participant") if key in table and key in answers]
+    theirs = pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(answers[keys]))
+    sentinels = table[theirs & (table["role"] == "sentinel")]
     both = pd.concat([answers, sentinels], ignore_index=True)
     texts = [name for name in both if both[name].isna().any() and not is_numeric_dtype(both[name])]
     return both.fillna(dict.fromkeys(texts, ""))

@@ -73,11 +73,11 @@ def resampled_average_precision(
         total = np.add.reduceat(weights, starts, axis=1)
         mean = np.add.reduceat(hits, starts, axis=1) / np.where(total > 0, total, 1)
         hits = weights * np.repeat(mean, lengths, axis=1)
-    seen = np.cumsum(weights, axis=1)
-    precision = np.cumsum(hits, axis=1) / np.where(seen > 0, seen, 1)
+    so_far = np.cumsum(weights, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.where(so_far > 0, so_far, 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    found = hits.sum(1)
-    return (hits * envelope).sum(1) / np.where(found > 0, found, np.nan)
+    hits_in_all = hits.sum(1)
+    return (hits * envelope).sum(1) / np.where(hits_in_all > 0, hits_in_all, np.nan)
 
 
 def ranks(distance: ArrayLike) -> NDArray[np.intp]:
@@ -115,10 +115,10 @@ def difference_of_exchanged(first: ArrayLike, second: ArrayLike, same: ArrayLike
 
 
 def _area(same: Floats) -> float:
-    found = same.sum()
-    if found == 0:
+    same_votes = same.sum()
+    if same_votes == 0:
         return float("nan")
     hits = np.cumsum(same)
     precision = hits / np.arange(1, len(same) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((same / found) @ envelope)
+    return float((same / same_votes) @ envelope)

@@ -100,10 +100,10 @@ def judged_sets(
         If results contradict each other, a table knows none of the items, fractions are none of so many votes, or
         answers do not add up to the fractions. Ids that lost their zeros are padded; see `item_ids`.
     """
-    given = list(facts)
-    spelled = {task: _in_one_spelling(task, results, given, answers) for task in {one.task: None for one in results}}
+    tables = list(facts)
+    spelled = {task: _in_one_spelling(task, results, tables, answers) for task in {one.task: None for one in results}}
     check_same_items(one for alike in spelled.values() for one in alike.results)
-    _check_known(list(spelled.values()), len(given))
+    _check_known(list(spelled.values()), len(tables))
     groups: dict[tuple[Task, str], list[SetDistances]] = {}
     for task, label in dict.fromkeys((one.task, one.label) for one in results):
         groups[task, label] = [one for one in spelled[task].results if one.label == label]
@@ -138,9 +138,9 @@ def _in_one_spelling(
     tables += [(_FACTS, of_task(table, task)) for table in facts]
     if answers is not None:
         tables.append((_ANSWERS, counted(answers[answers["task"] == task])))
-    found = respelled(*tables)
-    renamed = [replace(one, ids=tuple(table["item"])) for one, table in zip(mine, found, strict=False)]
-    rest = found[len(mine) :]
+    spelled = respelled(*tables)
+    renamed = [replace(one, ids=tuple(table["item"])) for one, table in zip(mine, spelled, strict=False)]
+    rest = spelled[len(mine) :]
     return _Alike(renamed, rest[: len(facts)], rest[-1] if answers is not None else None)
 
 

@@ -158,7 +158,7 @@ def _best_fit(x: Floats, y: Floats, starts: list[Floats]) -> LogisticFit:
         least_squares(lambda at: _curve(at, x) - y, first, jac=cast(Any, lambda at: _slopes(at, x)), method="lm")
         for first in starts
     ]
-    best = min(fits, key=lambda found: found.cost)
+    best = min(fits, key=lambda fit: fit.cost)
     return LogisticFit(_curve(best.x, x), best.x, converged=best.status > 0)
 
 
@@ -196,16 +196,16 @@ def interval_of(
         return Estimate(value, nan, nan, nan, f"no interval: {count} {unit}")
     if count >= FEWEST_FOR_BOOTSTRAP:
         rng = how.rng()
-        found = np.empty(min(how.draws, DRAWS))
-        for draw in range(len(found)):
+        draws = np.empty(min(how.draws, DRAWS))
+        for draw in range(len(draws)):
             rows = np.concatenate([members[code] for code in rng.integers(0, count, count)])
-            found[draw] = measure(x[rows], y[rows])
-        low, high = np.nanquantile(found, [0.5 - how.level / 2, 0.5 + how.level / 2])
+            draws[draw] = measure(x[rows], y[rows])
+        low, high = np.nanquantile(draws, [0.5 - how.level / 2, 0.5 + how.level / 2])
         return Estimate(value, float(low), float(high), nan, f"bootstrap over {unit}")
-    found = np.array([measure(x[keep], y[keep]) for keep in (groups != g for g in range(count))])
-    if np.abs(np.append(found, value)).max() > _PERFECT:  # Fisher's z is infinite there
+    replicates = np.array([measure(x[keep], y[keep]) for keep in (groups != g for g in range(count))])
+    if np.abs(np.append(replicates, value)).max() > _PERFECT:  # Fisher's z is infinite there
         return Estimate(value, nan, nan, nan, f"no interval: perfect, or perfect without one of {count} {unit}")
-    left_out = np.arctanh(found)
+    left_out = np.arctanh(replicates)
     error = np.sqrt(((left_out - left_out.mean()) ** 2).sum() * (count - 1) / count)
     half = float(t.ppf(0.5 + how.level / 2, count - 1) * error)
     z = float(np.arctanh(value))

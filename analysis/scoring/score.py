@@ -118,50 +118,50 @@ def score(
     BappsError
         If there is nothing to score, a file or an item cannot be read, or a metric fails.
     """
-    asked = evidence or Evidence()
+    how = evidence or Evidence()
     if metrics and data is None:
         raise DatasetError("metrics need the images of a dataset: give the folder that holds 2afc/ or jnd/")
-    from_files = [found for file in files for found in read_distances(file) if found.task in tasks]
+    from_files = [one for file in files for one in read_distances(file) if one.task in tasks]
     folders = find_sets(data, tasks, sets) if data is not None else []
-    opened = [ItemSet(folder) for folder in folders] if metrics else []  # all are checked before the first is read
-    results = _distances(metrics, opened, load, batch_size, progress)
-    results += [found for found in from_files if not sets or found.label in sets]
+    item_sets = [ItemSet(folder) for folder in folders] if metrics else []  # all are checked before the first is read
+    results = _distances(metrics, item_sets, load, batch_size, progress)
+    results += [one for one in from_files if not sets or one.label in sets]
     sources = ", ".join(map(str, [*([data] if metrics else []), *files]))
     if not results:
         raise DatasetError(f"{sources}: nothing for the task {'both' if len(tasks) > 1 else tasks[0]}")
-    joined = _judged(results, folders, asked)
-    if asked.ci == "auto":
-        asked = replace(asked, ci="people" if any(map(_knows_people, joined)) else "items")
-    settings = settings_of(asked)
+    joined = _sets(results, folders, how)
+    if how.ci == "auto":
+        how = replace(how, ci="people" if any(map(_knows_people, joined)) else "items")
+    settings = settings_of(how)
     return ScoreReport(
         data=sources,
-        loads={items.folder.key: items.load_choice(load) for items in opened},
+        loads={items.folder.key: items.load_choice(load) for items in item_sets},
         metrics=tuple(metrics),
         results=tuple(results),
         judged=tuple(joined),
         scores=tuple(scores(results, counts_of(joined))),
-        intervals=score_evidence.intervals(joined, settings) if asked.ci or asked.compare else {},
-        comparisons=score_evidence.comparisons(joined, settings) if asked.compare else {},
-        evidence=asked,
+        intervals=score_evidence.intervals(joined, settings) if how.ci or how.compare else {},
+        comparisons=score_evidence.comparisons(joined, settings) if how.compare else {},
+        evidence=how,
     )
 
 
-def settings_of(asked: Evidence) -> Settings:
+def settings_of(evidence: Evidence) -> Settings:
     """How intervals are computed; over items if nothing else was asked for or found."""
-    drawn = "people" if asked.ci == "people" else "items"
-    return Settings(drawn=drawn, draws=asked.draws, seed=asked.seed, level=asked.level)
+    unit = "people" if evidence.ci == "people" else "items"
+    return Settings(drawn=unit, draws=evidence.draws, seed=evidence.seed, level=evidence.level)
 
 
 def _distances(
-    metrics: Sequence[Metric], opened: Sequence[ItemSet], load: LoadMode, batch_size: int, progress: Progress
+    metrics: Sequence[Metric], item_sets: Sequence[ItemSet], load: LoadMode, batch_size: int, progress: Progress
 ) -> list[SetDistances]:
-    if not opened:
+    if not item_sets:
         return []
     # Imported late: it loads torch, which tables of distances do without.
     from analysis.scoring.evaluate import evaluate
 
     results = []
-    for items in opened:
+    for items in item_sets:
         with progress(len(items), f"{items.task} {items.folder.label}") as advance:
             results.append(evaluate(metrics, items, load=load, batch_size=batch_size, threads=cores(), advance=advance))
     return results
@@ -171,12 +171,12 @@ def _knows_people(one: JudgedSet) -> bool:
     return one.answers is not None and one.answers["participant"].nunique() > 1
 
 
-def _judged(results: Sequence[SetDistances], folders: Sequence[SetFolder], asked: Evidence) -> list[JudgedSet]:
+def _sets(results: Sequence[SetDistances], folders: Sequence[SetFolder], evidence: Evidence) -> list[JudgedSet]:
     """Join distances with what files beside the sets, or files that were named, say about items and people."""
     folders = folders_about({(one.task, one.label) for one in results}, folders)
-    facts = [read_facts(asked.items)] if asked.items else []
-    facts += [found for folder in folders if (found := facts_of_set(folder)) is not None]
-    answers = read_answers(asked.answers) if asked.answers else None
-    if answers is None and asked.ci in ("people", "auto"):
+    facts = [read_facts(evidence.items)] if evidence.items else []
+    facts += [table for folder in folders if (table := facts_of_set(folder)) is not None]
+    answers = read_answers(evidence.answers) if evidence.answers else None
+    if answers is None and evidence.ci in ("people", "auto"):
         answers = answers_of_sets(folders)
-    return judged_sets(results, facts=facts, answers=answers, votes=asked.votes)
+    return judged_sets(results, facts=facts, answers=answers, votes=evidence.votes)

@@ -53,43 +53,43 @@ class Settings(Resampling):
     drawn: Drawn = "items"
 
 
-def intervals(judged: Sequence[JudgedSet], settings: Settings) -> dict[Key, Estimate]:
+def intervals(all_sets: Sequence[JudgedSet], settings: Settings) -> dict[Key, Estimate]:
     """Give every score its interval: of each set, and of the paper's means over sets."""
-    found: dict[Key, Estimate] = {}
-    for task, column, sets in columns(judged):
+    of_keys: dict[Key, Estimate] = {}
+    for task, column, sets in columns(all_sets):
         names = shared_metrics(sets)
         for measure in ("2afc",) if task == "2afc" else ("ap", "ap-of-ties"):
             estimates = _estimates(sets, names, measure, settings)
             estimates = [of_share(one, "all items pay the same") for one in estimates]
-            found |= {Key(task, name, measure, column): one for name, one in zip(names, estimates, strict=True)}
-    return found
+            of_keys |= {Key(task, name, measure, column): one for name, one in zip(names, estimates, strict=True)}
+    return of_keys
 
 
 def comparisons(
-    judged: Sequence[JudgedSet], settings: Settings
+    all_sets: Sequence[JudgedSet], settings: Settings
 ) -> dict[tuple[Task, str], list[multiple_comparisons.Comparison]]:
     """Compare every two metrics, on each set and each mean; Holm's correction is over the pairs of one of them."""
-    found = {}
-    for task, column, sets in columns(judged):
+    pairs_by_column = {}
+    for task, column, sets in columns(all_sets):
         names = shared_metrics(sets)
         if len(names) > 1:
             # Scores lie in [0, 1]: a bound may be further out than differences can be.
             estimates = [within(one, -1, 1) for one in _differences(task, sets, names, settings)]
-            found[task, column] = multiple_comparisons.compared(names, estimates)
-    return found
+            pairs_by_column[task, column] = multiple_comparisons.compared(names, estimates)
+    return pairs_by_column
 
 
-def columns(judged: Sequence[JudgedSet]) -> list[tuple[Task, str, list[JudgedSet]]]:
+def columns(sets: Sequence[JudgedSet]) -> list[tuple[Task, str, list[JudgedSet]]]:
     """The columns of the result tables: each set, then each mean with its sets."""
-    found: list[tuple[Task, str, list[JudgedSet]]] = []
+    groups: list[tuple[Task, str, list[JudgedSet]]] = []
     for task in TASKS:
-        mine = {one.label: one for one in judged if one.task == task}
+        mine = {one.label: one for one in sets if one.task == task}
         labels = sorted(mine, key=set_order)
-        found.extend((task, label, [mine[label]]) for label in labels)
+        groups.extend((task, label, [mine[label]]) for label in labels)
         for name, members in twoafc.groups_of_sets(labels).items():
             if task == "2afc" or name == "mean of all":
-                found.append((task, name, [mine[label] for label in members]))
-    return found
+                groups.append((task, name, [mine[label] for label in members]))
+    return groups
 
 
 def shared_metrics(sets: Sequence[JudgedSet]) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ def _differences(task: Task, sets: Sequence[JudgedSet], names: Sequence[str], se
     if _of_people(sets, settings):
         rows = multiple_comparisons.differences(_rows_of_answers(sets, names))
         of_answers, items, people = _answer_codes(sets, sample)
-        found = means_over_items_and_people(rows, of_answers, items, people, level=settings.level)
-        return [_if_enough_differ(one, row, of_answers) for one, row in zip(found, rows, strict=True)]
+        means = means_over_items_and_people(rows, of_answers, items, people, level=settings.level)
+        return [_if_enough_differ(one, row, of_answers) for one, row in zip(means, rows, strict=True)]
     return compared_means(_rows_of_items(sets, names), sample, settings)
 
 

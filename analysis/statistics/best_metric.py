@@ -82,19 +82,19 @@ def best_metric(k: ArrayLike, n: ArrayLike) -> BestMetric:
     return BestMetric(float(np.clip(low, 0.5, 1)), float(np.clip(high, 0.5, 1)), point, of_cells[:, cell])
 
 
-def interval(found: BestMetric, sample: Sample, how: Resampling) -> tuple[float, float]:
+def interval(best: BestMetric, sample: Sample, how: Resampling) -> tuple[float, float]:
     """The bounds, widened by the sampling error of each; NaN where all items say the same, which shows no spread.
 
     Parameters
     ----------
-    found : BestMetric
+    best : BestMetric
     sample : Sample
         Of the same N items, which are taken as one set.
     """
-    low, high = means_over_items(found.influence, Sample(np.zeros_like(sample.sets), sample.clusters, sample.unit), how)
+    low, high = means_over_items(best.influence, Sample(np.zeros_like(sample.sets), sample.clusters, sample.unit), how)
     if np.isnan(low.low) or (low.low == low.high and high.low == high.high):
         return float("nan"), float("nan")
-    ends = found.low - (low.value - low.low), found.high + (high.high - high.value)
+    ends = best.low - (low.value - low.low), best.high + (high.high - high.value)
     return float(max(ends[0], 0.5)), float(min(ends[1], 1))
 
 
@@ -107,8 +107,8 @@ def _with_unseen(cells: NDArray[np.int64], cell: NDArray[np.intp]) -> tuple[NDAr
 
 def _npmle(chances: Floats, counts: Floats) -> Floats:
     """Maximum likelihood weights on the grid, by Newton steps with weights held above 0 (Wang's CNM)."""
-    seen = counts > 0
-    of_seen, shares = chances[seen], counts[seen] / counts.sum()
+    occurring = counts > 0
+    of_seen, shares = chances[occurring], counts[occurring] / counts.sum()
     weights = np.full(len(_GRID), 1 / len(_GRID))
     for _ in range(_STEPS):
         mixed = of_seen @ weights

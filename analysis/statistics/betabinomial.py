@@ -68,8 +68,8 @@ class _Cells:
 
     def chances(self, a: float) -> Floats:
         """P(smaller side | n), shape (cells,)."""
-        once = betabinom.pmf(self.smaller, self.n, a, a)
-        return np.where(2 * self.smaller == self.n, once, 2 * once)
+        single = betabinom.pmf(self.smaller, self.n, a, a)
+        return np.where(2 * self.smaller == self.n, single, 2 * single)
 
 
 def fit(k: ArrayLike, n: ArrayLike) -> Fit:

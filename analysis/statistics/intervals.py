@@ -146,10 +146,10 @@ def means_over_items(values: ArrayLike, sample: Sample, how: Resampling) -> list
     means = values @ sample.weights
     if sample.alike < FEWEST_FOR_BOOTSTRAP:
         return _by_t(means, clustered_variance(values, sample), sample, how.level)
-    drawn = bootstrap_means(values, sample, draws=how.draws, rng=how.rng())
+    resampled_means = bootstrap_means(values, sample, draws=how.draws, rng=how.rng())
     return [
         from_draws(mean, row, level=how.level, method=f"bootstrap over {sample.unit}")
-        for mean, row in zip(means, drawn.T, strict=True)
+        for mean, row in zip(means, resampled_means.T, strict=True)
     ]
 
 
@@ -182,11 +182,11 @@ def bootstrap_means(values: ArrayLike, sample: Sample, *, draws: int, rng: np.ra
 
     def block(number: int, stream: np.random.Generator) -> Floats:
         weights = _poisson_weights(stream, number, photos)
-        found = np.zeros((number, len(values)))
+        deviation = np.zeros((number, len(values)))
         for rows, sums in totals:
             product = (weights[:, rows] @ sums).astype(np.float64)
-            found += product[:, :-1] / product[:, -1:]
-        return found / count
+            deviation += product[:, :-1] / product[:, -1:]
+        return deviation / count
 
     # A thread a core draws and multiplies; were BLAS to start threads too, they would fight for the cores.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
@@ -212,14 +212,14 @@ def of_statistic(statistic: Callable[[Floats], Floats], sample: Sample, how: Res
     values = statistic(np.ones((1, len(sample.clusters))))[0]
     if sample.alike >= FEWEST_FOR_BOOTSTRAP:
         blocks = [min(size, how.draws - start) for start in range(0, how.draws, size)]
-        found = [
+        parts = [
             statistic(_poisson_weights(stream, number, photos)[:, sample.clusters].astype(np.float64))
             for number, stream in zip(blocks, how.rng().spawn(len(blocks)), strict=True)
         ]
         method = f"bootstrap over {sample.unit}"
-        drawn = np.concatenate(found).T
+        means = np.concatenate(parts).T
         return [
-            from_draws(value, row, level=how.level, method=method) for value, row in zip(values, drawn, strict=True)
+            from_draws(value, row, level=how.level, method=method) for value, row in zip(values, means, strict=True)
         ]
     left_out = np.concatenate(
         [

@@ -48,20 +48,20 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return list(combinations(names, 2))
 
 
-def compared(names: Sequence[str], found: Sequence[Estimate]) -> list[Comparison]:
+def compared(names: Sequence[str], estimates: Sequence[Estimate]) -> list[Comparison]:
     """Put together the estimates of `differences`, corrected by Holm over all of them."""
-    corrected = holm([estimate.p for estimate in found])
+    corrected = holm([estimate.p for estimate in estimates])
     return [
         Comparison(first, second, estimate, float(p))
-        for (first, second), estimate, p in zip(pairs(names), found, corrected, strict=True)
+        for (first, second), estimate, p in zip(pairs(names), estimates, corrected, strict=True)
     ]
 
 
 def holm(p: ArrayLike) -> Floats:
     """Holm's step-down correction; NaN stays NaN and does not count."""
     p = np.asarray(p, np.float64)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
+    finite = np.flatnonzero(~np.isnan(p))
+    order = finite[np.argsort(p[finite], kind="stable")]
     steps = p[order] * np.arange(len(order), 0, -1)
     corrected = np.full(len(p), np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)

@@ -56,16 +56,16 @@ def compared_means(rows: ArrayLike, sample: Sample, how: Resampling) -> list[Est
     halves = np.empty((0, 0))
     if any(mask.sum() > MOST_TRIED for mask in differing):
         halves = _half_sums(np.stack([*sums, sizes], axis=1), how)
-    found = []
+    estimates = []
     for (first, second), one, mask in zip(both, differences, differing, strict=True):
-        if tried := mask.sum() <= MOST_TRIED:
+        if in_full := mask.sum() <= MOST_TRIED:
             half, size = _every_half(one[mask], sizes[mask], sizes[~mask], how)
         else:
             half, size = halves[:, first] - halves[:, second], halves[:, -1]
         low, high, p = _by_halves(half, size, one, how)
-        method = _method(sample, int(mask.sum()), tried, how, "sign flip")
-        found.append(Estimate(float(one.sum()), low, high, p, method))
-    return found
+        method = _method(sample, int(mask.sum()), in_full, how, "sign flip")
+        estimates.append(Estimate(float(one.sum()), low, high, p, method))
+    return estimates
 
 
 def compared_statistic(
@@ -86,7 +86,7 @@ def compared_statistic(
     if p <= 1 - level.
     """
     clusters = np.unique(sample.clusters[differing])
-    if tried := len(clusters) <= MOST_TRIED:
+    if in_full := len(clusters) <= MOST_TRIED:
         exchanges = _every_exchange(len(clusters))
     else:
         none = np.zeros((1, len(clusters)), np.uint8)
@@ -98,13 +98,13 @@ def compared_statistic(
     at_a_time = max(1, _COINS_AT_A_TIME // len(of_items))
     blocks = [exchanges[start : start + at_a_time] for start in range(0, len(exchanges), at_a_time)]
     with ThreadPoolExecutor(cores()) as pool:
-        found = np.concatenate(list(pool.map(lambda block: statistic(block[:, of_items]), blocks)))
-    value, sizes = float(found[0]), np.abs(found)
+        statistics = np.concatenate(list(pool.map(lambda block: statistic(block[:, of_items]), blocks)))
+    value, sizes = float(statistics[0]), np.abs(statistics)
     as_far = sizes >= sizes[0] * (1 - _ROUNDING)
     sizes = np.where(as_far, np.maximum(sizes, sizes[0]), sizes)
     half = float(np.sort(sizes)[::-1][_beyond(len(sizes), how)])
     p = float(as_far.mean()) if np.isfinite(value) else float("nan")
-    method = _method(sample, len(clusters), tried, how, "exchange")
+    method = _method(sample, len(clusters), in_full, how, "exchange")
     return Estimate(value, value - half, value + half, p, method)
 
 
@@ -146,8 +146,8 @@ def _half_sums(columns: Floats, how: Resampling) -> Floats:
 
     # A thread a core draws and multiplies; were BLAS to start threads too, they would fight for the cores.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
-        drawn = list(pool.map(block, blocks, how.rng().spawn(len(blocks))))
-    return np.concatenate([np.zeros((1, columns.shape[1])), *drawn])
+        statistics = list(pool.map(block, blocks, how.rng().spawn(len(blocks))))
+    return np.concatenate([np.zeros((1, columns.shape[1])), *statistics])
 
 
 def _every_half(sums: Floats, sizes: Floats, others: Floats, how: Resampling) -> tuple[Floats, Floats]:
@@ -176,7 +176,7 @@ def _coins(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.uint
     return np.unpackbits(np.frombuffer(rng.bytes(-(-size // 8)), np.uint8), count=size).reshape(rows, columns)
 
 
-def _method(sample: Sample, differing: int, tried: bool, how: Resampling, what: str) -> str:
+def _method(sample: Sample, differing: int, in_full: bool, how: Resampling, what: str) -> str:
     count, (unit, _, doubt) = len(np.unique(sample.clusters)), sample.unit.partition(",")
-    times = f"every {what}" if tried else f"{how.draws} {what}s"
+    times = f"every {what}" if in_full else f"{how.draws} {what}s"
     return f"{times}, {differing} of {count} {unit} differ{'s' if differing == 1 else ''}" + (doubt and f",{doubt}")

@@ -1,6 +1,7 @@
 """`bapps-consistency` on real answers, on planted people, and on answers that allow little."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -296,10 +297,24 @@ def test_a_plan_from_fractions(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     p = rng.binomial(5, rng.random(500)) / 5
     pd.DataFrame({"id": range(500), "judge": p}).to_csv(tmp_path / "x.csv", index=False)
-    found = sections(tmp_path / "x.csv", "--votes", 5, "--plan", 0.03, "--draws", 100)["Plan"]
-    assert [row["answers an item"] for row in found["rows"]] == [1, 2, 3, 5, 8]
-    assert all(row["simulated half-width"] == pytest.approx(0.03, rel=0.25) for row in found["rows"])
-    assert any("assumed" in note for note in found["notes"])
+    plan = sections(tmp_path / "x.csv", "--votes", 5, "--plan", 0.03, "--draws", 100)["Plan"]
+    assert [row["answers an item"] for row in plan["rows"]] == [1, 2, 3, 5, 8]
+    assert all(row["simulated half-width"] == pytest.approx(0.03, rel=0.25) for row in plan["rows"])
+    assert any("assumed, as there are no people" in note for note in plan["notes"])
+
+
+@pytest.mark.parametrize(("options", "per_person"), [((), 85), (("--plan-per-person", 40), 40)])
+def test_a_plan_says_how_many_answers_of_a_person_it_assumes(
+    tmp_path: Path, options: tuple[object, ...], per_person: int
+) -> None:
+    rows = [f"{item},{item % 6},5" for item in range(60)]
+    (tmp_path / "x.csv").write_text("\n".join(["id,k,n", *rows]))
+    plan = sections(tmp_path / "x.csv", "--task", "2afc", "--plan", 0.2, "--draws", 100, *options)["Plan"]
+    assert [row["people"] for row in plan["rows"]] == [math.ceil(row["answers"] / per_person) for row in plan["rows"]]
+    assert any(f"{per_person} answers each (--plan-per-person)" in note for note in plan["notes"])
+
+
+def test_a_plan_needs_items_with_two_votes(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("id,k,n\na,1,1\n")
     assert "--plan fits 2AFC items" in run(tmp_path / "one.csv", "--task", "2afc", "--plan", 0.03).stderr
 
