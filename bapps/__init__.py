@@ -55,8 +55,8 @@ else:
         if name not in _PLACES:
             raise AttributeError(f"module 'bapps' has no attribute {name!r}; it has {', '.join(__all__)}")
         module, _, other = _PLACES[name].partition(":")
-        globals()[name] = found = getattr(importlib.import_module(module), other or name)
-        return found
+        globals()[name] = value = getattr(importlib.import_module(module), other or name)
+        return value
 
 
 __all__ = [

@@ -193,12 +193,12 @@ def consistency(
     >>> "Agreement of people (2AFC)" in found.to_frames()
     True
     """
-    chosen = DEFAULT_RULES if rules is None else tuple(map(parse_rule, rules))
+    limits = DEFAULT_RULES if rules is None else tuple(map(parse_rule, rules))
     facts = read_facts(Path(items)) if items is not None else None
     reading = Reading(votes=votes, task=task, study=study, facts=facts)
-    settings = ConsistencySettings(rules=chosen, draws=draws, seed=seed, level=level)
-    found = read_judgments(Path(source), reading)
-    return Sections([section for judgments in found for section in sections_of_people(judgments, settings)])
+    settings = ConsistencySettings(rules=limits, draws=draws, seed=seed, level=level)
+    parts = read_judgments(Path(source), reading)
+    return Sections([section for judgments in parts for section in sections_of_people(judgments, settings)])
 
 
 def build(

@@ -150,11 +150,11 @@ def distance(
     >>> bapps.distance("l1", grey, white, value_range=(0, 1))
     0.996078431372549
     """
-    made = as_metric(metric, _setup(device, precision, weights))
+    function = as_metric(metric, _setup(device, precision, weights))
     first, many = as_batch(a, value_range=value_range, name="a")
     second, _ = as_batch(b, value_range=value_range, name="b")
-    found = made(first, second)
-    return found if many else float(found[0])
+    distances = function(first, second)
+    return distances if many else float(distances[0])
 
 
 def loss(name: str, *, weights: PathLike | None = None) -> Loss:
@@ -209,7 +209,7 @@ def list_distortions() -> dict[str, str]:
     installed, wrong = registry.plugins()
     for reason in wrong:
         warnings.warn(reason, Notice, stacklevel=2)
-    return {name: found.summary for name, found in (registry.distortions() | installed).items()}
+    return {name: one.summary for name, one in (registry.distortions() | installed).items()}
 
 
 def distort(
@@ -345,9 +345,9 @@ def _setup(device: str, precision: Precision, weights: PathLike | None) -> Setup
     return Setup(device=device, precision=precision, weights=WeightStore(Path(weights) if weights else None))
 
 
-def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
-    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
+def _paths(paths: PathLike | Sequence[PathLike]) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(one) for one in paths]
 
 
-def _path(given: PathLike | None) -> Path | None:
-    return None if given is None else Path(given)
+def _path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -77,10 +77,10 @@ def set_of_key(root: Path, key: str) -> SetFolder:
 
 def every_set(root: Path) -> list[SetFolder]:
     """All sets of a dataset, 2AFC before JND, training before validation."""
-    return [found for task in TASKS for split in SPLITS for found in _sets_of_split(root, task, split)]
+    return [one for task in TASKS for split in SPLITS for one in _sets_of_split(root, task, split)]
 
 
-def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> list[SetFolder]:
+def find_sets(root: Path, tasks: Sequence[Task], labels: Sequence[str] = ()) -> list[SetFolder]:
     """Find the sets of a dataset.
 
     Parameters
@@ -88,7 +88,7 @@ def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> 
     root : Path
         The folder that holds `2afc/` and `jnd/`.
     tasks : sequence of "2afc", "jnd"
-    wanted : sequence of "split/name"
+    labels : sequence of "split/name"
         The sets to take, in this order, of whichever of the tasks have them. Empty: of each task every
         validation set in the paper's order, then others by name; if it has training sets only, those.
 
@@ -99,20 +99,20 @@ def find_sets(root: Path, tasks: Sequence[Task], wanted: Sequence[str] = ()) -> 
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; it should hold 2afc/ or jnd/ in the BAPPS layout")
-    present = [found for task in tasks for split in SPLITS for found in _sets_of_split(root, task, split)]
+    present = [one for task in tasks for split in SPLITS for one in _sets_of_split(root, task, split)]
     if not present:
         places = " or ".join(str(root / task / "val" / "SET") for task in tasks)
         raise DatasetError(f"{root}: no sets in it; expected folders {places}")
-    for label in wanted:
-        if label not in {found.label for found in present}:
-            names = ", ".join(f"{found.label} ({found.task})" for found in present)
+    for label in labels:
+        if label not in {one.label for one in present}:
+            names = ", ".join(f"{one.label} ({one.task})" for one in present)
             raise DatasetError(f"{root}: no set {label!r}; there: {names}")
-    if wanted:
-        order = list(dict.fromkeys(wanted))
-        chosen = [found for found in present if found.label in order]
-        return sorted(chosen, key=lambda found: (tasks.index(found.task), order.index(found.label)))
-    validated = {found.task for found in present if found.split == "val"}
-    return [found for found in present if found.split == "val" or found.task not in validated]
+    if labels:
+        order = list(dict.fromkeys(labels))
+        choice = [one for one in present if one.label in order]
+        return sorted(choice, key=lambda one: (tasks.index(one.task), order.index(one.label)))
+    validated = {one.task for one in present if one.split == "val"}
+    return [one for one in present if one.split == "val" or one.task not in validated]
 
 
 def _sets_of_split(root: Path, task: Task, split: str) -> list[SetFolder]:

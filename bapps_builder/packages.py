@@ -17,10 +17,10 @@ class ForeignPackage(ImportError):
 def check_packages() -> None:
     """Raise ForeignPackage, naming the file and what to do, if one of the five packages is not ours."""
     for name in PACKAGES:
-        found = _place(find_spec(name))
-        if found is None or found.parent != _HOME:
+        place = _place(find_spec(name))
+        if place is None or place.parent != _HOME:
             raise ForeignPackage(
-                f"the package {name!r} is loaded from {found or 'nowhere'}, not from {_HOME / name}: {_advice(found)}"
+                f"the package {name!r} is loaded from {place or 'nowhere'}, not from {_HOME / name}: {_advice(place)}"
             )
 
 
@@ -49,9 +49,9 @@ def _place(spec: ModuleSpec | None) -> Path | None:
     return origin.parent if origin.stem == "__init__" else origin
 
 
-def _advice(found: Path | None) -> str:
-    if found is None:
+def _advice(place: Path | None) -> str:
+    if place is None:
         return "install bapps anew"
-    if {"site-packages", "dist-packages"} & set(found.parts):
+    if {"site-packages", "dist-packages"} & set(place.parts):
         return "another distribution uses this name; remove it or use an environment of its own"
     return "rename it, or keep the folder it is in off the search path, as `python -P` does for that of a script"

@@ -145,7 +145,7 @@ def load(name: str, setup: Setup | None = None) -> Metric:
     _import_all()
     base, at, variant = name.partition("@")
     if base in _ENTRIES:
-        return _ENTRIES[base].make(_known_variant(_ENTRIES[base], variant, given=bool(at)), setup)
+        return _ENTRIES[base].make(_known_variant(_ENTRIES[base], variant, explicit=bool(at)), setup)
     prefix, colon, rest = name.partition(":")
     if colon and prefix in _SCHEMES:
         return _SCHEMES[prefix](rest, setup)
@@ -189,8 +189,8 @@ def _import_all() -> None:
             importlib.import_module(module.name)
 
 
-def _known_variant(entry: Entry, variant: str, *, given: bool) -> str:
-    if not given or (variant and variant == entry.default):
+def _known_variant(entry: Entry, variant: str, *, explicit: bool) -> str:
+    if not explicit or (variant and variant == entry.default):
         return ""
     if variant in entry.variants or (entry.open_ended and entry.open_ended(variant)):
         return variant
@@ -203,37 +203,37 @@ def _from_module(name: str) -> Metric:
     if hidden := hidden_file(module_name):
         raise MetricError(f"metric {name!r}: {why_hidden(hidden, 'metric')}")
     try:
-        found: object = importlib.import_module(module_name)
+        value: object = importlib.import_module(module_name)
         for part in attribute.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except Exception as error:  # the user's own code runs here
         raise MetricError(
             f"metric {name!r}: {type(error).__name__}: {error}; expected module:callable with an importable module "
             "(the current folder is searched last)"
         ) from error
-    return _adopt(name, found)
+    return _adopt(name, value)
 
 
-def _adopt(name: str, found: object) -> Metric:
-    if isinstance(found, Metric):
-        return replace(found, name=name)  # the name that parses back
-    if not callable(found):
-        raise MetricError(f"metric {name!r} is a {type(found).__name__}, expected a function of two image batches")
-    lines = (getattr(found, "__doc__", None) or "").strip().splitlines()
-    return from_function(name, found, lines[0] if lines else "user's function")
+def _adopt(name: str, value: object) -> Metric:
+    if isinstance(value, Metric):
+        return replace(value, name=name)  # the name that parses back
+    if not callable(value):
+        raise MetricError(f"metric {name!r} is a {type(value).__name__}, expected a function of two image batches")
+    lines = (getattr(value, "__doc__", None) or "").strip().splitlines()
+    return from_function(name, value, lines[0] if lines else "user's function")
 
 
 @cache
 def _plugins() -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in entry_points(group=ENTRY_POINTS):
-        first = found.setdefault(point.name, point)
+        first = points.setdefault(point.name, point)
         if first.value != point.value:
             raise MetricError(
                 f"two distributions publish a metric {point.name!r}: {_publisher(first)} and {_publisher(point)}; "
                 "remove one"
             )
-    return found
+    return points
 
 
 def _publisher(point: EntryPoint) -> str:

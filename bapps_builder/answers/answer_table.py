@@ -205,15 +205,15 @@ def _check_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table
 
 
-def _refuse(bad: pd.Series, values: pd.Series, column: str, name: str, wanted: str) -> None:
+def _refuse(bad: pd.Series, values: pd.Series, column: str, name: str, need: str) -> None:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise DatasetError(
-            f"{name}: {int(bad.sum())} of {len(bad)} values of {column} are not {wanted}, the first in row "
+            f"{name}: {int(bad.sum())} of {len(bad)} values of {column} are not {need}, the first in row "
             f"{first + 1}: {values.iloc[first]!r}"
         )
 
 
 def _some(values: np.ndarray) -> str:
-    shown = ", ".join(map(repr, values[:5]))
-    return shown + (" ..." if len(values) > 5 else "")
+    examples = ", ".join(map(repr, values[:5]))
+    return examples + (" ..." if len(values) > 5 else "")

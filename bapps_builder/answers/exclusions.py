@@ -128,7 +128,7 @@ def conduct(table: pd.DataFrame) -> Conduct:
     checked = ((table["role"] == "sentinel") & (expected != "")).to_numpy()
     reaction = table["reaction_ms"].to_numpy() if "reaction_ms" in table else np.full(len(table), np.nan)
     right = right_side(table)
-    known = test & ~np.isnan(right)
+    judgeable = test & ~np.isnan(right)
     lost = np.full(len(table), np.nan)
     if "focus_lost" in table:
         lost = pd.to_numeric(table["focus_lost"].astype(object), errors="coerce").to_numpy(np.float64)
@@ -139,9 +139,9 @@ def conduct(table: pd.DataFrame) -> Conduct:
         passed=count(checked & (table["choice"] == expected).to_numpy()),
         timed=count(test & ~np.isnan(reaction)),
         fast=count(test & (reaction < FAST_MS)),
-        streak=_streaks(table.filter(["trial", "session"])[known], codes[known], right[known], size),
-        sided=count(known),
-        right=count(known & (right == 1)),
+        streak=_streaks(table.filter(["trial", "session"])[judgeable], codes[judgeable], right[judgeable], size),
+        sided=count(judgeable),
+        right=count(judgeable & (right == 1)),
         watched=count(test & ~np.isnan(lost)),
         away=count(test & (lost == 1)),
     )
@@ -221,9 +221,9 @@ def exclusions(table: pd.DataFrame, rules: Sequence[Rule]) -> tuple[NDArray[np.b
             step(f"recorded as unused: {name or 'no reason given'}", use | (reason != name).to_numpy())
     for rule in rules:
         out = behaved.people[rule.broken(behaved.quantity(rule.quantity))]
-        known = np.isfinite(behaved.quantity(rule.quantity)).any()
+        measurable = np.isfinite(behaved.quantity(rule.quantity)).any()
         step(
-            f"rule {rule}" + ("" if known else " (not known in these answers)"),
+            f"rule {rule}" + ("" if measurable else " (not known in these answers)"),
             ~people.isin(out).to_numpy(),
         )
     return left, tuple(steps)

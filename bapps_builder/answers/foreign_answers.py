@@ -93,10 +93,10 @@ def _numbers(theirs: list[str], columns: Mapping[str, str]) -> list[str]:
         return [""]
     before, _, after = pattern.partition(NUMBER)
     matcher = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
-    found = {match[1] for column in theirs if (match := matcher.fullmatch(column))}
-    if not found:
+    numbers = {match[1] for column in theirs if (match := matcher.fullmatch(column))}
+    if not numbers:
         raise DatasetError(f"no column is like {pattern!r} with a number in place of {NUMBER}")
-    return sorted(found, key=int)
+    return sorted(numbers, key=int)
 
 
 def _decoded(choice: pd.Series, side: pd.Series | None, *, name: str) -> pd.Series:

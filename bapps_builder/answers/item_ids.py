@@ -27,7 +27,7 @@ def spellings(tables: Iterable[Iterable[str]]) -> dict[str, str]:
     dict
         Only ids that change. A number that one table spells in two ways names two items, and stays.
     """
-    found: dict[str, set[str]] = {}  # by the digits without zeros before them
+    texts_of: dict[str, set[str]] = {}  # by the digits without zeros before them
     two_items = set()
     for ids in tables:
         mine: set[str] = set()
@@ -35,9 +35,9 @@ def spellings(tables: Iterable[Iterable[str]]) -> dict[str, str]:
             if match := _WHOLE.fullmatch(text):
                 number = match[1].lstrip("0")
                 (two_items if number in mine else mine).add(number)
-                found.setdefault(number, set()).add(text)
+                texts_of.setdefault(number, set()).add(text)
     changed = {}
-    for number, texts in found.items():
+    for number, texts in texts_of.items():
         if len(texts) > 1 and number not in two_items:
             longest = max((text.partition(".")[0] for text in texts), key=len)
             changed |= {text: longest for text in texts if text != longest}
@@ -85,22 +85,22 @@ def check_found(items: pd.DataFrame, table: pd.DataFrame, *, of: str, name: str)
         If the table knows none of them.
     """
     shared = [key for key in ("task", "set") if key in items and key in table]
-    asked = items[_isin(items, table, shared)] if shared else items
-    if not len(asked):
+    of_sets = items[_isin(items, table, shared)] if shared else items
+    if not len(of_sets):
         theirs, ours = (", ".join(_labels(one, shared)[:3]) for one in (table, items))
         raise DatasetError(
             f"{name}: is about {theirs or 'nothing'}, and {of} are of {ours}, so nothing is known of them"
         )
-    known = _isin(asked, table, [*shared, "item"])
-    if not known.any():
+    matches = _isin(of_sets, table, [*shared, "item"])
+    if not matches.any():
         raise DatasetError(
-            f"{name}: none of the {len(asked)} ids of {of} is in it; it has ids like {table['item'].iloc[0]!r}, and "
-            f"{of} are like {asked['item'].iloc[0]!r}"
+            f"{name}: none of the {len(of_sets)} ids of {of} is in it; it has ids like {table['item'].iloc[0]!r}, and "
+            f"{of} are like {of_sets['item'].iloc[0]!r}"
         )
-    if missing := int((~known).sum()):
-        first = asked["item"][~known].iloc[0]
+    if missing := int((~matches).sum()):
+        first = of_sets["item"][~matches].iloc[0]
         warnings.warn(
-            Notice(f"{name}: {missing} of the {len(asked)} ids of {of} are not in it, the first {first!r}"),
+            Notice(f"{name}: {missing} of the {len(of_sets)} ids of {of} are not in it, the first {first!r}"),
             stacklevel=2,
         )
 
@@ -140,8 +140,8 @@ def _with_spelling(name: str, table: pd.DataFrame, changed: Mapping[str | None, 
 def _isin(table: pd.DataFrame, other: pd.DataFrame, keys: Sequence[str]) -> "pd.Series[bool]":
     if len(keys) == 1:
         return table[keys[0]].isin(other[keys[0]])
-    found = pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(other[keys].drop_duplicates()))
-    return pd.Series(found, table.index)
+    matches = pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(other[keys].drop_duplicates()))
+    return pd.Series(matches, table.index)
 
 
 def _labels(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:

@@ -46,13 +46,13 @@ def match(answers: pd.DataFrame, items: pd.DataFrame, *, name: str) -> pd.DataFr
             f"{name}: the answers do not say the set, and {int(same.sum())} names of items are in several sets, "
             f"the first {items['source_id'][same].iloc[0]!r}; build one set at a time, or add a column set"
         )
-    wanted = answers.loc[test, ["task", "set", "item"] if by_set else ["task", "item"]]
-    items, wanted = _alike(items, wanted, name)
+    keys = answers.loc[test, ["task", "set", "item"] if by_set else ["task", "item"]]
+    items, keys = _alike(items, keys, name)
     at = np.full(len(answers), -1)
-    at[test] = _rows(items[["task", *names]], wanted)
+    at[test] = _rows(items[["task", *names]], keys)
     if (unknown := test & (at < 0)).any():
         of_other_task = unknown.copy()
-        of_other_task[test] &= _rows(items[names].drop_duplicates(), wanted.drop(columns="task")) >= 0
+        of_other_task[test] &= _rows(items[names].drop_duplicates(), keys.drop(columns="task")) >= 0
         _refuse_task(answers, of_other_task, name)
         row = int(unknown.argmax())
         where = f" of the set {answers['set'].iloc[row]!r}" if by_set else ""
@@ -64,12 +64,12 @@ def match(answers: pd.DataFrame, items: pd.DataFrame, *, name: str) -> pd.DataFr
     return answers.assign(at=at)
 
 
-def _alike(items: pd.DataFrame, wanted: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _alike(items: pd.DataFrame, keys: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Spell the ids of items and of answers alike, should some have lost their zeros."""
-    names = {"source_id": "item"} | ({"source_set": "set"} if "set" in wanted else {})
+    names = {"source_id": "item"} | ({"source_set": "set"} if "set" in keys else {})
     ours = items.rename(columns=names)[["task", *names.values()]]
-    spelled, wanted = respelled((f"items of {name}", ours), (name, wanted))
-    return items.assign(source_id=spelled["item"]), wanted
+    spelled, keys = respelled((f"items of {name}", ours), (name, keys))
+    return items.assign(source_id=spelled["item"]), keys
 
 
 def _refuse_task(answers: pd.DataFrame, wrong: NDArray[np.bool_], name: str) -> None:
@@ -82,9 +82,9 @@ def _refuse_task(answers: pd.DataFrame, wrong: NDArray[np.bool_], name: str) -> 
         )
 
 
-def _rows(items: pd.DataFrame, wanted: pd.DataFrame) -> NDArray[np.intp]:
-    """The row of `items` that equals each row of `wanted`, or -1; both have the same columns, in order."""
-    return _index(items).get_indexer(_index(wanted))
+def _rows(items: pd.DataFrame, keys: pd.DataFrame) -> NDArray[np.intp]:
+    """The row of `items` that equals each row of `keys`, or -1; both have the same columns, in order."""
+    return _index(items).get_indexer(_index(keys))
 
 
 def _index(table: pd.DataFrame) -> pd.Index:
@@ -101,8 +101,8 @@ def match_kept(answers: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     if not aside.any() or "set" not in answers:
         return answers
     at = answers["at"].to_numpy(copy=True)
-    items, wanted = _alike(items, answers.loc[aside, ["task", "set", "item"]], "answers of earlier rounds")
-    at[aside] = _rows(items[["task", "source_set", "source_id"]], wanted)
+    items, keys = _alike(items, answers.loc[aside, ["task", "set", "item"]], "answers of earlier rounds")
+    at[aside] = _rows(items[["task", "source_set", "source_id"]], keys)
     return answers.assign(at=at)
 
 
@@ -177,10 +177,10 @@ def count_votes(answers: pd.DataFrame, *, items: int, rules: Sequence[Rule], pos
     decided = _decide(recorded, rules)
     counting = decided.loc[(decided["at"] >= 0) & decided["use"], ["at", "choice"]]
     at = counting["at"].to_numpy()
-    chosen = counting["choice"].isin(["p1", "same"]).to_numpy()
+    positive = counting["choice"].isin(["p1", "same"]).to_numpy()
     return VoteCounts(
         answers=decided,
-        k=np.bincount(at[chosen], minlength=items),
+        k=np.bincount(at[positive], minlength=items),
         n=np.bincount(at, minlength=items),
         flow=flow,
         post_hoc_flow=post_hoc_flow,

@@ -146,26 +146,26 @@ def _record(
 
 def _origins(sources: Sequence[Source], answers: Sequence[Answers], record: DatasetRecord | None = None) -> _Origins:
     """Add sources and answers to those that a record names already."""
-    known, rounds = (record.sources, record.rounds) if record else ((), ())
+    earlier_sources, rounds = (record.sources, record.rounds) if record else ((), ())
     new = [{"name": source.name, "sha256": source.sha256, "origin": source.origin} for source in sources]
-    added = [one for one in new if one not in known]
-    return _Origins((*known, *added), (*rounds, *(one.origin for one in answers)))
+    added = [one for one in new if one not in earlier_sources]
+    return _Origins((*earlier_sources, *added), (*rounds, *(one.origin for one in answers)))
 
 
 def _matched(candidates: Candidates, answers: Sequence[Answers], earlier: pd.DataFrame | None = None) -> pd.DataFrame:
     """All answers together, with the items they are to."""
     for one in answers:
-        found = match(one.table, candidates.named, name=one.origin.file)
-        earlier = found if earlier is None else merged(earlier, found, name=one.origin.file)
+        at = match(one.table, candidates.named, name=one.origin.file)
+        earlier = at if earlier is None else merged(earlier, at, name=one.origin.file)
     if earlier is None:
         raise DatasetError("no answers were given, so there is nothing to build")
     return earlier
 
 
 def _check_same_study(record: DatasetRecord, answers_from: Round) -> None:
-    known = {study for one in record.rounds for study in one.studies}
-    if foreign := sorted(set(answers_from.studies) - known):
+    studies = {study for one in record.rounds for study in one.studies}
+    if foreign := sorted(set(answers_from.studies) - studies):
         raise DatasetError(
             f"{answers_from.file}: answers of the study {', '.join(map(repr, foreign))}, and the dataset holds those "
-            f"of {', '.join(map(repr, sorted(known))) or 'none'}; build a dataset of its own for another study"
+            f"of {', '.join(map(repr, sorted(studies))) or 'none'}; build a dataset of its own for another study"
         )

@@ -85,9 +85,9 @@ def with_splits(candidates: Candidates, settings: Settings) -> Candidates:
             f"{int(unknown.sum())} items do not say their {settings.split_by}, the first is "
             f"{candidates.name(int(unknown.argmax()))}; keep the split they have (--split given)"
         )
-    drawn = drawn_splits(list(keys), val_share=settings.val_share, seed=settings.seed)
+    splits = drawn_splits(list(keys), val_share=settings.val_share, seed=settings.seed)
     at = NAMES_SCHEMA.get_field_index("split")
-    split = pa.array(drawn, pa.string()).dictionary_encode()
+    split = pa.array(splits, pa.string()).dictionary_encode()
     return replace(candidates, names=candidates.names.set_column(at, NAMES_SCHEMA.field(at), split))
 
 
@@ -96,20 +96,20 @@ def extended(candidates: Candidates, sources: Sequence[Source]) -> Candidates:
     if not sources:
         return candidates
     offered = candidates_of(sources)
-    known = pd.MultiIndex.from_frame(candidates.named).get_indexer(pd.MultiIndex.from_frame(offered.named))
+    at = pd.MultiIndex.from_frame(candidates.named).get_indexer(pd.MultiIndex.from_frame(offered.named))
     for role, theirs, ours in zip(ROLES, _digests(offered), _digests(candidates), strict=True):
-        other = (known >= 0) & pd.notna(theirs) & (theirs != ours[known])
+        other = (at >= 0) & pd.notna(theirs) & (theirs != ours[at])
         if other.any():
             raise DatasetError(
                 f"{int(other.sum())} items are others than those of the same name in the dataset, the first "
                 f"{offered.name(int(other.argmax()))}: {role} has other pixels; give the new set another name"
             )
-    new = known < 0
+    new = at < 0
 
-    def items(wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    def items(mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
         of_offered = new.copy()
-        of_offered[new] = wanted[len(candidates) :]
-        return chain(candidates.items(wanted[: len(candidates)]), offered.items(of_offered))
+        of_offered[new] = mask[len(candidates) :]
+        return chain(candidates.items(mask[: len(candidates)]), offered.items(of_offered))
 
     return Candidates(_joined([candidates.names, offered.names.filter(pa.array(new))]), items, candidates.kept)
 
@@ -155,9 +155,9 @@ def _own(folder: SetFolder) -> Candidates:
     return Candidates(names, partial(_own_items, folder), len(names))
 
 
-def _own_items(folder: SetFolder, wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _own_items(folder: SetFolder, mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
     start = 0
-    for items in select_rows(item_portions(folder), wanted):  # all of them, since none is ever left out again
+    for items in select_rows(item_portions(folder), mask):  # all of them, since none is ever left out again
         if items["id"].to_pylist() != (ids := [item_id(start + row) for row in range(len(items))]):
             raise DatasetError(f"{folder.path}: its items are not numbered without gaps; run `bapps-build verify`")
         files = {role: [str(folder.file(role, one)) for one in ids] for role in IMAGE_FOLDERS[folder.task]}
@@ -165,12 +165,12 @@ def _own_items(folder: SetFolder, wanted: NDArray[np.bool_]) -> Iterator[pa.Tabl
         start += len(items)
 
 
-def _chained(parts: Sequence[Source | Candidates], wanted: NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _chained(parts: Sequence[Source | Candidates], mask: NDArray[np.bool_]) -> Iterator[pa.Table]:
     start = 0
     for part in parts:
         stop = start + len(part.names)
-        if wanted[start:stop].any():  # else its files need not be read
-            yield from part.items(wanted[start:stop])
+        if mask[start:stop].any():  # else its files need not be read
+            yield from part.items(mask[start:stop])
         start = stop
 
 
@@ -179,9 +179,9 @@ def _joined(names: Iterable[pa.Table]) -> pa.Table:
 
 
 def _check_distinct(candidates: Candidates) -> None:
-    named = candidates.named
-    if (twice := named.duplicated()).any():
-        first = named[twice].iloc[0]
+    names = candidates.named
+    if (twice := names.duplicated()).any():
+        first = names[twice].iloc[0]
         raise DatasetError(
             f"{int(twice.sum())} items have the name of another, the first {first['source_id']!r} of "
             f"{first['source_set']}; build from one of the sources that hold it, or give the sets other names"

@@ -83,7 +83,7 @@ def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, 
         start = 0
         for table in regrouped(items, _PORTION):
             at_work.append(table)
-            yield _portion(table, roles, known=kept - start)
+            yield _portion(table, roles, known_count=kept - start)
             start += len(table)
 
     for digests in mapped(partial(_write_portion, folder, writing.copy), portions(), workers=writing.workers or 1):
@@ -95,30 +95,30 @@ def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, 
         yield written.drop_columns(list(IMAGE_FOLDERS["2afc"]))
 
 
-def _portion(items: pa.Table, roles: Sequence[str], *, known: int) -> _Portion:
+def _portion(items: pa.Table, roles: Sequence[str], *, known_count: int) -> _Portion:
     return _Portion(
         ids=items["id"].to_pylist(),
         images={role: items[role].to_pylist() for role in roles},
         digests={role: items[f"{role}_sha256"].to_pylist() for role in roles},
         labels=[label_bytes(k, n) for k, n in zip(items["k"].to_pylist(), items["n"].to_pylist(), strict=True)],
-        known=[row < known for row in range(len(items))],
+        known=[row < known_count for row in range(len(items))],
     )
 
 
 def _write_portion(folder: SetFolder, copy: bool, portion: _Portion) -> dict[str, list[str]]:
     roles = IMAGE_FOLDERS[folder.task]
-    found: dict[str, list[str]] = {role: [] for role in roles}
+    digests: dict[str, list[str]] = {role: [] for role in roles}
     for index, one in enumerate(portion.ids):
         shapes = set()
         for role in roles:
-            source, wanted = Path(portion.images[role][index]), portion.digests[role][index]
+            source, expected = Path(portion.images[role][index]), portion.digests[role][index]
             target = folder.file(role, one)
-            if portion.known[index] and wanted:  # from the dataset itself: as it was, or verify will tell
+            if portion.known[index] and expected:  # from the dataset itself: as it was, or verify will tell
                 _put(source, target, copy=copy)
-                found[role].append(wanted)
+                digests[role].append(expected)
                 continue
-            digest, shape = _put_checked(source, target, wanted, copy=copy)
-            found[role].append(digest)
+            digest, shape = _put_checked(source, target, expected, copy=copy)
+            digests[role].append(digest)
             shapes.add(shape)
         if len(shapes) > 1:
             raise DatasetError(
@@ -126,21 +126,21 @@ def _write_portion(folder: SetFolder, copy: bool, portion: _Portion) -> dict[str
                 f"{' and '.join(sorted(f'{width}x{height}' for height, width in shapes))}"
             )
         folder.file(folder.roles[-1], one).write_bytes(portion.labels[index])
-    return found
+    return digests
 
 
-def _put_checked(source: Path, target: Path, wanted: str | None, *, copy: bool) -> tuple[str, tuple[int, ...]]:
+def _put_checked(source: Path, target: Path, expected: str | None, *, copy: bool) -> tuple[str, tuple[int, ...]]:
     """Link or write one image without anything but its pixels; give digest and (height, width)."""
     try:
         data = source.read_bytes()
     except OSError as error:
         raise BappsError(f"{source}: cannot be read: {error.strerror or error}; is the source complete?") from error
     # A patch set recorded the pixels of its own patches; other people's images are read as they are shown.
-    pixels = (decode_image if wanted else decode_photo)(data, name=str(source))
+    pixels = (decode_image if expected else decode_photo)(data, name=str(source))
     digest = pixel_digest(pixels)
-    if wanted and digest != wanted:
+    if expected and digest != expected:
         raise DatasetError(
-            f"{source}: its pixels have SHA-256 {digest[:12]}…, its source recorded {wanted[:12]}…; it was changed; "
+            f"{source}: its pixels have SHA-256 {digest[:12]}…, its source recorded {expected[:12]}…; it was changed; "
             "restore it"
         )
     bare = bare_png(data, pixels)

@@ -93,7 +93,7 @@ def read_source(path: Path, *, default_set: str = "") -> Source:
 
 def _from_patch_set(folder: Path) -> Source:
     description = read_description(folder)
-    names = names_of(map(_named, manifest_portions(folder / MANIFEST)))
+    names = names_of(map(_with_names, manifest_portions(folder / MANIFEST)))
     roles = IMAGE_FOLDERS[names["task"][0].as_py()]
     check_files(folder, roles, len(names))
     check_set_names(names["set"].unique().to_pylist(), str(folder))
@@ -110,10 +110,10 @@ def _patch_set_items(folder: Path, roles: Sequence[str], mask: NDArray[np.bool_]
     for manifest in select_rows(manifest_portions(folder / MANIFEST), mask):
         ids = manifest["id"].to_pylist()
         files = {role: [str(patch_path(folder, role, item)) for item in ids] for role in roles}
-        yield with_files(_named(manifest), files)
+        yield with_files(_with_names(manifest), files)
 
 
-def _named(manifest: pa.Table) -> pa.Table:
+def _with_names(manifest: pa.Table) -> pa.Table:
     """Give the rows of a manifest as a table of SOURCE_SCHEMA."""
     labels = [f"{split}/{name}" for split, name in _pairs(manifest, "split", "set")]
     columns: dict[str, Any] = {"source_set": labels, "source_id": manifest["id"]}
@@ -128,8 +128,8 @@ def names_of(items: Iterable[pa.Table]) -> pa.Table:
 
 def _names(items: pa.Table) -> pa.Table:
     photos = items.select(["photo", "photo_sha256"]).to_pandas()
-    found = {"photo": photo_keys(photos), "collection": collection_keys(photos)}
-    columns = {name: found[name] if name in found else items[name] for name in NAMES_SCHEMA.names}
+    keys = {"photo": photo_keys(photos), "collection": collection_keys(photos)}
+    columns = {name: keys[name] if name in keys else items[name] for name in NAMES_SCHEMA.names}
     return pa.table(columns, schema=NAMES_SCHEMA)
 
 
@@ -162,20 +162,22 @@ def _from_table(path: Path, default_set: str) -> Source:
 
 
 def _from_folders(folder: Path, default_set: str) -> Source:
-    found = {role: files_by_stem(folder / role, PHOTO_SUFFIXES) for role in ROLES if (folder / role).is_dir()}
-    for role, files in found.items():
+    of_roles = {role: files_by_stem(folder / role, PHOTO_SUFFIXES) for role in ROLES if (folder / role).is_dir()}
+    for role, files in of_roles.items():
         for name in files.second:
             raise DatasetError(f"{folder / role}: two files for item {Path(name).stem}; keep one")
         say_passed_over(folder / role, files.foreign)
-    for role, missing in unpaired({role: files.suffixes for role, files in found.items()}).items():
+    for role, missing in unpaired({role: files.suffixes for role, files in of_roles.items()}).items():
         if missing:
             raise DatasetError(
                 f"{folder}: {len(missing)} items have no file in {role}/, the first {missing[0]}; add or remove them"
             )
-    if "p1" not in found or not found["p0"].suffixes:
+    if "p1" not in of_roles or not of_roles["p0"].suffixes:
         raise DatasetError(f"{folder}: needs images in p0/ and p1/, and for 2AFC in ref/")
-    items = list(found["p0"].suffixes)
-    table = pd.DataFrame({"item": items, **{r: [str(files.path(one)) for one in items] for r, files in found.items()}})
+    items = list(of_roles["p0"].suffixes)
+    table = pd.DataFrame(
+        {"item": items, **{r: [str(files.path(one)) for one in items] for r, files in of_roles.items()}}
+    )
     name = folder.resolve().name
     return _other_source(name, "", table, base=Path(), default=default_set or f"val/{name}")
 

@@ -59,14 +59,14 @@ def _numbered(folder: SetFolder, items: ChosenItems) -> Iterator[pa.Table]:
     start = 0
     for table in items.candidates.items(of_set):
         stop = start + len(table)
-        known = {
+        facts = {
             "id": [item_id(number) for number in range(start, stop)],
             "split": [folder.split] * len(table),
             "k": k[start:stop],
             "n": n[start:stop],
         }
         columns = {
-            field.name: pa.array(known[field.name], field.type) if field.name in known else table[field.name]
+            field.name: pa.array(facts[field.name], field.type) if field.name in facts else table[field.name]
             for field in ITEMS_SCHEMA
         }
         yield pa.table(columns | {role: table[role] for role in ROLES})
@@ -76,5 +76,5 @@ def _numbered(folder: SetFolder, items: ChosenItems) -> Iterator[pa.Table]:
 def _in_words_of_study(answers: pd.DataFrame, items: ChosenItems) -> pd.DataFrame:
     """Say the set of answers to items that were left out, so that a later round finds them."""
     sets = items.candidates.texts("source_set").to_numpy(object)
-    given = answers["set"] if "set" in answers else pd.Series("", answers.index)
-    return answers.assign(set=np.where(answers["at"] >= 0, sets[answers["at"]], given))
+    labels = answers["set"] if "set" in answers else pd.Series("", answers.index)
+    return answers.assign(set=np.where(answers["at"] >= 0, sets[answers["at"]], labels))

@@ -115,14 +115,14 @@ class Report:
         for key, one in self.sets.items():
             sizes = ", ".join(f"{size} ({count})" for size, count in one.sizes.items())
             sets.add_row(key, str(one.items), sizes, str(one.identical))
-        told = Table("", "check", "set", "count", "what", box=SIMPLE_HEAD)
-        for one in sorted(self.findings, key=lambda found: not found.fails):
-            told.add_row("FAILURE" if one.fails else "note", one.check, one.where, str(one.count), one.what)
+        table = Table("", "check", "set", "count", "what", box=SIMPLE_HEAD)
+        for one in sorted(self.findings, key=lambda problem: not problem.fails):
+            table.add_row("FAILURE" if one.fails else "note", one.check, one.where, str(one.count), one.what)
         console = Console(width=160, highlight=False, markup=False)
         with console.capture() as captured:
             console.print(sets)
             if self.findings:
-                console.print(told)
+                console.print(table)
         failures = sum(one.fails for one in self.findings)
         total = sum(one.items for one in self.sets.values())
         verdict = f"{total} items in {len(self.sets)} sets, " + (
@@ -136,5 +136,5 @@ def finding(check: str, where: str, bad: Sequence[object], what: str, *, fails: 
     """Give one finding about some items, naming the first few, or none if there are none."""
     if not len(bad):
         return []
-    shown = ", ".join(str(one) for one in bad[:3]) + (", ..." if len(bad) > 3 else "")
-    return [Finding(check, where, fails, len(bad), f"{what}: {shown}")]
+    examples = ", ".join(str(one) for one in bad[:3]) + (", ..." if len(bad) > 3 else "")
+    return [Finding(check, where, fails, len(bad), f"{what}: {examples}")]

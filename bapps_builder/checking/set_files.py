@@ -35,7 +35,7 @@ class SetFiles:
     @cached_property
     def complete(self) -> list[str]:
         """The stems that have a file in every folder, sorted."""
-        return sorted(set.intersection(*(set(found) for found in self.files.values())))
+        return sorted(set.intersection(*(set(of_role) for of_role in self.files.values())))
 
 
 def list_files(root: Path) -> list[tuple[SetFiles, list[Finding]]]:
@@ -63,17 +63,17 @@ def _list_set(folder: SetFolder) -> tuple[SetFiles, list[Finding]]:
             findings += finding("folder", folder.key, [f"{role}/"], "missing")
             files[role] = {}
             continue
-        found = files_by_stem(folder.path / role, {".npy"} if role == label else SUFFIXES)
-        files[role] = found.suffixes
-        foreign = [f"{role}/{name}" for name in sorted((*found.foreign, *found.second))]
+        of_role = files_by_stem(folder.path / role, {".npy"} if role == label else SUFFIXES)
+        files[role] = of_role.suffixes
+        foreign = [f"{role}/{name}" for name in sorted((*of_role.foreign, *of_role.second))]
         findings += finding("foreign", folder.key, foreign, "does not belong here, or is a second file of an item")
     every = sorted(set().union(*files.values()))
     for role, missing in unpaired(files).items():
         if files[role]:
             findings += finding("paired", folder.key, missing, f"not in {role}/")
     numbered = [one for one in every if _SIX_DIGITS(one)]
-    named = sorted(set(every).difference(numbered)) if len(numbered) < len(every) else []
-    findings += finding("contiguous", folder.key, named, "not named by six digits")
+    odd = sorted(set(every).difference(numbered)) if len(numbered) < len(every) else []
+    findings += finding("contiguous", folder.key, odd, "not named by six digits")
     last = int(numbered[-1]) if numbered else -1
     gaps = sorted({item_id(number) for number in range(last + 1)}.difference(numbered)) if len(numbered) <= last else []
     findings += finding("contiguous", folder.key, gaps, "numbers that are missing")

@@ -140,7 +140,7 @@ def _inspect(
             yield Job(
                 folder=folder,
                 files={role: [files.name(role, one) for one in part] for role in folder.roles},
-                digests={role: found[start : start + _PORTION] for role, found in digests.items()},
+                digests={role: of_role[start : start + _PORTION] for role, of_role in digests.items()},
                 enlarged=enlarged,
                 hashed=hashed,
             )
@@ -170,12 +170,12 @@ _PROBLEMS = {
 
 
 def _of_inspection(folder: SetFolder, ids: Sequence[str], items: Inspection, *, built: bool) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for check, what in _PROBLEMS.items():
-        found += finding(check, folder.key, [text for kind, text in items.problems if kind == check], what)
-    found += _of_sizes(folder, items.sides[items.sides[:, 0] > 0], built=built)
+        findings += finding(check, folder.key, [text for kind, text in items.problems if kind == check], what)
+    findings += _of_sizes(folder, items.sides[items.sides[:, 0] > 0], built=built)
     small = np.asarray(ids)[items.sides[:, 0] == SMALLER_FILE_SIDE]
-    found += finding(
+    findings += finding(
         "size",
         folder.key,
         list(small),
@@ -183,7 +183,7 @@ def _of_inspection(folder: SetFolder, ids: Sequence[str], items: Inspection, *, 
         fails=False,
     )
     same = np.asarray(ids)[items.identical]
-    return found + finding("identical", folder.key, list(same), "p0 and p1 have the same pixels", fails=False)
+    return findings + finding("identical", folder.key, list(same), "p0 and p1 have the same pixels", fails=False)
 
 
 def _of_sizes(folder: SetFolder, sides: NDArray[np.int32], *, built: bool) -> list[Finding]:
@@ -191,12 +191,12 @@ def _of_sizes(folder: SetFolder, sides: NDArray[np.int32], *, built: bool) -> li
     sizes = {(width, height) for height, width in sides.tolist()}
     if built:
         other = sizes - {(PATCH_SIDE, PATCH_SIDE)}
-        said = f"not BAPPS's patches of {PATCH_SIDE}x{PATCH_SIDE}; scored and trained on as they are"
-        return finding("size", folder.key, _spelled(other), said, fails=False)
+        what = f"not BAPPS's patches of {PATCH_SIDE}x{PATCH_SIDE}; scored and trained on as they are"
+        return finding("size", folder.key, _spelled(other), what, fails=False)
     oblong = {(width, height) for width, height in sizes if width != height}
-    known = {(side, side) for side in (PATCH_SIDE, FILE_SIDE, SMALLER_FILE_SIDE)}
+    usual = {(side, side) for side in (PATCH_SIDE, FILE_SIDE, SMALLER_FILE_SIDE)}
     unknown = finding(
-        "size", folder.key, _spelled(sizes - oblong - known), "a size the release does not have", fails=False
+        "size", folder.key, _spelled(sizes - oblong - usual), "a size the release does not have", fails=False
     )
     released = folder.key in OFFICIAL_SETS
     return finding("size", folder.key, _spelled(oblong), "not square", fails=released) + unknown
@@ -208,17 +208,17 @@ def _spelled(sizes: set[tuple[int, int]]) -> list[str]:
 
 def _of_fractions(folder: SetFolder, ids: Sequence[str], labels: NDArray[np.float64]) -> list[Finding]:
     """Check fractions nobody gave votes for: those of a set of the paper, or of any number of votes up to ten."""
-    known = labels[np.isfinite(labels)]
+    numbers = labels[np.isfinite(labels)]
     official = OFFICIAL_SETS.get(folder.key)
     problem = ""
     for votes in [official.answers] if official else range(1, 11):
         try:
-            votes_of_fractions(known, votes)
+            votes_of_fractions(numbers, votes)
         except DatasetError as error:
             problem = str(error)
         else:
             return []
-    return [Finding("lattice", folder.key, True, len(known), problem)]
+    return [Finding("lattice", folder.key, True, len(numbers), problem)]
 
 
 def _of_count(folder: SetFolder, items: int, *, subset: bool) -> list[Finding]:
@@ -244,7 +244,8 @@ def _duplicates(inspected: Sequence[_Inspected]) -> list[Finding]:
         for split in ("train", "val")
     }
     hashes = {
-        split: np.array([one.items.hashes[index] for one, index in found], np.uint64) for split, found in sides.items()
+        split: np.array([one.items.hashes[index] for one, index in places], np.uint64)
+        for split, places in sides.items()
     }
     same = []
     for i, j in close_pairs(hashes["train"], hashes["val"]):

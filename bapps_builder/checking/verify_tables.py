@@ -33,55 +33,55 @@ def read_tables(folder: SetFolder, *, required: bool) -> SetTables:
     """Read both tables of a set, once for all checks. A set of others has none, unless they are `required`."""
     if not required and not (folder.path / ITEMS).exists():
         return SetTables(folder)
-    items, answers, found = None, None, []
+    items, answers, findings = None, None, []
     try:
         items = read_items(folder)
     except DatasetError as error:
-        found.append(Finding("items", folder.key, True, 1, str(error)))
+        findings.append(Finding("items", folder.key, True, 1, str(error)))
     try:
         answers = read_answers(folder.path / ANSWERS)
     except DatasetError as error:
-        found.append(Finding("answers", folder.key, True, 1, str(error)))
-    return SetTables(folder, items, answers, tuple(found))
+        findings.append(Finding("answers", folder.key, True, 1, str(error)))
+    return SetTables(folder, items, answers, tuple(findings))
 
 
 def check_record(root: Path, folders: Sequence[SetFolder]) -> tuple[DatasetRecord | None, list[Finding]]:
     """Read dataset.json, None if that fails, and check that sets are those it lists."""
-    found = [] if (root / CARD).is_file() else [Finding("card", "", True, 1, f"no {CARD}")]
+    findings = [] if (root / CARD).is_file() else [Finding("card", "", True, 1, f"no {CARD}")]
     try:
         record = read_record(root)
     except DatasetError as error:
-        return None, [*found, Finding("record", "", True, 1, str(error))]
+        return None, [*findings, Finding("record", "", True, 1, str(error))]
     present = {folder.key for folder in folders}
-    found += finding("record", "", sorted(present - record.sets.keys()), "sets that dataset.json does not know")
-    found += finding("record", "", sorted(record.sets.keys() - present), "sets of dataset.json that are not there")
-    return record, found
+    findings += finding("record", "", sorted(present - record.sets.keys()), "sets that dataset.json does not know")
+    findings += finding("record", "", sorted(record.sets.keys() - present), "sets of dataset.json that are not there")
+    return record, findings
 
 
 def check_summary(tables: SetTables, record: DatasetRecord) -> list[Finding]:
     """Check the tables of a set against what dataset.json says of them."""
-    folder, found = tables.folder, []
+    folder, findings = tables.folder, []
     if folder.key not in record.sets:
         return []
     summary = record.sets[folder.key]
-    for name, wanted in ((ITEMS, summary.items_sha256), (ANSWERS, summary.answers_sha256)):
+    for name, digest in ((ITEMS, summary.items_sha256), (ANSWERS, summary.answers_sha256)):
         path = folder.path / name
-        if path.is_file() and sha256_of(path) != wanted:
-            found += finding("record", folder.key, [name], "not the table that dataset.json has the hash of")
+        if path.is_file() and sha256_of(path) != digest:
+            findings += finding("record", folder.key, [name], "not the table that dataset.json has the hash of")
     items, answers = tables.items, tables.answers
     if items is None or answers is None:
-        return found
+        return findings
     if (summary.items, summary.recorded) != (len(items), len(answers)):
         what = (
             f"{len(items)} items and {len(answers)} answers, dataset.json says {summary.items} and {summary.recorded}"
         )
-        found.append(Finding("record", folder.key, True, 1, what))
+        findings.append(Finding("record", folder.key, True, 1, what))
     least = record.settings.min_answers
     short = items["id"].to_numpy()[items["n"].to_numpy() < least].tolist()
-    found += finding("votes", folder.key, short, f"fewer than the {least} answers dataset.json asks for")
+    findings += finding("votes", folder.key, short, f"fewer than the {least} answers dataset.json asks for")
     if "simulated" in answers and answers["simulated"].any() and not record.simulated:
-        found += finding("simulated", folder.key, ["dataset.json"], "answers of a program, and not called simulated")
-    return found
+        findings += finding("simulated", folder.key, ["dataset.json"], "answers of a program, and not called simulated")
+    return findings
 
 
 def items_of(tables: SetTables, ids: Sequence[str]) -> tuple[pa.Table | None, list[Finding]]:
@@ -91,13 +91,13 @@ def items_of(tables: SetTables, ids: Sequence[str]) -> tuple[pa.Table | None, li
     key, listed = tables.folder.key, tables.items["id"].to_pylist()
     if listed == list(ids):
         return tables.items, []
-    found = finding("items", key, sorted(set(listed) - set(ids)), f"in {ITEMS}, without complete files")
-    found += finding("items", key, sorted(set(ids) - set(listed)), f"not in {ITEMS}")
+    findings = finding("items", key, sorted(set(listed) - set(ids)), f"in {ITEMS}, without complete files")
+    findings += finding("items", key, sorted(set(ids) - set(listed)), f"not in {ITEMS}")
     if len(set(listed)) < len(listed):
         twice = [one for one, again in zip(listed, pd.Series(listed).duplicated(), strict=True) if again]
-        found += finding("items", key, twice, f"twice in {ITEMS}")
-    if found:
-        return None, found
+        findings += finding("items", key, twice, f"twice in {ITEMS}")
+    if findings:
+        return None, findings
     order = pd.Index(listed).get_indexer(pd.Index(ids))
     return tables.items.take(order), []
 
@@ -124,19 +124,19 @@ def check_votes(
     k, n = (items[name].to_numpy().astype(np.float64) for name in ("k", "n"))
     names = np.asarray(ids)
     impossible = (n < 1) | (k < 0) | (k > n)
-    found = finding("items", folder.key, list(names[impossible]), "k is no part of n")
+    findings = finding("items", folder.key, list(names[impossible]), "k is no part of n")
     with np.errstate(invalid="ignore", divide="ignore"):
         wrong = np.isfinite(labels) & ~impossible & (np.abs(labels - k / n) > 1e-6)
-    found += finding("fraction", folder.key, list(names[wrong]), "the label is not k/n")
+    findings += finding("fraction", folder.key, list(names[wrong]), "the label is not k/n")
     if answers is None:
-        return found
+        return findings
     foreign = answers["item"][~answers["item"].isin(ids)]
-    found += finding("answers", folder.key, list(foreign.unique()), "answers to items that are not there")
+    findings += finding("answers", folder.key, list(foreign.unique()), "answers to items that are not there")
     checks = answers["item"][answers["role"] != "test"]
-    found += finding("answers", folder.key, list(checks.unique()), "answers to sentinels or training items")
+    findings += finding("answers", folder.key, list(checks.unique()), "answers to sentinels or training items")
     counts = votes(counted(answers)).set_index("item")[["k", "n"]].reindex(pd.Index(ids), fill_value=0)
     differ = (counts["k"].to_numpy() != k) | (counts["n"].to_numpy() != n)
-    return found + finding("votes", folder.key, list(names[differ]), "answers do not add up to k of n")
+    return findings + finding("votes", folder.key, list(names[differ]), "answers do not add up to k of n")
 
 
 def photos_of(tables: SetTables) -> pd.DataFrame:

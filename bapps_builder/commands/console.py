@@ -42,8 +42,8 @@ class Command(click.Command):
             check_packages()
             # Appended, never prepended: a user's metric in the current folder is found, and none of the
             # modules it holds can take the place of an installed one.
-            if (here := str(Path.cwd())) not in sys.path:
-                sys.path.append(here)
+            if (folder := str(Path.cwd())) not in sys.path:
+                sys.path.append(folder)
             with _notices_printed():
                 return super().invoke(ctx)
         except BrokenPipeError:
@@ -51,7 +51,7 @@ class Command(click.Command):
         except (BappsError, ForeignPackage, OSError) as error:
             if os.environ.get(TRACEBACK_VARIABLE):
                 raise
-            raise BadInput(_said(error)) from error
+            raise BadInput(_message(error)) from error
 
 
 class ListCommand(Command):
@@ -78,7 +78,7 @@ class ListCommand(Command):
         return super().parse_args(ctx, written)
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """What an error says; of one from the system the file and the reason, without its number."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"

@@ -58,14 +58,14 @@ class LoadChoice:
         )
 
 
-def choose_load(asked: LoadMode, files: Sequence[Path]) -> LoadChoice:
+def choose_load(mode: LoadMode, files: Sequence[Path]) -> LoadChoice:
     """Choose how a set is read, from a sample of its image files.
 
     Images of one colour are enlargements of anything, so they say nothing; nor does a patch of 64x64, which
     is the same in every mode. A file that cannot be read says nothing here; whoever reads the set meets it.
     """
-    if asked in ("exact", "native"):
-        return LoadChoice(asked)
+    if mode in ("exact", "native"):
+        return LoadChoice(mode)
     enlarged, others = [], []
     for path in files:
         try:
@@ -75,7 +75,7 @@ def choose_load(asked: LoadMode, files: Sequence[Path]) -> LoadChoice:
         if image.shape[:2] == (PATCH_SIDE, PATCH_SIDE) or bool((image == image[0, 0]).all()):
             continue
         (enlarged if _is_enlarged(image) else others).append((path, image))
-    if asked == "official":
+    if mode == "official":
         return LoadChoice("official", warning=_warning(others, len(files)))
     if others:
         path, image = others[0]

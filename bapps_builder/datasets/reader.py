@@ -119,8 +119,8 @@ class ItemSet:
         DatasetError, ImageError
             At the first item that cannot be read, naming the file.
         """
-        with mapped_ahead(partial(self.read, load=load), self.portions(batch_size, load), threads=threads) as done:
-            for batches in done:
+        with mapped_ahead(partial(self.read, load=load), self.portions(batch_size, load), threads=threads) as results:
+            for batches in results:
                 yield from batches
 
     def portions(self, size: int, load: LoadMode) -> list[tuple[str, ...]]:
@@ -152,13 +152,14 @@ class ItemSet:
     def _read(self, item_id: str, load: LoadMode) -> _Item:
         paths = [self.path(role, item_id) for role in IMAGE_FOLDERS[self.task]]
         choice = self.load_choice(load)
-        kept = [read_image(path) for path in paths]
-        if len({image.shape for image in kept}) > 1:  # before a mode makes one size of them
+        stored_images = [read_image(path) for path in paths]
+        if len({image.shape for image in stored_images}) > 1:  # before a mode makes one size of them
             sizes = ", ".join(
-                f"{path.parent.name} {image.shape[1]}x{image.shape[0]}" for path, image in zip(paths, kept, strict=True)
+                f"{path.parent.name} {image.shape[1]}x{image.shape[0]}"
+                for path, image in zip(paths, stored_images, strict=True)
             )
             raise ImageError(f"{self.folder.path}: item {item_id}: images differ in size ({sizes}); they must be equal")
-        images = tuple(as_chosen(image, path, choice) for path, image in zip(paths, kept, strict=True))
+        images = tuple(as_chosen(image, path, choice) for path, image in zip(paths, stored_images, strict=True))
         return _Item(item_id, images, read_label(self.path(LABEL_FOLDER[self.task], item_id)))
 
 
@@ -227,12 +228,12 @@ def _only_files(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
     """Map stem to suffix for the files of a folder, which must hold nothing else."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; a set holds one for each kind of file")
-    found = files_by_stem(folder, suffixes)
-    for name in found.foreign:
+    files = files_by_stem(folder, suffixes)
+    for name in files.foreign:
         raise DatasetError(f"{folder / name}: does not belong here; expected {', '.join(sorted(suffixes))}")
-    for name in found.second:
+    for name in files.second:
         raise DatasetError(f"{folder}: two files for item {Path(name).stem}; keep one")
-    return found.suffixes
+    return files.suffixes
 
 
 def _check_paired(path: Path, files: dict[str, dict[str, str]]) -> None:

@@ -68,7 +68,7 @@ def write_tables(
     write_portions(folder.path / ITEMS, items)
     recorded = np.flatnonzero(row >= 0)
     recorded = recorded[np.argsort(row[recorded], kind="stable")]
-    write_answer_portions(folder.path / ANSWERS, _named(folder, answers, row, recorded))
+    write_answer_portions(folder.path / ANSWERS, _with_names(folder, answers, row, recorded))
     unbiased = agreement_unbiased(k, n)
     return SetSummary(
         items=len(n),
@@ -84,7 +84,7 @@ def write_tables(
     )
 
 
-def _named(folder: SetFolder, answers: pd.DataFrame, row: Ints, order: Ints) -> Iterator[pd.DataFrame]:
+def _with_names(folder: SetFolder, answers: pd.DataFrame, row: Ints, order: Ints) -> Iterator[pd.DataFrame]:
     """Yield answers in an order by item, named as they are here; those to an item are in one of the tables."""
     rows, start = row[order], 0
     while start < len(order):

@@ -67,14 +67,14 @@ def files_by_stem(folder: Path, suffixes: Collection[str], *, deep: bool = False
 def unpaired(stems: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
     """Give, for each of several collections of stems, those that another has and it lacks, sorted."""
     every = set().union(*stems.values())
-    return {name: sorted(every.difference(found)) for name, found in stems.items()}
+    return {name: sorted(every.difference(stems_of_role)) for name, stems_of_role in stems.items()}
 
 
 def _names(folder: Path, deep: bool) -> Iterator[tuple[str, bool]]:
     """Names below a folder, and whether each is a file."""
     with os.scandir(folder) as entries:  # which knows without asking again whether something is a file
-        found = [entry for entry in entries if not entry.name.startswith(".")]
-    for entry in found:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in visible:
         if deep and entry.is_dir(follow_symlinks=False):
             yield from ((f"{entry.name}/{name}", is_file) for name, is_file in _names(Path(entry.path), deep))
         else:

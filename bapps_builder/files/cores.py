@@ -38,9 +38,9 @@ def _limits(root: Path) -> tuple[float, ...]:
     limits = []
     for folder in _folders(root):
         new, old = _numbers(folder / "cpu.max"), _numbers(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
-        for found in (new, old):
-            if len(found) == 2 and min(found) > 0:  # a version 1 quota of -1 is none
-                limits.append(found[0] / found[1])
+        for quota in (new, old):
+            if len(quota) == 2 and min(quota) > 0:  # a version 1 quota of -1 is none
+                limits.append(quota[0] / quota[1])
     return tuple(limits)
 
 

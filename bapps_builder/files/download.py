@@ -53,40 +53,40 @@ def _fetch(address: str, target: Path, sha256_prefix: str, retries: int, advance
     part, origin = (target.with_name(f"{target.name}.part{suffix}") for suffix in ("", ".origin"))
     validator = _validator_of_part(origin, address)
     # A part of unknown origin is gone on with only where the hash will tell whether that was right.
-    done = part.stat().st_size if part.exists() and (validator or sha256_prefix) else 0
+    size = part.stat().st_size if part.exists() and (validator or sha256_prefix) else 0
     http = urllib3.PoolManager(
         retries=urllib3.Retry(total=retries, backoff_factor=0.5),
         timeout=urllib3.Timeout(connect=10, read=60),
     )
-    response = _get(http, address, done, validator)
-    if done and response.status == 206 and _first_byte(response) != done:
+    response = _get(http, address, size, validator)
+    if size and response.status == 206 and _first_byte(response) != size:
         # The server sends another piece than the one asked for: start again with the whole.
         response.close()
-        done = 0
-        response = _get(http, address, done, validator)
-    if response.status == 416 and done:  # nothing is left to send
+        size = 0
+        response = _get(http, address, size, validator)
+    if response.status == 416 and size:  # nothing is left to send
         response.release_conn()
     else:
         if response.status not in (200, 206):
             raise DownloadError(f"{address}: answered {response.status} {response.reason or ''}".rstrip())
         if response.status == 200:
-            done = 0
-        elif _first_byte(response) != done:
+            size = 0
+        elif _first_byte(response) != size:
             answered = response.headers.get("Content-Range")
             raise DownloadError(f"{address}: answered with a piece ({answered}), expected the whole file")
-        advance(done)
-        if not done:
+        advance(size)
+        if not size:
             _note_origin(origin, address, response)
-        with part.open("ab" if done else "wb") as out:
+        with part.open("ab" if size else "wb") as out:
             for chunk in response.stream(_CHUNK):
                 out.write(chunk)
                 advance(len(chunk))
-    found = sha256_of(part)
+    digest = sha256_of(part)
     origin.unlink(missing_ok=True)
-    if not found.startswith(sha256_prefix):
+    if not digest.startswith(sha256_prefix):
         part.unlink()
         raise DownloadError(
-            f"{address}: gave a file with SHA-256 {found}, expected one that begins with {sha256_prefix}; deleted"
+            f"{address}: gave a file with SHA-256 {digest}, expected one that begins with {sha256_prefix}; deleted"
         )
     part.replace(target)
 
@@ -119,8 +119,8 @@ def _validator_of_part(origin: Path, address: str) -> str:
 
 def _first_byte(response: urllib3.BaseHTTPResponse) -> int | None:
     """Where the piece of a partial answer begins in the file (RFC 9110, 14.4)."""
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(found[1]) if found else None
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def sha256_of(path: Path) -> str:

@@ -28,9 +28,9 @@ def private_folder(path: Path) -> None:
 def close_to_others(path: Path) -> None:
     """Take from all but the owner what they may do with a file of ours; others' files, and none, are left alone."""
     try:
-        found = path.stat()
-        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
-            path.chmod(stat.S_IMODE(found.st_mode) & FOLDER)
+        state = path.stat()
+        if state.st_mode & 0o077 and state.st_uid == os.geteuid():
+            path.chmod(stat.S_IMODE(state.st_mode) & FOLDER)
     except FileNotFoundError:
         return
 
@@ -41,6 +41,6 @@ def private_stream(stream: TextIO) -> None:
         handle = stream.fileno()
     except (OSError, ValueError, AttributeError):  # a stream in memory
         return
-    found = os.fstat(handle)
-    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
-        os.fchmod(handle, stat.S_IMODE(found.st_mode) & FOLDER)
+    state = os.fstat(handle)
+    if stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid():
+        os.fchmod(handle, stat.S_IMODE(state.st_mode) & FOLDER)

@@ -55,7 +55,7 @@ def select_rows(tables: Iterable[pa.Table], mask: NDArray[np.bool_]) -> Iterator
     """Yield the rows that `mask` selects, an array of as many elements as the tables have rows together."""
     start = 0
     for table in tables:
-        here = mask[start : start + len(table)]
-        if here.any():
-            yield table.filter(pa.array(here))
+        part = mask[start : start + len(table)]
+        if part.any():
+            yield table.filter(pa.array(part))
         start += len(table)

@@ -63,8 +63,8 @@ def _converted(colours: NDArray[np.uint8], space: Space, transform: Any) -> NDAr
 @lru_cache(maxsize=16)
 def _transform(profile: bytes) -> tuple[Space, Any, bool]:
     """The space a profile is for, the way from it to sRGB, and whether it is sRGB."""
-    if said := _high_range(profile):
-        raise SpacesDiffer(f"its colour profile is for levels of {said}")
+    if reason := _high_range(profile):
+        raise SpacesDiffer(f"its colour profile is for levels of {reason}")
     try:
         opened = ImageCms.getOpenProfile(io.BytesIO(profile))
         space = _SPACES.get(opened.profile.xcolor_space.strip())

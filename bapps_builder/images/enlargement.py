@@ -52,8 +52,8 @@ def patch_of(image: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if rest:
         return None
     patch = np.empty((n, n, 3), np.uint8)
-    shown, first = _enlargement(len(image))
-    return patch if take_patch(np.ascontiguousarray(image), shown, first, patch) else None
+    places, first = _enlargement(len(image))
+    return patch if take_patch(np.ascontiguousarray(image), places, first, patch) else None
 
 
 def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -82,8 +82,8 @@ def _enlargement(side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For a file of `side` pixels: the source pixel each output shows, and the first output of each source."""
     n = side // ENLARGEMENT
     # floor((n - 1) x / (side - 1) + 1/2) in whole numbers, so that no rounding can shift a pixel
-    shown = (2 * (n - 1) * np.arange(side) + side - 1) // (2 * (side - 1))
-    return shown, np.searchsorted(shown, np.arange(n))
+    places = (2 * (n - 1) * np.arange(side) + side - 1) // (2 * (side - 1))
+    return places, np.searchsorted(places, np.arange(n))
 
 
 class _Filter(NamedTuple):
@@ -103,16 +103,16 @@ class _Filter(NamedTuple):
 @lru_cache(maxsize=8)
 def _filter(side: int) -> _Filter:
     """Pillow's BILINEAR from `side` pixels to a patch: a triangle as wide as two pixels of the result."""
-    shown, _ = _enlargement(side)
+    places, _ = _enlargement(side)
     scale = side / PATCH_SIDE
     support = max(scale, 1.0)
     folded = np.zeros((PATCH_SIDE, side // ENLARGEMENT), np.int64)
     for pixel in range(PATCH_SIDE):
         centre = (pixel + 0.5) * scale
-        seen = np.arange(max(0, int(centre - support + 0.5)), min(side, int(centre + support + 0.5)))
-        triangle = np.maximum(0.0, 1 - np.abs((seen - centre + 0.5) / support))
+        support_places = np.arange(max(0, int(centre - support + 0.5)), min(side, int(centre + support + 0.5)))
+        triangle = np.maximum(0.0, 1 - np.abs((support_places - centre + 0.5) / support))
         whole = (0.5 + triangle / triangle.sum() * 2**_FILTER_BITS).astype(np.int64)
-        np.add.at(folded[pixel], shown[seen], whole)
+        np.add.at(folded[pixel], places[support_places], whole)
     first, last = (folded > 0).argmax(1), folded.shape[1] - (folded[:, ::-1] > 0).argmax(1)
     width = int((last - first).max())
     start = np.minimum(first, folded.shape[1] - width)

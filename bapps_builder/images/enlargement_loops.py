@@ -10,16 +10,16 @@ Places = NDArray[np.intp]
 
 
 @compiled
-def take_patch(image: Bytes, shown: Places, first: Places, patch: Bytes) -> bool:
+def take_patch(image: Bytes, places: Places, first: Places, patch: Bytes) -> bool:
     """Fill `patch` (n, n, 3) from an image (4n, 4n, 3), and tell whether the image shows it and nothing else.
 
-    `shown` (4n,) and `first` (n,) are the pixel of the patch that each one of the image shows, and the first
+    `places` (4n,) and `first` (n,) are the pixel of the patch that each one of the image shows, and the first
     to show each.
     """
     side = len(image)
     repeats = np.zeros(3 * side, np.uint8)  # all bits of a byte that must be as the one to its left
     for x in range(1, side):
-        if shown[x] == shown[x - 1]:
+        if places[x] == places[x - 1]:
             repeats[3 * x : 3 * x + 3] = 255
     for y in range(side):
         row, difference = image[y].reshape(-1), np.uint8(0)

@@ -58,10 +58,10 @@ def decode_image(data: bytes, *, name: str) -> NDArray[np.uint8]:
     if data.startswith(SIGNATURE):
         image = read_plain_png(data, name=name)
         return _other_png(data, name) if image is None else image
-    with opened(data, name) as found:
-        if found.width * found.height > LARGEST:
-            raise ImageError(f"{name}: claims {found.width}x{found.height} pixels; at most {LARGEST} are read")
-        return to_rgb(found, name)
+    with opened(data, name) as file:
+        if file.width * file.height > LARGEST:
+            raise ImageError(f"{name}: claims {file.width}x{file.height} pixels; at most {LARGEST} are read")
+        return to_rgb(file, name)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -86,10 +86,10 @@ def through_jpeg(image: NDArray[np.uint8], *, quality: int, chroma_subsampling: 
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if chroma_subsampling else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     try:
-        done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+        success, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     except cv2.error as error:  # a side over 65,500 pixels
         raise ImageError(f"cannot encode an image of shape {image.shape} as JPEG: {error.err}") from error
-    if not done:
+    if not success:
         raise ImageError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as JPEG")
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
 

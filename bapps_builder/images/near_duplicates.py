@@ -49,8 +49,8 @@ def perceptual_hashes(thumbnails: Pixels) -> tuple[Hashes, NDArray[np.bool_]]:
 
 def close_pairs(a: Hashes, b: Hashes) -> NDArray[np.intp]:
     """All pairs (i, j) with a[i] and b[j] differing in at most MAX_BITS bits, shape (P, 2), in order."""
-    found = [_of_band(a, b, shift, width) for shift, width in _bands()]
-    return np.unique(np.concatenate([np.empty((0, 2), np.intp), *found]), axis=0)
+    pairs = [_of_band(a, b, shift, width) for shift, width in _bands()]
+    return np.unique(np.concatenate([np.empty((0, 2), np.intp), *pairs]), axis=0)
 
 
 def _bands() -> Iterator[tuple[int, int]]:
@@ -66,18 +66,18 @@ def _of_band(a: Hashes, b: Hashes, shift: int, width: int) -> NDArray[np.intp]:
     order = np.argsort(keys_b, kind="stable")
     first, last = (np.searchsorted(keys_b[order], keys_a, side) for side in ("left", "right"))
     ends = np.cumsum(last - first)
-    found, start = [], 0
+    parts, start = [], 0
     while start < len(a):  # some rows of a at a time, since a band may be shared by many
-        done = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, done + _PAIRS_AT_A_TIME, "right")))
+        total = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, total + _PAIRS_AT_A_TIME, "right")))
         counts = (last - first)[start:stop]
         i = np.repeat(np.arange(start, stop), counts)
         within = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
         j = order[np.repeat(first[start:stop], counts) + within]
         near = np.bitwise_count(a[i] ^ b[j]) <= MAX_BITS
-        found.append(np.column_stack([i[near], j[near]]))
+        parts.append(np.column_stack([i[near], j[near]]))
         start = stop
-    return np.concatenate([np.empty((0, 2), np.intp), *found])
+    return np.concatenate([np.empty((0, 2), np.intp), *parts])
 
 
 def same_picture(a: Pixels, b: Pixels) -> bool:

@@ -54,9 +54,9 @@ def decode_photo(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> NDA
 
 def decode_picture(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode the bytes of a photograph with its depth, transfer and profile; see `decode_photo`."""
-    found = _format(data, name)
-    _sized(found, data, name, max_pixels)
-    return found.read(data, name=name)
+    form = _format(data, name)
+    _sized(form, data, name, max_pixels)
+    return form.read(data, name=name)
 
 
 def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -87,8 +87,8 @@ def _format(data: bytes, name: str) -> Format:
     return next(one for one in _FORMATS if one.claims(data, name))
 
 
-def _sized(found: Format, data: bytes, name: str, max_pixels: int) -> tuple[int, int]:
-    size = found.size(data, name=name)
+def _sized(form: Format, data: bytes, name: str, max_pixels: int) -> tuple[int, int]:
+    size = form.size(data, name=name)
     if size[0] * size[1] > max_pixels:
         raise ImageError(
             f"{name}: {size[0]}x{size[1]} is more than {max_pixels} pixels, perhaps a decompression bomb; "

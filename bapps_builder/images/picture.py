@@ -60,8 +60,8 @@ def eight_bits(picture: Picture, *, name: str) -> NDArray[np.uint8]:
         profile is damaged or for colours of another kind.
     """
     if picture.transfer != "srgb" or picture.levels.dtype.kind == "f":
-        said = _SAID.get(picture.transfer, "floating-point levels")
-        raise ImageError(f"{name}: {said}; map its tones to sRGB of 8 or 16 bits first")
+        what = _SAID.get(picture.transfer, "floating-point levels")
+        raise ImageError(f"{name}: {what}; map its tones to sRGB of 8 or 16 bits first")
     levels = picture.levels
     if levels.dtype != np.uint8:
         levels = _to_eight(picture.bits)[levels]

@@ -75,15 +75,16 @@ def read_png(data: bytes, *, name: str) -> PngFile:
     chunks = list(checked_chunks(data, name))
     refuse_unknown((kind for kind, _ in chunks), name)
     stream = b"".join(image_data(chunks))
-    said = {kind: bytes(content) for kind, content in reversed(chunks) if kind != b"IDAT"}  # the first of each counts
+    # The first chunk of each kind counts.
+    contents = {kind: bytes(content) for kind, content in reversed(chunks) if kind != b"IDAT"}
     levels = _levels(stream, header, name)
     picture = Picture(
-        _with_meaning(levels, header, said, name),
+        _with_meaning(levels, header, contents, name),
         bits=16 if header.depth == 16 else 8,
-        transfer=_transfer(said),
-        profile=_profile(said, name),
+        transfer=_transfer(contents),
+        profile=_profile(contents, name),
     )
-    return PngFile(picture, said.get(b"eXIf", b""))
+    return PngFile(picture, contents.get(b"eXIf", b""))
 
 
 def _levels(stream: bytes, header: PngHeader, name: str) -> Levels:
@@ -118,8 +119,8 @@ def _unfiltered(rows: NDArray[np.uint8], bits: int, name: str) -> NDArray[np.uin
     from bapps_builder.images.png_filters import undo_filters, undo_filters_of_any_step
 
     out = np.empty((rows.shape[0], rows.shape[1] - 1), np.uint8)
-    done = undo_filters(rows, out) if bits == 24 else undo_filters_of_any_step(rows, out, max(1, bits // 8))
-    if not done:
+    success = undo_filters(rows, out) if bits == 24 else undo_filters_of_any_step(rows, out, max(1, bits // 8))
+    if not success:
         raise corrupt(name, "a filter that does not exist")
     return out
 
@@ -135,45 +136,45 @@ def _unpacked(rows: NDArray[np.uint8], columns: int, channels: int, depth: int) 
     return (bits * weights).sum(2, dtype=np.uint8)[..., None]
 
 
-def _with_meaning(levels: Levels, header: PngHeader, said: dict[bytes, bytes], name: str) -> Levels:
+def _with_meaning(levels: Levels, header: PngHeader, contents: dict[bytes, bytes], name: str) -> Levels:
     """Put colours in place of their numbers, bring few bits to the range of eight, and see what is transparent."""
     if header.colour == _PALETTE:
-        return _coloured(levels[..., 0], said, name)
-    seen = levels
+        return _coloured(levels[..., 0], contents, name)
+    numbers = levels
     if header.depth < 8:
         levels = levels * np.uint8(255 // ((1 << header.depth) - 1))
-    if b"tRNS" not in said or header.colour not in (_GREY, _COLOUR):
+    if b"tRNS" not in contents or header.colour not in (_GREY, _COLOUR):
         return levels
-    if len(said[b"tRNS"]) != 2 * seen.shape[2]:
+    if len(contents[b"tRNS"]) != 2 * numbers.shape[2]:
         raise corrupt(name, "the transparent colour has another number of channels")
-    clear = np.array(struct.unpack(f">{seen.shape[2]}H", said[b"tRNS"])) & ((1 << header.depth) - 1)
-    alpha = np.where((seen == clear).all(2, keepdims=True), 0, np.iinfo(levels.dtype).max)
+    clear = np.array(struct.unpack(f">{numbers.shape[2]}H", contents[b"tRNS"])) & ((1 << header.depth) - 1)
+    alpha = np.where((numbers == clear).all(2, keepdims=True), 0, np.iinfo(levels.dtype).max)
     return np.concatenate([levels, alpha.astype(levels.dtype)], 2)
 
 
-def _coloured(numbers: NDArray[np.uint8], said: dict[bytes, bytes], name: str) -> NDArray[np.uint8]:
-    table = said.get(b"PLTE", b"")
+def _coloured(numbers: NDArray[np.uint8], contents: dict[bytes, bytes], name: str) -> NDArray[np.uint8]:
+    table = contents.get(b"PLTE", b"")
     if not table or len(table) % 3 or len(table) > 768:
         raise corrupt(name, "no palette, or no whole one")
     colours = np.frombuffer(table, np.uint8).reshape(-1, 3)
     if int(numbers.max()) >= len(colours):
         raise corrupt(name, f"a pixel has colour {int(numbers.max())} of a palette that ends at {len(colours) - 1}")
-    if b"tRNS" not in said:
+    if b"tRNS" not in contents:
         return colours[numbers]
     alpha = np.full((len(colours), 1), 255, np.uint8)
-    given = np.frombuffer(said[b"tRNS"], np.uint8)[: len(colours)]
-    alpha[: len(given), 0] = given
+    opacity = np.frombuffer(contents[b"tRNS"], np.uint8)[: len(colours)]
+    alpha[: len(opacity), 0] = opacity
     return np.concatenate([colours, alpha], 1)[numbers]
 
 
-def _transfer(said: dict[bytes, bytes]) -> Transfer:
-    return _TRANSFERS.get(said[b"cICP"][1], "srgb") if len(said.get(b"cICP", b"")) == 4 else "srgb"
+def _transfer(contents: dict[bytes, bytes]) -> Transfer:
+    return _TRANSFERS.get(contents[b"cICP"][1], "srgb") if len(contents.get(b"cICP", b"")) == 4 else "srgb"
 
 
-def _profile(said: dict[bytes, bytes], name: str) -> bytes:
-    if b"iCCP" not in said:
+def _profile(contents: dict[bytes, bytes], name: str) -> bytes:
+    if b"iCCP" not in contents:
         return b""
-    _, _, rest = said[b"iCCP"].partition(b"\0")
+    _, _, rest = contents[b"iCCP"].partition(b"\0")
     try:
         return zlib.decompressobj().decompress(rest[1:], _LARGEST_PROFILE)
     except zlib.error as error:

@@ -130,10 +130,10 @@ def unpack_copy(
     _check_free(archive, out)
     if not file.is_file():
         raise DownloadError(f"{file}: no such file; expected a copy of {archive.file}")
-    found, wanted = sha256_of(file), sha256 or _recorded(out, archive)
+    digest, expected_digest = sha256_of(file), sha256 or _recorded(out, archive)
     try:
-        if wanted and found != wanted:
-            raise DownloadError(f"{file}: has SHA-256 {found}, expected {wanted}; this is another file")
+        if expected_digest and digest != expected_digest:
+            raise DownloadError(f"{file}: has SHA-256 {digest}, expected {expected_digest}; this is another file")
         out.mkdir(parents=True, exist_ok=True)
         folder = unpack(file, out, task=archive.task, split=archive.split)
     except DownloadError:
@@ -141,10 +141,10 @@ def unpack_copy(
             file.unlink()
         raise
     if not _recorded(out, archive):
-        _write_down(out, archive, Fetched(file.stat().st_size, found, source))
+        _write_down(out, archive, Fetched(file.stat().st_size, digest, source))
         if not sha256:
             say(
-                f"{archive.file}: SHA-256 {found}, trusted, since none was recorded before, and written to "
+                f"{archive.file}: SHA-256 {digest}, trusted, since none was recorded before, and written to "
                 f"{out / RECORD}"
             )
     return folder

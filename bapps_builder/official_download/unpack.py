@@ -114,10 +114,10 @@ def _members(
             raise DownloadError(
                 f"{name}: {member.name!r} has {member.size} bytes; no file of the release is that large"
             )
-        yield member, _inside(path, task, split, name=name)
+        yield member, _place(path, task, split, name=name)
 
 
-def _inside(path: PurePosixPath, task: Task, split: str, *, name: str) -> PurePosixPath:
+def _place(path: PurePosixPath, task: Task, split: str, *, name: str) -> PurePosixPath:
     """SET/ROLE/FILE, if that is what a path ends in."""
     parts = path.parts
     if len(parts) >= 4 and set(parts[:-4]) <= _LEADING and parts[-4] == split:
@@ -125,5 +125,5 @@ def _inside(path: PurePosixPath, task: Task, split: str, *, name: str) -> PurePo
         suffixes = {**dict.fromkeys(IMAGE_FOLDERS[task], SUFFIXES), LABEL_FOLDER[task]: frozenset({".npy"})}
         if role in suffixes and PurePosixPath(file).suffix.lower() in suffixes[role] and not set_name.startswith("."):
             return PurePosixPath(set_name, role, file)
-    wanted = SetFolder(Path(), task, split, "SET").file(LABEL_FOLDER[task], "000000")
-    raise DownloadError(f"{name}: {str(path)!r} is no file of a set, like {wanted}; nothing was unpacked")
+    example = SetFolder(Path(), task, split, "SET").file(LABEL_FOLDER[task], "000000")
+    raise DownloadError(f"{name}: {str(path)!r} is no file of a set, like {example}; nothing was unpacked")

@@ -112,9 +112,9 @@ class PatchSet:
                 f"{path}: is {pixels.shape[1]}x{pixels.shape[0]}, the manifest says {width}x{height}; it was changed. "
                 "Make it again with `bapps-distort replay`"
             )
-        if (found := pixel_digest(pixels)) != (wanted := item.digest(role)):
+        if (digest := pixel_digest(pixels)) != (expected := item.digest(role)):
             raise PatchSetError(
-                f"{path}: its pixels have SHA-256 {found[:12]}…, the manifest says {wanted[:12]}…; it was changed. "
+                f"{path}: its pixels have SHA-256 {digest[:12]}…, the manifest says {expected[:12]}…; it was changed. "
                 "Make it again with `bapps-distort replay`"
             )
         return pixels
@@ -130,9 +130,9 @@ def read_patch_set(folder: Path) -> PatchSet:
     """
     description = read_description(folder)
     manifest = read_manifest(folder / MANIFEST)
-    found = PatchSet(folder, description, manifest)
-    check_files(folder, found.roles, len(found))
-    return found
+    patches = PatchSet(folder, description, manifest)
+    check_files(folder, patches.roles, len(patches))
+    return patches
 
 
 def read_description(folder: Path) -> Description:
@@ -146,8 +146,8 @@ def read_description(folder: Path) -> Description:
     except (OSError, ValueError) as error:
         raise PatchSetError(f"{path}: not readable: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise PatchSetError(f"{path}: format {found!r}; this version reads format {FORMAT}")
+        version = content.get("format") if isinstance(content, dict) else None
+        raise PatchSetError(f"{path}: format {version!r}; this version reads format {FORMAT}")
     try:
         return Description(**{name: content[name] for name in Description.__dataclass_fields__})
     except KeyError as error:

@@ -38,8 +38,8 @@ def open_set(folder: SetFolder) -> PublicSet:
     table = read_items(folder)
     photos = photo_keys(table.select(["photo", "photo_sha256"]).to_pandas())
     facts = table.select(["k", "n", "p0_recipe", "p1_recipe"]).to_pylist()
-    named = zip(table["id"].to_pylist(), facts, photos, strict=True)
-    return PublicSet(items, {item: {**known, "photo": photo} for item, known, photo in named})
+    rows = zip(table["id"].to_pylist(), facts, photos, strict=True)
+    return PublicSet(items, {item: {**of_item, "photo": photo} for item, of_item, photo in rows})
 
 
 def public_rows(one: PublicSet, photos: Mapping[str, int], *, threads: int = 2) -> Iterator[dict[str, Any]]:
@@ -49,8 +49,8 @@ def public_rows(one: PublicSet, photos: Mapping[str, int], *, threads: int = 2) 
     """
     ids = one.items.ids
     portions = [ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION)]
-    with mapped_ahead(partial(_rows, one, photos), portions, threads=threads) as done:
-        for rows in done:
+    with mapped_ahead(partial(_rows, one, photos), portions, threads=threads) as results:
+        for rows in results:
             yield from rows
 
 
@@ -75,8 +75,8 @@ def _picture(folder: SetFolder, role: str, item: str, items: ItemSet) -> dict[st
 
 
 def _facts(facts: Mapping[str, Mapping[str, Any]], item: str, photos: Mapping[str, int]) -> dict[str, Any]:
-    known = facts.get(item, dict.fromkeys(("k", "n", "p0_recipe", "p1_recipe", "photo")))
-    return {**known, "photo": photos.get(known["photo"] or "")}
+    of_item = facts.get(item, dict.fromkeys(("k", "n", "p0_recipe", "p1_recipe", "photo")))
+    return {**of_item, "photo": photos.get(of_item["photo"] or "")}
 
 
 def tasks_of(sets: Sequence[PublicSet]) -> tuple[Task, ...]:

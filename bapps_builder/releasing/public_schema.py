@@ -82,8 +82,8 @@ def item_schema(task: Task) -> pa.Schema:
 
 def fresh_numbers(names: "pd.Series[str]", rng: np.random.Generator) -> dict[str, int]:
     """Give each name a number that says nothing about it. Empty names get none."""
-    known = sorted(set(names) - {""})
-    return dict(zip(known, rng.permutation(len(known)).tolist(), strict=True))
+    photos = sorted(set(names) - {""})
+    return dict(zip(photos, rng.permutation(len(photos)).tolist(), strict=True))
 
 
 def check_columns(answers: pd.DataFrame, *, name: str) -> None:

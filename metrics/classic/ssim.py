@@ -70,8 +70,8 @@ def _distance(
     """`scale` times 1 - SSIM, for the loss of a name."""
     check_unit_pair(name, a, b, smallest_side=window.side)
     factor = _shrinking(*a.shape[2:]) if shrink else 1
-    found = moments(_shrunk_planes(a.double(), factor), _shrunk_planes(b.double(), factor), window)
-    return scale * (1 - luminance(found) * structure(found)).mean((1, 2, 3))
+    statistics = moments(_shrunk_planes(a.double(), factor), _shrunk_planes(b.double(), factor), window)
+    return scale * (1 - luminance(statistics) * structure(statistics)).mean((1, 2, 3))
 
 
 def structural_similarity(
@@ -194,8 +194,8 @@ def _shrunk_planes(planes: Tensor, factor: int) -> Tensor:
     if factor == 1:
         return planes
     rows, columns = (torch.from_numpy(_places(side, factor)).to(planes.device) for side in planes.shape[2:])
-    taken = planes.index_select(2, rows).index_select(3, columns)
-    return taken.unflatten(3, (-1, factor)).unflatten(2, (-1, factor)).mean((3, 5))
+    samples = planes.index_select(2, rows).index_select(3, columns)
+    return samples.unflatten(3, (-1, factor)).unflatten(2, (-1, factor)).mean((3, 5))
 
 
 def _places(side: int, factor: int) -> NDArray[np.intp]:

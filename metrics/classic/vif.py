@@ -85,7 +85,7 @@ def scales(images: Tensor) -> list[Scale]:
 
 def shared_information(reference: list[Scale], distorted: list[Scale]) -> Tensor:
     """VIFp from the scales of reference and distorted images: (N,)."""
-    kept = torch.zeros((), dtype=torch.float64)
+    information = torch.zeros((), dtype=torch.float64)
     available = torch.zeros((), dtype=torch.float64)
     varies = torch.zeros((), dtype=torch.bool)
     for x, y, taps in zip(reference, distorted, _WINDOWS, strict=True):
@@ -95,11 +95,11 @@ def shared_information(reference: list[Scale], distorted: list[Scale]) -> Tensor
         gain = torch.where(explained, covariance / (x.variances + _NONE), 0.0)
         noise = (y.variances - gain * covariance).clamp(min=_NONE)
         signal = torch.where(x.variances >= _NONE, x.variances, 0.0)
-        kept = kept + torch.log1p(gain**2 * signal / (noise + NOISE)).sum((1, 2))
+        information = information + torch.log1p(gain**2 * signal / (noise + NOISE)).sum((1, 2))
         available = available + torch.log1p(signal / NOISE).sum((1, 2))
         varies = varies | (y.variances >= _NONE).any(2).any(1)
     informative = available > 0
-    quotient = kept / torch.where(informative, available, 1.0)
+    quotient = information / torch.where(informative, available, 1.0)
     return torch.where(informative, quotient, (~varies).double())
 
 

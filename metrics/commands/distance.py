@@ -93,11 +93,11 @@ def distance(
     out = sys.stdout  # taken before a progress bar puts its own in place
     rows: list[Row] = []
     with _progress(len(pairs), hidden=as_csv and out.isatty()) as advance:
-        found = _rows(pairs, metrics, advance)
+        row_groups = _rows(pairs, metrics, advance)
         if as_csv:
-            _stream_csv(metrics, found, out)
+            _stream_csv(metrics, row_groups, out)
         else:
-            rows.extend(row for some in found for row in some)
+            rows.extend(row for some in row_groups for row in some)
     if not as_csv:
         click.echo(_json(metrics, rows) if as_json else _text(metrics, rows))
     if map_file:
@@ -160,10 +160,10 @@ def _columns(metrics: "Sequence[Metric]") -> list[str]:
     return ["a", "b", *(metric.name + ("" if metric.verified else " (unverified)") for metric in metrics)]
 
 
-def _stream_csv(metrics: "Sequence[Metric]", found: Iterable[list[Row]], out: TextIO) -> None:
+def _stream_csv(metrics: "Sequence[Metric]", row_groups: Iterable[list[Row]], out: TextIO) -> None:
     """Write rows as they come. The header waits for the first, so that an early error leaves no output."""
     header: list[Sequence[str | float]] = [_columns(metrics)]
-    for rows in found:
+    for rows in row_groups:
         lines = io.StringIO()
         csv.writer(lines, lineterminator="\n").writerows([*header, *rows])
         click.echo(lines.getvalue(), file=out, nl=False)  # flushes

@@ -36,12 +36,12 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     ImageError
         If two of them differ in their suffix alone.
     """
-    found = files_by_stem(folder, PHOTO_SUFFIXES)
-    for name in found.second:
-        first = found.path(Path(name).stem)
+    files = files_by_stem(folder, PHOTO_SUFFIXES)
+    for name in files.second:
+        first = files.path(Path(name).stem)
         raise ImageError(f"{folder / name} and {first}: two images of one name; keep one")
-    say_passed_over(folder, found.foreign)
-    return found.paths()
+    say_passed_over(folder, files.foreign)
+    return files.paths()
 
 
 @dataclass(frozen=True)

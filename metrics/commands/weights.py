@@ -33,7 +33,7 @@ def list_weights(as_json: bool, weights: Path | None) -> None:
     store = WeightStore(weights)
     records = []
     for record in RECORDS.values():
-        here = store.locate(record.name)
+        place = store.locate(record.name)
         sources = [
             {
                 "file": s.fetched_file,
@@ -48,7 +48,7 @@ def list_weights(as_json: bool, weights: Path | None) -> None:
                 "name": record.name,
                 "content": record.content,
                 "licence": record.licence,
-                "here": str(here) if here else None,
+                "here": str(place) if place else None,
                 "tensors_sha256": record.tensors_sha256 or None,
                 "sources": sources,
             }

@@ -42,7 +42,7 @@ def kmeans_file(net: str, store: WeightStore) -> Path:
     WeightsError
         If there is none; the message says how to make it.
     """
-    folder = store.folder or (Path(named) if (named := os.environ.get(FOLDER_VARIABLE)) else None)
+    folder = store.folder or (Path(path) if (path := os.environ.get(FOLDER_VARIABLE)) else None)
     places = [*([folder] if folder else []), store.cache or default_cache()]
     for place in places:
         if (file := place / f"{net}-kmeans.safetensors").is_file():
@@ -119,12 +119,12 @@ def kmeans_trunk(
     """
     trunk = Trunk(spec).eval()
     for convolution in _convolutions(trunk):
-        seen = _patches(trunk, convolution, images, patches, rng)
+        samples = _patches(trunk, convolution, images, patches, rng)
         outputs = convolution.out_channels
-        if len(seen) < outputs:
-            raise WeightsError(f"{len(seen)} patches for {outputs} filters; take more crops")
-        filters = centroids(seen, outputs, rng)
-        response = seen @ filters.T
+        if len(samples) < outputs:
+            raise WeightsError(f"{len(samples)} patches for {outputs} filters; take more crops")
+        filters = centroids(samples, outputs, rng)
+        response = samples @ filters.T
         deviation = response.std(0).clamp_min(1e-12)
         convolution.weight.copy_((filters / deviation[:, None]).view_as(convolution.weight))
         if convolution.bias is not None:
@@ -140,8 +140,8 @@ def centroids(patches: Tensor, count: int, rng: np.random.Generator) -> Tensor:
     """
     centred = (patches - patches.mean(0)).double()
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(patches))
-    kept = slice(-min(count, patches.shape[1]), None)
-    values, vectors = values[kept], vectors[:, kept]
+    last = slice(-min(count, patches.shape[1]), None)
+    values, vectors = values[last], vectors[:, last]
     whitening = vectors / (values.clamp_min(0) + _FLOOR * values[-1]).sqrt()  # (D, components)
     white = (centred @ whitening).float()
     white /= white.norm(dim=1, keepdim=True).clamp_min(1e-12)
@@ -171,17 +171,17 @@ class _Reached(Exception):
 
 def _input(trunk: Trunk, convolution: nn.Conv2d, images: Tensor) -> Tensor:
     """What a convolution gets when the trunk sees images; layers behind it do not run."""
-    found: list[Tensor] = []
+    centres: list[Tensor] = []
 
     def stop(_: nn.Module, arguments: tuple[Tensor]) -> None:
-        found.append(arguments[0])
+        centres.append(arguments[0])
         raise _Reached
 
     handle = convolution.register_forward_pre_hook(stop)
     try:
         trunk(images)
     except _Reached:
-        return found[0]
+        return centres[0]
     finally:
         handle.remove()
     raise TypeError("the trunk never runs this convolution")
@@ -193,11 +193,11 @@ def _patches(trunk: Trunk, convolution: nn.Conv2d, images: Tensor, count: int, r
     if isinstance(padding, str):
         raise TypeError("a trunk's convolutions are padded by numbers")
     each = -(-count // len(images))
-    taken = []
+    parts = []
     for some in images.split(_CHUNK):
         inputs = _input(trunk, convolution, some)
         unfolded = nn.functional.unfold(inputs, size, padding=padding, stride=stride).transpose(1, 2)  # (n, L, D)
         n, positions, _ = unfolded.shape
         order = np.argsort(rng.random((n, positions)), axis=1)[:, :each]
-        taken.append(unfolded[torch.arange(n)[:, None], torch.from_numpy(order)].flatten(0, 1))
-    return torch.cat(taken)
+        parts.append(unfolded[torch.arange(n)[:, None], torch.from_numpy(order)].flatten(0, 1))
+    return torch.cat(parts)

@@ -162,10 +162,10 @@ class LPIPS(nn.Module):
             If the file is not such a file, or holds anything but tensors.
         """
         try:
-            tensors, said = read_state(weight_file(Path(path)))
+            tensors, about = read_state(weight_file(Path(path)))
             state = canonical_names(tensors)
             spec = spec_of_heads(state)
-            module = cls.blank(spec.net, version=version or said or released_version(spec.net, state) or "0.1")
+            module = cls.blank(spec.net, version=version or about or released_version(spec.net, state) or "0.1")
             module.input_range, module.check_range = _known_range(input_range), check_range
             if is_heads_only(state):
                 loaded = (weights or WeightStore()).load(spec.weights)
@@ -190,8 +190,8 @@ class LPIPS(nn.Module):
     @property
     def heads(self) -> list["_Head"]:
         """The heads, one a layer; empty for the uncalibrated distance."""
-        found = [getattr(self, f"lin{k}") for k in range(len(self.spec.channels))] if self.calibrated else []
-        return found
+        heads = [getattr(self, f"lin{k}") for k in range(len(self.spec.channels))] if self.calibrated else []
+        return heads
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Distances of N pairs, shape (N,), from images (N, 3, H, W) in `input_range`.
@@ -335,21 +335,21 @@ def _known_range(input_range: tuple[float, float]) -> tuple[float, float]:
 
 def _check_range(a: Tensor, b: Tensor, input_range: tuple[float, float]) -> None:
     with torch.no_grad():
-        found = torch.stack([torch.stack(images.aminmax()) for images in (a, b)]).tolist()
-    low, high = min(lowest for lowest, _ in found), max(highest for _, highest in found)
-    wanted = f"LPIPS was set up for input_range=({input_range[0]:g}, {input_range[1]:g})"
+        ranges = torch.stack([torch.stack(images.aminmax()) for images in (a, b)]).tolist()
+    low, high = min(lowest for lowest, _ in ranges), max(highest for _, highest in ranges)
+    setting = f"LPIPS was set up for input_range=({input_range[0]:g}, {input_range[1]:g})"
     if not all(
         lowest >= input_range[0] - RANGE_TOLERANCE and highest <= input_range[1] + RANGE_TOLERANCE
-        for lowest, highest in found
+        for lowest, highest in ranges
     ):
         raise MetricError(
-            f"{wanted}, got values from {low:.4g} to {high:.4g}; scale the images, or name their range with "
+            f"{setting}, got values from {low:.4g} to {high:.4g}; scale the images, or name their range with "
             "input_range (check_range=False accepts overshoot)"
         )
-    for lowest, highest in found:
+    for lowest, highest in ranges:
         # A constant batch, such as zeros to start an optimisation from, says nothing about its range.
         if input_range[0] < 0 and lowest >= -RANGE_TOLERANCE and highest - lowest > RANGE_TOLERANCE:
             raise MetricError(
-                f"{wanted}, got a batch with values from {lowest:.4g} to {highest:.4g}, which look like [0, 1]: pass "
+                f"{setting}, got a batch with values from {lowest:.4g} to {highest:.4g}, which look like [0, 1]: pass "
                 "2 * x - 1, or set input_range=(0, 1); if nothing in it is darker than mid-grey, set check_range=False"
             )

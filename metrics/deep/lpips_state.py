@@ -44,8 +44,8 @@ def read_state(file: Path) -> tuple[dict[str, Tensor], Version | None]:
     if file.suffix != ".safetensors":
         return read_torch(file.read_bytes()), None
     tensors, about = read_safetensors(file)
-    said: Version | None = next((version for version in VERSIONS if version == about.get("version")), None)
-    return {name: torch.from_numpy(value) for name, value in tensors.items()}, said
+    stated_version: Version | None = next((version for version in VERSIONS if version == about.get("version")), None)
+    return {name: torch.from_numpy(value) for name, value in tensors.items()}, stated_version
 
 
 def released_version(net: str, state: Mapping[str, Any]) -> Version | None:
@@ -106,5 +106,5 @@ def spec_of_heads(state: Mapping[str, Tensor]) -> TrunkSpec:
     for spec in trunk_specs().values():
         if spec.channels == widths:
             return spec
-    known = "; ".join(f"{spec.net} {spec.channels}" for spec in trunk_specs().values())
-    raise WeightsError(f"heads of widths {widths} fit none of the trunks ({known})")
+    nets = "; ".join(f"{spec.net} {spec.channels}" for spec in trunk_specs().values())
+    raise WeightsError(f"heads of widths {widths} fit none of the trunks ({nets})")

@@ -88,7 +88,7 @@ def _on_all_cores(function: Callable[..., Result], *pieces: Sequence[Any]) -> li
 @cache
 def _pool() -> ThreadPoolExecutor:
     """Threads in each of which torch keeps to one core: cores that share no work never wait for each other."""
-    workers, before = cores(), torch.get_num_threads()
+    workers, threads = cores(), torch.get_num_threads()
     all_started = threading.Barrier(workers)
 
     def keep_to_one_core() -> None:
@@ -98,5 +98,5 @@ def _pool() -> ThreadPoolExecutor:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="piece", initializer=keep_to_one_core)
     # Start all of them now, by making each wait for the others, and set the number that others take over again.
     list(pool.map(lambda _: all_started.wait(), range(workers)))
-    torch.set_num_threads(before)
+    torch.set_num_threads(threads)
     return pool

@@ -55,13 +55,13 @@ class Averages:
 
     def rows(self, indices: NDArray[np.int64]) -> Rows:
         """Rows (len(indices), 4, K) in this order."""
-        found = np.empty((len(indices), *self.parts[0].shape[1:]), np.float32)
+        rows = np.empty((len(indices), *self.parts[0].shape[1:]), np.float32)
         owners = np.searchsorted(self.starts, indices, side="right") - 1
         for owner in np.unique(owners):
             mine = owners == owner
-            found[mine] = self.parts[owner][indices[mine] - self.starts[owner]]
-        found /= SCALE
-        return found
+            rows[mine] = self.parts[owner][indices[mine] - self.starts[owner]]
+        rows /= SCALE
+        return rows
 
 
 def averages_of(
@@ -138,12 +138,12 @@ def _computed(
         batches = judgments.read(indices, load=load)
         return np.concatenate([averaged(squared_differences(module, batch, precision)) for batch in batches])
 
-    found = []
-    with mapped_ahead(rows_of, portions, threads=threads) as done:
-        for rows in done:
-            found.append(rows)
+    parts = []
+    with mapped_ahead(rows_of, portions, threads=threads) as results:
+        for rows in results:
+            parts.append(rows)
             advance(len(rows))
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def averaged(squares: list[tuple[Tensor, Tensor]]) -> Rows:

@@ -56,8 +56,8 @@ class FromImages:
 
     def __call__(self, payload: list[Batch]) -> tuple[Tensor, Tensor]:
         """Distances of decoded items."""
-        found = [self._of_batch(batch) for batch in payload]
-        d0, d1 = zip(*found, strict=True)
+        parts = [self._of_batch(batch) for batch in payload]
+        d0, d1 = zip(*parts, strict=True)
         return torch.cat(d0), torch.cat(d1)
 
     def _of_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:

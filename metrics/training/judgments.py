@@ -64,12 +64,12 @@ class Judgments:
         def decode(indices: Indices) -> tuple[Indices, list[Batch]]:
             return indices, self.read(indices, load=load)
 
-        with mapped_ahead(decode, portions, threads=threads) as done:
-            yield from done
+        with mapped_ahead(decode, portions, threads=threads) as results:
+            yield from results
 
 
 def open_judgments(
-    root: Path, wanted: Sequence[str], *, threads: int = 2, advance: Callable[[int], None] = lambda _: None
+    root: Path, names: Sequence[str], *, threads: int = 2, advance: Callable[[int], None] = lambda _: None
 ) -> Judgments:
     """Open sets by their labels `split/name`, reading every byte once for labels and digests; no labels, no sets.
 
@@ -78,7 +78,7 @@ def open_judgments(
     DatasetError
         If a set is missing, incomplete, or of judgments other than 2AFC.
     """
-    sets = tuple(ItemSet(folder) for folder in _twoafc_folders(root, wanted))
+    sets = tuple(ItemSet(folder) for folder in _twoafc_folders(root, names))
     digests = [_digest(items.folder, threads, advance) for items in sets]
     labels = [_label(items.folder, item) for items in sets for item in items.ids]
     return Judgments(sets, np.array(labels, np.float32), tuple(digests))
@@ -96,15 +96,15 @@ def validation_sets(root: Path) -> tuple[str, ...]:
     return tuple(folder.label for folder in find_sets(root, ("2afc",)) if folder.split == "val")
 
 
-def _twoafc_folders(root: Path, wanted: Sequence[str]) -> list[SetFolder]:
-    if not wanted:
+def _twoafc_folders(root: Path, labels: Sequence[str]) -> list[SetFolder]:
+    if not labels:
         return []
-    found = find_sets(root, TASKS, wanted)
-    twoafc = {folder.label for folder in found if folder.task == "2afc"}
-    for label in wanted:
+    folders = find_sets(root, TASKS, labels)
+    twoafc = {folder.label for folder in folders if folder.task == "2afc"}
+    for label in labels:
         if label not in twoafc:
             raise DatasetError(f"{root}: the set {label!r} holds same/different judgments; training takes 2AFC sets")
-    return [folder for folder in found if folder.task == "2afc"]
+    return [folder for folder in folders if folder.task == "2afc"]
 
 
 def _digest(folder: SetFolder, threads: int, advance: Callable[[int], None]) -> str:
@@ -112,8 +112,8 @@ def _digest(folder: SetFolder, threads: int, advance: Callable[[int], None]) -> 
     files = sorted(path for path in folder.path.glob("*/*") if not path.name.startswith("."))
     whole = hashlib.sha256()
     portions = [files[k : k + 200] for k in range(0, len(files), 200)]
-    with mapped_ahead(partial(_digest_of_files, folder.path), portions, threads=threads) as done:
-        for portion, digest in zip(portions, done, strict=True):
+    with mapped_ahead(partial(_digest_of_files, folder.path), portions, threads=threads) as results:
+        for portion, digest in zip(portions, results, strict=True):
             whole.update(digest)
             advance(len(portion))
     return whole.hexdigest()

@@ -79,8 +79,8 @@ class Learner:
 
 def trained_parameters(module: LPIPS, ranking: RankingNet) -> dict[str, nn.Parameter]:
     """Every parameter that is not frozen, by name."""
-    named = [*module.named_parameters("lpips"), *ranking.named_parameters("ranking")]
-    return {name: parameter for name, parameter in named if parameter.requires_grad}
+    parameters = [*module.named_parameters("lpips"), *ranking.named_parameters("ranking")]
+    return {name: parameter for name, parameter in parameters if parameter.requires_grad}
 
 
 def adam(recipe: Recipe, module: LPIPS, ranking: RankingNet) -> torch.optim.Adam:
@@ -133,8 +133,8 @@ def fit(
 
 def _closed(position: Position, recipe: Recipe, items: int, val: tuple[float, ...]) -> Position:
     lr = recipe.learning_rate(position.epoch)
-    done = Epoch(position.epoch + 1, lr, position.loss / items, position.payoff / items, val)
-    return Position(log=(*position.log, done))
+    record = Epoch(position.epoch + 1, lr, position.loss / items, position.payoff / items, val)
+    return Position(log=(*position.log, record))
 
 
 def _steps(
@@ -149,8 +149,8 @@ def _steps(
     shares = (batch[processes.rank :: processes.count] for batch in batches)
     for batch, (share, payload) in zip(batches, learner.distances.payloads(shares), strict=True):
         # Dropout draws from torch's own generator, which is the only one it takes.
-        drawn = np.random.SeedSequence([recipe.seed, epoch, position.step, processes.rank])
-        torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0]))
+        seeds = np.random.SeedSequence([recipe.seed, epoch, position.step, processes.rank])
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
         loss, payoff = _step(learner, payload, judgments.labels[share], len(batch), processes)
         if not math.isfinite(loss):
             raise TrainingError(
@@ -218,8 +218,8 @@ def scores(module: LPIPS, distances: Distances, judgments: Judgments, *, process
 def _payoffs(d0: Tensor, d1: Tensor, labels: NDArray[np.float32]) -> Tensor:
     """What each item pays; NaN where a distance is not finite, which would otherwise look like a tie."""
     first, second = (d.detach().double().cpu().numpy() for d in (d0, d1))
-    known = np.isfinite(first) & np.isfinite(second)
-    return torch.from_numpy(np.where(known, twoafc_payoff(first, second, labels), np.nan))
+    finite = np.isfinite(first) & np.isfinite(second)
+    return torch.from_numpy(np.where(finite, twoafc_payoff(first, second, labels), np.nan))
 
 
 def all_finite(learner: Learner) -> bool:

@@ -53,12 +53,12 @@ class Processes:
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """Let torch compute in so many threads, here and in threads that are started within."""
-    before = torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
 
 
 def started() -> Processes:

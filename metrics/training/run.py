@@ -191,10 +191,10 @@ class Run:
 def write_weights(module: LPIPS, target: Path, *, with_trunk: bool) -> None:
     """Write a module as safetensors in the key names of the official release; heads alone without the trunk."""
     state = _plain(module.state_dict())
-    kept = {name: value for name, value in state.items() if with_trunk or name.startswith("lin")}
+    tensors = {name: value for name, value in state.items() if with_trunk or name.startswith("lin")}
     with replaced_whole(target) as temporary:
         # One entry: safetensors writes several in an order that changes from call to call.
-        temporary.write_bytes(save(kept, {"version": str(module.version)}))
+        temporary.write_bytes(save(tensors, {"version": str(module.version)}))
 
 
 def export(module: LPIPS, target: Path, *, whole: bool) -> None:
@@ -234,9 +234,9 @@ def _position(values: dict[str, Any]) -> Position:
 
 def _load(learner: Learner, tensors: Mapping[str, Tensor]) -> None:
     trained = learner.trained()
-    wanted = {*trained, *(f"adam.{key}.{name}" for key in _ADAM for name in trained)}
-    if set(tensors) != wanted:
-        odd = sorted(set(tensors) ^ wanted)
+    names = {*trained, *(f"adam.{key}.{name}" for key in _ADAM for name in trained)}
+    if set(tensors) != names:
+        odd = sorted(set(tensors) ^ names)
         raise KeyError(f"{len(odd)} tensors too many or missing, such as {odd[0]}")
     state = {number: {key: tensors[f"adam.{key}.{name}"] for key in _ADAM} for number, name in enumerate(trained)}
     for name, parameter in trained.items():

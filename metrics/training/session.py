@@ -99,16 +99,16 @@ def _train(
     if start != Position():
         say(f"{settings.out}: goes on after epoch {start.epoch}, step {start.step}")
 
-    drawn = -SECONDS_BETWEEN_PICTURES
+    last_picture = -SECONDS_BETWEEN_PICTURES
 
     def publish(reached: Position) -> None:
-        nonlocal drawn
+        nonlocal last_picture
         if not (processes.first and reached.log and reached.step == 0):
             return
         run.publish(module, reached, recipe.val, with_trunk=with_trunk)
-        if reached.epoch == recipe.all_epochs or time.monotonic() - drawn > SECONDS_BETWEEN_PICTURES:
+        if reached.epoch == recipe.all_epochs or time.monotonic() - last_picture > SECONDS_BETWEEN_PICTURES:
             run.draw(reached.log, recipe.val)
-            drawn = time.monotonic()
+            last_picture = time.monotonic()
 
     def keep(reached: Position) -> None:
         if processes.first:

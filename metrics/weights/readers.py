@@ -45,9 +45,9 @@ def read_torch(data: bytes) -> dict[str, Any]:
         loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types on files that are broken or hostile
         # torch's own first line may advise to load the file without this protection.
-        asked = re.search(r"GLOBAL (\S+)", str(error))
+        global_name = re.search(r"GLOBAL (\S+)", str(error))
         first = (str(error).splitlines() or ["empty"])[0]
-        reason = f"it asks for {asked[1]}" if asked else "damaged" if "weights_only" in first else first
+        reason = f"it asks for {global_name[1]}" if global_name else "damaged" if "weights_only" in first else first
         raise WeightsError(f"not a file of plain tensors, refused: {reason}") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise WeightsError("not a file of named tensors")

@@ -80,8 +80,8 @@ class _CacheError(WeightsError):
 
 def default_cache() -> Path:
     """The folder that keeps converted weights."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return _expanded(Path(named), CACHE_VARIABLE) / "weights"
+    if folder := os.environ.get(CACHE_VARIABLE):
+        return _expanded(Path(folder), CACHE_VARIABLE) / "weights"
     return _expanded(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache"), CACHE_VARIABLE) / "bapps" / "weights"
 
 
@@ -133,8 +133,8 @@ class WeightStore:
                 tensors = read_tensors(path)
                 return Weights(name, tensors, tensors_digest(tensors), False, str(path))
         folder = self._folder()
-        if folder and (found := _from_folder(record, folder)):
-            return found
+        if folder and (weights := _from_folder(record, folder)):
+            return weights
         cache = self._cache()
         return _from_cache(record, cache) or _fetch(record, cache)
 
@@ -148,10 +148,10 @@ class WeightStore:
         return _in_cache(record, self._cache())
 
     def _folder(self) -> Path | None:
-        named = self.folder or (Path(value) if (value := os.environ.get(FOLDER_VARIABLE)) else None)
-        if named is None:
+        place = self.folder or (Path(value) if (value := os.environ.get(FOLDER_VARIABLE)) else None)
+        if place is None:
             return None
-        folder = _expanded(named, f"--weights, {FOLDER_VARIABLE}")
+        folder = _expanded(place, f"--weights, {FOLDER_VARIABLE}")
         if not folder.is_dir():
             raise WeightsError(f"{folder}: no such folder of weights (--weights, {FOLDER_VARIABLE})")
         return folder
@@ -221,11 +221,11 @@ def _read_source(source: Source, path: Path) -> Tensors:
         raise WeightsError(f"{name}: {error}") from error
 
 
-def _check_sha256(name: str, found: str, wanted: str) -> None:
-    if not found.startswith(wanted):
-        kind = "is" if len(wanted) == 64 else "begins with"
+def _check_sha256(name: str, digest: str, expected: str) -> None:
+    if not digest.startswith(expected):
+        kind = "is" if len(expected) == 64 else "begins with"
         raise WeightsError(
-            f"{name}: SHA-256 is {found}, the published file's {kind} {wanted}; replace or remove the file"
+            f"{name}: SHA-256 is {digest}, the published file's {kind} {expected}; replace or remove the file"
         )
 
 
@@ -254,15 +254,15 @@ def _convert(record: WeightFile, source: Source, path: Path, cache: Path) -> Non
     target = cache / f"{record.name}.safetensors"
     if target.is_file():
         return
-    found = _checked(record, _read_source(source, path), source.fetched_file)
+    weights = _checked(record, _read_source(source, path), source.fetched_file)
     about = {
         "record": record.name,
         "source": source.fetched_file,
         "source_sha256": source.fetched_sha256,
-        "tensors_sha256": found.sha256,
+        "tensors_sha256": weights.sha256,
     }
     with _using(cache), replaced_whole(target) as temporary:
-        save_file(dict(found.tensors), temporary, metadata=about)
+        save_file(dict(weights.tensors), temporary, metadata=about)
 
 
 def _read_converted(record: WeightFile, path: Path) -> Weights:
@@ -270,11 +270,11 @@ def _read_converted(record: WeightFile, path: Path) -> Weights:
         tensors, about = read_safetensors(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file: {error}; delete it") from error
-    wanted = record.tensors_sha256 or about.get("tensors_sha256", "")
+    expected = record.tensors_sha256 or about.get("tensors_sha256", "")
     digest = tensors_digest(tensors)
-    if about.get("record") != record.name or digest != wanted:
+    if about.get("record") != record.name or digest != expected:
         raise WeightsError(
-            f"{path}: its tensors have SHA-256 {digest}, expected {wanted or 'one recorded in it'}; delete it and "
+            f"{path}: its tensors have SHA-256 {digest}, expected {expected or 'one recorded in it'}; delete it and "
             f"run `bapps-weights fetch {record.name}`"
         )
     return Weights(record.name, tensors, digest, True, about.get("source", str(path)))
@@ -298,8 +298,8 @@ def _fetch(record: WeightFile, cache: Path) -> Weights:
     for source in record.sources:
         with _alone(cache, source.fetched_file):
             # Another command may have put it there while this one waited for the lock.
-            if found := _from_cache(record, cache):
-                return found
+            if weights := _from_cache(record, cache):
+                return weights
             try:
                 _fetch_and_convert(record, source, cache)
             except _CacheError:
@@ -333,12 +333,12 @@ def _alone(cache: Path, file: str) -> Iterator[None]:
 
 
 def _unreachable(record: WeightFile, cache: Path, reasons: list[str]) -> str:
-    wanted = " or ".join(
+    names = " or ".join(
         f"{source.fetched_file} ({megabytes(source.size)}, SHA-256 "
         f"{source.fetched_sha256}{'' if len(source.fetched_sha256) == 64 else '…'})"
         for source in record.sources
     )
     return (
-        f"the weights {record.name} cannot be obtained: {'; '.join(reasons)}. Get {wanted} and name its folder "
+        f"the weights {record.name} cannot be obtained: {'; '.join(reasons)}. Get {names} and name its folder "
         f"with --weights or {FOLDER_VARIABLE} (looked for in {cache} too)"
     )

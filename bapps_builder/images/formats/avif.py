@@ -30,8 +30,8 @@ def read(data: bytes, *, name: str) -> Picture:
     bits, transfer = _bits(data), _transfer(data)
     with pillow_files.opened(data, name) as image:
         if bits == 8:
-            found = pillow_files.picture_of(image, name)
-            return Picture(found.levels, transfer=transfer, profile=found.profile)
+            picture = pillow_files.picture_of(image, name)
+            return Picture(picture.levels, transfer=transfer, profile=picture.profile)
         channels, profile = len(image.getbands()), image.info.get("icc_profile") or b""
         orientation = pillow_files.orientation_of(image)
     if channels not in (1, 3, 4):

@@ -38,12 +38,12 @@ def deep_levels(data: bytes, *, channels: int, kind: type, name: str, what: str)
     """
     try:
         with _quiet():
-            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ImageError(f"{name}: not a readable image: {' '.join(error.err.split())}") from error
-    if found is None:
+    if image is None:
         raise ImageError(f"{name}: not a readable image: {what} that is damaged, or of a kind that cannot be decoded")
-    levels = np.asarray(found)[..., None] if found.ndim == 2 else np.asarray(found)
+    levels = np.asarray(image)[..., None] if image.ndim == 2 else np.asarray(image)
     if levels.dtype != kind or levels.shape[2] != channels:
         raise ImageError(f"{name}: {what} that cannot be decoded as it is; convert it to 8 bits first")
     return np.ascontiguousarray(levels[..., _ORDERS[channels]])
@@ -54,8 +54,8 @@ def _quiet() -> Iterator[None]:
     """Keep OpenCV's lines on damaged files to ourselves; one thread at a time, since its level is shared."""
     logging = cv2.utils.logging
     with _opencv_settings:
-        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
         try:
             yield
         finally:
-            logging.setLogLevel(before)
+            logging.setLogLevel(level)

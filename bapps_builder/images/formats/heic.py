@@ -26,18 +26,18 @@ def size(data: bytes, *, name: str) -> tuple[int, int]:
 
 def read(data: bytes, *, name: str) -> Picture:
     """Decode the first picture; libheif turns it."""
-    found = _opened(data, name)
+    file = _opened(data, name)
     try:
-        levels = np.asarray(found)
+        levels = np.asarray(file)
     except Exception as error:  # libheif's own types of error are no part of its interface
         raise ImageError(f"{name}: not a readable image: {one_line(error)}") from error
-    bits = int(found.info.get("bit_depth", 8))
+    bits = int(file.info.get("bit_depth", 8))
     levels = levels.reshape(*levels.shape[:2], -1)
     if levels.dtype == np.uint16:  # whose upper bits they are
         levels = levels >> (16 - bits)
-    said = found.info.get("nclx_profile") or {}
-    transfer = TRANSFERS.get(said.get("transfer_characteristics", 0), "srgb")
-    profile = found.info.get("icc_profile") or b""
+    colour = file.info.get("nclx_profile") or {}
+    transfer = TRANSFERS.get(colour.get("transfer_characteristics", 0), "srgb")
+    profile = file.info.get("icc_profile") or b""
     return Picture(levels.copy(), bits=max(bits, 8), transfer=transfer, profile=profile)
 
 

@@ -75,9 +75,9 @@ class _Bits:
         self._number = int.from_bytes(data, "little")
 
     def take(self, count: int) -> int:
-        found = self._number & ((1 << count) - 1)
+        value = self._number & ((1 << count) - 1)
         self._number >>= count
-        return found
+        return value
 
     def one_of(self, *choices: tuple[int, int]) -> int:
         """A number and how many more bits are added to it, one of four pairs, told by two bits."""

@@ -79,8 +79,8 @@ def quiet() -> Iterator[None]:
 
 def one_line(error: Exception) -> str:
     """What an error of a library says, on one line and without addresses in memory, which differ from run to run."""
-    said = str(error) or type(error).__name__
-    return " ".join(re.sub(r"\s*<[^>]* at 0x[0-9a-f]+>", "", said).split())
+    text = str(error) or type(error).__name__
+    return " ".join(re.sub(r"\s*<[^>]* at 0x[0-9a-f]+>", "", text).split())
 
 
 def picture_of(image: Image.Image, name: str, *, turned: bool = True) -> Picture:
@@ -115,11 +115,11 @@ def orientation_of(image: Image.Image) -> int:
 
 def orientation_of_block(exif: bytes) -> int:
     """The orientation tag in a block of EXIF, 1 to 8."""
-    found = Image.Exif()
+    block = Image.Exif()
     try:
         with quiet():
-            found.load(exif)
-            return orientation_in(found)
+            block.load(exif)
+            return orientation_in(block)
     except Exception:  # as above
         return 1
 

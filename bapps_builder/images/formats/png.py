@@ -18,7 +18,7 @@ def size(data: bytes, *, name: str) -> tuple[int, int]:
 
 def read(data: bytes, *, name: str) -> Picture:
     """Decode any form of PNG, upright."""
-    found = read_png(data, name=name)
-    if not found.exif:
-        return found.picture
-    return found.picture.turned(orientation_of_block(found.exif))
+    picture = read_png(data, name=name)
+    if not picture.exif:
+        return picture.picture
+    return picture.picture.turned(orientation_of_block(picture.exif))

@@ -72,10 +72,10 @@ def _tags(data: bytes, name: str) -> _Tags:
     stream = io.BytesIO(data)
     try:
         with pillow_files.quiet():
-            found = ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" or data[3:4] == b"+" else 8))
-            stream.seek(found.next)
-            found.load(stream)
-            values = {tag: found[tag] for tag in _READ if tag in found}
+            directory = ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" or data[3:4] == b"+" else 8))
+            stream.seek(directory.next)
+            directory.load(stream)
+            values = {tag: directory[tag] for tag in _READ if tag in directory}
         profile = values.pop(_PROFILE, b"")
         numbers = {tag: [int(value) for value in np.atleast_1d(of_tag)] for tag, of_tag in values.items()}
         return _Tags(numbers, profile if isinstance(profile, bytes) else b"")

@@ -78,9 +78,9 @@ class Trunk(nn.Module):
         self.spec = spec
         layers, start = spec.layers(), 0
         for number, tap in enumerate(spec.taps, start=1):
-            named = {str(layer): layers[layer] for layer in range(start, tap + 1)}
+            children = {str(layer): layers[layer] for layer in range(start, tap + 1)}
             piece = nn.Sequential()
-            for name, layer in named.items():
+            for name, layer in children.items():
                 piece.add_module(name, layer)
             self.add_module(f"slice{number}", piece)
             start = tap + 1
@@ -113,8 +113,8 @@ class Trunk(nn.Module):
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):
                     fan_in = module.weight[0].numel()
-                    drawn = torch.randn(module.weight.shape, generator=generator)
-                    module.weight.copy_(drawn * (2 / fan_in) ** 0.5)
+                    noise = torch.randn(module.weight.shape, generator=generator)
+                    module.weight.copy_(noise * (2 / fan_in) ** 0.5)
                     if module.bias is not None:
                         module.bias.zero_()
 
