@@ -3,7 +3,7 @@
     python docs/pictures/draw.py [FOLDER]
 
 FOLDER keeps what the pages' commands make; what is there already is not made again. The people are simulated. Takes
-some minutes; screenshots of the report need Playwright with a Chromium, and the curves of training a `make demo`.
+some minutes; screenshots of reports need Playwright with a Chromium, and those of the demo a `make demo`.
 """
 
 import re
@@ -52,7 +52,8 @@ def main(folder: Path) -> None:
     save(some_items(folder, items), "items.png")
     shrink(Image.open(folder / "sheet.png"), "sheet.png", width=1000)
     where_they_differ(folder)
-    screenshots(folder / "report.html")
+    screenshots(folder / "report.html", {"report.png": "scores", "contradictions.png": "contradictions"})
+    screenshots(DOCS.parent / "demo/report.html", {"demo-report.png": "scores"}, height=1250)
     shrink(Image.open(DOCS.parent / "demo/lin/curves.png"), "curves.png")
 
 
@@ -165,8 +166,8 @@ def where_they_differ(folder: Path) -> None:
     shrink(Image.fromarray(np.hstack([read_image(each) for each in (crop, damaged, found)])), "map.png", width=768)
 
 
-def screenshots(report: Path) -> None:
-    """The head of the report, and the items on which two metrics contradict each other."""
+def screenshots(report: Path, anchors: dict[str, str], height: int = 760) -> None:
+    """Parts of a report, by the names of the pictures: its head where that is the scores, else from an anchor on."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play, tempfile.TemporaryDirectory() as folder:
@@ -175,10 +176,10 @@ def screenshots(report: Path) -> None:
         browser = play.chromium.launch(executable_path=chromium, args=flags)
         page = browser.new_page(viewport={"width": 1000, "height": 900})
         page.goto(report.resolve().as_uri())
-        for name, anchor in (("report.png", "scores"), ("contradictions.png", "contradictions")):
+        for name, anchor in anchors.items():
             top = 0 if anchor == "scores" else page.evaluate(f"document.getElementById('{anchor}').offsetTop") - 10
             page.screenshot(
-                path=f"{folder}/{name}", full_page=True, clip={"x": 0, "y": top, "width": 1000, "height": 760}
+                path=f"{folder}/{name}", full_page=True, clip={"x": 0, "y": top, "width": 1000, "height": height}
             )
             shrink(Image.open(f"{folder}/{name}"), name, width=1000)
         browser.close()
