@@ -10,8 +10,20 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-# Test items in a row, at most: then the first 20 trials hold a sentinel too.
+# Test items in a row, at most.
 LONGEST_GAP = 14
+# Trials of a session, those of training among them, of which one is a sentinel at the latest.
+_FIRST_WITHIN = 20
+# Shorter gaps would tell where sentinels are: with more training the first comes this long after it at the latest.
+_SHORTEST_GAP = 9
+
+
+def longest_gap(training: int) -> int:
+    """How many test items may come in a row after so many trials of training, that a sentinel comes early enough.
+
+    The same all through the session: each position is to hold a sentinel as often as any other.
+    """
+    return max(_SHORTEST_GAP, min(LONGEST_GAP, _FIRST_WITHIN - 1 - training))
 
 
 def sentinel_positions(tests: int, sentinels: int, rng: np.random.Generator, *, gap: int = LONGEST_GAP) -> list[int]:

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from collection_app.database.models import Answer, Assignment, Item
 from collection_app.sessions.allocation import Place, references, take_checks, take_items, times_shown
-from collection_app.sessions.arrangement import sentinel_positions
+from collection_app.sessions.arrangement import longest_gap, sentinel_positions
 from collection_app.studies.sentinels import TRAINING
 from collection_app.studies.study import Study
 
@@ -59,7 +59,8 @@ def draw_trials(
         training = checks(TRAINING, None)
     sentinels = [sentinels[i] for i in rng.permutation(len(sentinels))]
     tests = iter([(items[i], True) for i in rng.permutation(len(items))])
-    at = dict(zip(sentinel_positions(len(items), len(sentinels), rng), sentinels, strict=True))
+    positions = sentinel_positions(len(items), len(sentinels), rng, gap=longest_gap(len(training)))
+    at = dict(zip(positions, sentinels, strict=True))
     mixed = [(at[slot], False) if slot in at else next(tests) for slot in range(len(items) + len(sentinels))]
     return [*((place, False) for place in training), *mixed]
 
