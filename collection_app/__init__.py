@@ -106,7 +106,8 @@ def create_app(
     refuse_nul(app)
     protect(app, key=key, password_hash=password_hash, clock=clock)
     app.register_blueprint(of_task(task_of(study.task)))
-    for part in (api, images, health, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
+    checked = health(running, keep_ms=1000 * settings.health_seconds)
+    for part in (api, images, checked, openapi, pages, webhooks, admin, prometheus(settings.metrics_token)):
         app.register_blueprint(part)
     app.after_request(guard)
     app.wsgi_app = QuickImages(

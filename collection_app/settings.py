@@ -61,6 +61,9 @@ class Settings(BaseModel):
     least_room_mb: int = Field(
         default=200, ge=0, description="megabytes that an SQLite file's disk must have left, or /healthz says no"
     )
+    health_seconds: float = Field(
+        default=5, ge=0, le=3600, description="how old what /healthz says may be; 0: every request writes to the disk"
+    )
     largest_request: int = Field(default=262_144, ge=1024, description="bytes of a request's body")
 
 

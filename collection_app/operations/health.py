@@ -13,19 +13,38 @@ from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
 from collection_app.studies.damaged_images import damaged_images
 from collection_app.studies.installation import find
+from collection_app.web.background_value import Latest
 from collection_app.web.messages import Health
-from collection_app.web.served_study import Running, running
+from collection_app.web.served_study import Running
 
-blueprint = Blueprint("health", __name__)
 _NAMED = 3
 
 
-@blueprint.get("/healthz")
-def health() -> ResponseReturnValue:
+def blueprint(run: Running, *, keep_ms: float) -> Blueprint:
+    """Make the page, which looks again once what it says is so old."""
+
+    def looked() -> tuple[int, list[str]]:
+        return run.clock(), _problems(run)
+
+    # Whoever asks after that waits: what was so before would be news of an hour ago where nobody asks in between.
+    latest = Latest(looked, clock=run.clock, keep_ms=keep_ms, renewed=1)
+    pages = Blueprint("health", __name__)
+
+    @pages.get("/healthz")
+    def health() -> ResponseReturnValue:
+        """Say what was found, and when."""
+        at, problems = latest()
+        ago = max(0, run.clock() - at) / 1000
+        found = Health(status="failing" if problems else "ok", problems=problems, seconds_ago=ago)
+        return found.model_dump(mode="json"), 503 if problems else 200, {"Cache-Control": "no-store"}
+
+    return pages
+
+
+def _problems(run: Running) -> list[str]:
     """Check that the database takes a write, holds the study and keeps what it commits; that the disk has room; that no
     image is damaged.
     """
-    run = running()
 
     def work(connection: Connection) -> list[str]:
         row = find(connection, run.study)
@@ -40,9 +59,7 @@ def health() -> ResponseReturnValue:
         problems = [f"the database does not take and give as it should: {type(error).__name__}"]
     except OSError as error:
         problems = [f"the database cannot be written to: {error.strerror}"]
-    problems += _room(run)
-    found = Health(status="failing" if problems else "ok", problems=problems)
-    return found.model_dump(mode="json"), 503 if problems else 200, {"Cache-Control": "no-store"}
+    return problems + _room(run)
 
 
 def _damaged(connection: Connection) -> list[str]:

@@ -27,10 +27,14 @@ class Latest(Generic[T]):
         Gives milliseconds.
     keep_ms : float
         For how long after it was begun a value is given; with 0 to those alone who asked before it was done.
+    renewed : float
+        At what share of that time who asks has the next one made in the background; 1: never.
     """
 
-    def __init__(self, make: Callable[[], T], *, clock: Callable[[], int], keep_ms: float) -> None:
-        self._make, self._clock, self._keep = make, clock, keep_ms
+    def __init__(
+        self, make: Callable[[], T], *, clock: Callable[[], int], keep_ms: float, renewed: float = _RENEWED
+    ) -> None:
+        self._make, self._clock, self._keep, self._renewed = make, clock, keep_ms, renewed * keep_ms
         self._lock = Lock()
         self._found: tuple[int, T] | None = None
         self._coming: Future[T] | None = None
@@ -40,7 +44,7 @@ class Latest(Generic[T]):
         found = self._younger_than(self._keep)
         if found is None:
             return self._awaited()
-        if self._younger_than(_RENEWED * self._keep) is None:
+        if self._younger_than(self._renewed) is None:
             self._renew()
         return found[1]
 
@@ -61,7 +65,7 @@ class Latest(Generic[T]):
 
     def _renew(self) -> None:
         with self._lock:
-            if self._coming or self._younger_than(_RENEWED * self._keep):
+            if self._coming or self._younger_than(self._renewed):
                 return
             coming = self._coming = Future()
         try:

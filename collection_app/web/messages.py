@@ -272,3 +272,4 @@ class Health(_Message):
 
     status: Literal["ok", "failing"]
     problems: list[str]
+    seconds_ago: float = Field(description="when this was found: looking takes a write, so it is not done each time")

@@ -12,12 +12,13 @@ import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 
 from bapps_builder.images.image_files import decode_image
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
+from collection_app.database.models import Study as StudyRow
 from collection_app.participants.openapi import openapi
 from collection_app.settings import Settings
 from collection_app.studies.installation import install
@@ -243,16 +244,32 @@ def test_logs_hold_neither_ids_nor_tokens_nor_addresses(client: Any, caplog: pyt
         assert secret not in text
 
 
-def test_health_says_what_is_wrong(app: Any, engine: Engine) -> None:
-    assert app.test_client().get("/healthz").json == {"status": "ok", "problems": []}
+def test_health_says_what_is_wrong(engine: Engine, place: Any, small_set: PatchSet) -> None:
+    place(engine, STUDY, small_set)
+    now = 1_800_000_000_000
+    app = create_app(STUDY, engine, key=KEY, settings=Settings(health_seconds=5), clock=lambda: now)
+    client: Any = app.test_client()
+    assert client.get("/healthz").json == {"status": "ok", "problems": [], "seconds_ago": 0}
     command = "PRAGMA synchronous = NORMAL" if engine.dialect.name == "sqlite" else "SET synchronous_commit = off"
     raw = engine.raw_connection()  # the pool gives this connection out again
     raw.cursor().execute(command)
     raw.commit()
     raw.close()
-    found = app.test_client().get("/healthz")
+    now += 4_999
+    found = client.get("/healthz")
+    assert (found.status_code, found.json["seconds_ago"]) == (200, 4.999)
+    now += 1
+    found = client.get("/healthz")
     assert found.status_code == 503
     assert found.json["problems"] in (["synchronous is 1, not 2"], ["synchronous_commit is off, not on"])
+
+
+def test_however_often_health_is_asked_for_it_writes_once(app: Any, engine: Engine) -> None:
+    """Each request was a durable write, without limit, for whoever knows the address."""
+    written = select(StudyRow.written_at)
+    for _ in range(20):
+        assert app.test_client().get("/healthz").status_code == 200
+    assert read(engine, lambda c: c.scalars(written).one()) == 1
 
 
 def test_a_database_that_is_gone_is_503_and_nothing_is_acknowledged(app: Any, engine: Engine) -> None:
