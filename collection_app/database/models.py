@@ -315,7 +315,7 @@ class Event(Base):
 
 
 class Decision(Base):
-    """What a rule found about a session; of one tier and rule the last counts."""
+    """What a rule found about a session, or a person decided; of one tier and rule the last counts."""
 
     __tablename__ = "decision"
 
@@ -323,7 +323,8 @@ class Decision(Base):
     session_id: Mapped[int] = mapped_column(ForeignKey("session.id"), index=True)
     tier: Mapped[str] = mapped_column(String(3))
     rule: Mapped[str] = mapped_column(Text)
-    verdict: Mapped[str] = mapped_column(String(12))
+    # SQLite takes any length.
+    verdict: Mapped[str] = mapped_column(String(16).with_variant(String(12), "sqlite"))
     reason: Mapped[str] = mapped_column(Text)
     at: Mapped[int]
 

@@ -1,4 +1,8 @@
-"""Asking the platform whether it knows who arrived: in the background within seconds, and before any code is given."""
+"""Asking the platform whether it knows who arrived: in the background, at once, and before any code is given.
+
+No request waits for the platform, however long that takes: whoever would get a code before it has answered is told to
+come again, which the page does by itself.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
@@ -8,11 +12,23 @@ from sqlalchemy import Row
 
 from collection_app.database.connections import read, write
 from collection_app.platforms.platform import PlatformError
-from collection_app.sessions.vouching import KNOWN, UNKNOWN, UNREACHABLE, Vouched, claim, due, note_vouched, unasked
+from collection_app.sessions.vouching import (
+    KNOWN,
+    UNKNOWN,
+    UNREACHABLE,
+    Vouched,
+    claim,
+    due,
+    is_open_question,
+    note_vouched,
+)
+from collection_app.web.http_errors import Stop
 from collection_app.web.logs import LOGGER, log
 from collection_app.web.served_study import Running, running
 
 _AT_ONCE = 4
+# However often somebody asks.
+_LEAST_SECONDS = 0.2
 
 
 def asks(run: Running) -> bool:
@@ -20,14 +36,26 @@ def asks(run: Running) -> bool:
     return run.study.platform.vouching(run.platform_token) == "answer" and not run.simulated
 
 
-def ask_before_code(run: Running, public_id: str) -> None:
-    """Ask about a session's submission if nobody has had an answer yet; nobody made up is to see a code."""
+def is_arriving(run: Running) -> None:
+    """Have the platform asked about who has just arrived: few will have to wait for its answer."""
+    if asks(run):
+        run.somebody_asks.set()
+
+
+def wait_for_platform(run: Running, public_id: str) -> None:
+    """Let nobody on to a code about whose submission the platform is still to be heard; nobody made up is to see one.
+
+    Raises
+    ------
+    Stop
+        If so: the same request is to be sent again.
+    """
     if not asks(run):
         return
     now = run.clock()
-    row = read(run.engine, lambda c: unasked(c, run.study_id, public_id=public_id, now=now))
-    if row is not None:
-        _note(run, row, _ask(run, row))
+    if read(run.engine, lambda c: is_open_question(c, run.study_id, public_id=public_id, now=now)):
+        run.somebody_asks.set()
+        raise Stop(503, "asking", "the platform is being asked about this submission; ask again", retry_after=2)
 
 
 def ask_about_arrivals(run: Running) -> int:
@@ -57,6 +85,9 @@ def _ask(run: Running, row: Row) -> Vouched:
     except PlatformError as error:
         log("asking about an arrival failed", error=str(error))
         return UNREACHABLE
+    except Exception as error:  # a reply of a kind nobody thought of must not hold everybody's codes
+        LOGGER.error("asking about an arrival failed", exc_info=error)
+        return UNREACHABLE
     return KNOWN if known else UNKNOWN
 
 
@@ -65,13 +96,17 @@ def _note(run: Running, row: Row, found: Vouched) -> None:
 
 
 def begin_arrival_checks(app: Flask, *, every_seconds: float = 5) -> Event:
-    """Ask about arrivals from now on, in a thread, until the given event is set."""
+    """Ask about arrivals from now on, in a thread, until the given event is set: when somebody asks, and in any case
+    every so many seconds.
+    """
     ended = Event()
     with app.app_context():
         run = running()
 
     def keep_asking() -> None:
-        while not ended.wait(every_seconds):
+        while not ended.wait(min(_LEAST_SECONDS, every_seconds)):
+            run.somebody_asks.wait(every_seconds)
+            run.somebody_asks.clear()
             try:
                 ask_about_arrivals(run)
             except Exception as error:

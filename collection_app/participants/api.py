@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from collection_app.database.connections import read, write
 from collection_app.database.models import Assignment, Session
-from collection_app.operations.arrival_checks import ask_before_code
-from collection_app.platforms.platform import ArrivalError, Ended, Redirect
+from collection_app.operations.arrival_checks import is_arriving, wait_for_platform
+from collection_app.platforms.platform import ArrivalError, CannotTell, Ended, Redirect
 from collection_app.platforms.platform import Form as LeavingForm
 from collection_app.sessions.answering import bad_run, given_of, in_order_of_items, lock_session, record, touch
 from collection_app.sessions.arrival import arrive
@@ -78,6 +78,8 @@ def post_arrival() -> ResponseReturnValue:
         raise Stop(429, "too_many", "too many arrivals from your network; try again in a minute", retry_after=60)
     try:
         visitor = run.study.platform.visitor(arrival.parameters, digest(arrival.key))
+    except CannotTell as error:
+        raise Stop(503, "asking", str(error), retry_after=2) from error
     except ArrivalError as error:
         raise Stop(409, "parameters", str(error)) from error
     if visitor is None:
@@ -109,7 +111,9 @@ def post_arrival() -> ResponseReturnValue:
         )
         return _state(connection, run, session)
 
-    return _reply(write(run.engine, work))
+    state = write(run.engine, work)
+    is_arriving(run)
+    return _reply(state)
 
 
 @blueprint.get("/session")
@@ -123,7 +127,7 @@ def get_session() -> ResponseReturnValue:
 def post_comprehension() -> ResponseReturnValue:
     """Try the comprehension check."""
     run, public_id, chosen = running(), _session_id(), _body(Chosen)
-    ask_before_code(run, public_id)
+    wait_for_platform(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         session = check(connection, run.step(), public_id=public_id, choices=chosen.choices)
@@ -136,7 +140,7 @@ def post_comprehension() -> ResponseReturnValue:
 def post_start() -> ResponseReturnValue:
     """Note consent, and draw the session's trials."""
     run, public_id, started = running(), _session_id(), _body(Start)
-    ask_before_code(run, public_id)
+    wait_for_platform(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         session = start(
@@ -229,7 +233,7 @@ def post_spoiled() -> ResponseReturnValue:
 def post_finish() -> ResponseReturnValue:
     """End the session and give its completion code, if every answer is committed."""
     run, public_id = running(), _session_id()
-    ask_before_code(run, public_id)
+    wait_for_platform(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         return _state(connection, run, finish(connection, run.step(), public_id=public_id))
@@ -241,7 +245,7 @@ def post_finish() -> ResponseReturnValue:
 def post_withdrawal() -> ResponseReturnValue:
     """End the session without using its answers."""
     run, public_id, withdrawal = running(), _session_id(), _body(Withdrawal)
-    ask_before_code(run, public_id)
+    wait_for_platform(run, public_id)
 
     def work(connection: Connection) -> SessionState:
         if withdrawal.reason == NO_CONSENT and _found(connection, public_id) is None:

@@ -33,7 +33,7 @@ _WHAT = {
     409: "Not possible in the present state; `error` says why.",
     413: "The request is too large.",
     429: "Too many arrivals.",
-    503: "Nothing can be stored now; send the same again later.",
+    503: "Nothing can be stored now, or the platform has not answered yet; send the same again later.",
 }
 
 

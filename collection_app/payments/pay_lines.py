@@ -15,16 +15,17 @@ from collection_app.database.models import Assignment, Decision, Identity, Parti
 from collection_app.database.models import Study as StudyRow
 from collection_app.errors import StudyError
 from collection_app.sessions.answering import OPEN_STATES
+from collection_app.sessions.judging import DECIDED
 from collection_app.sessions.likeness import alike_sessions
 from collection_app.sessions.steps import TURNED_AWAY, Step
-from collection_app.sessions.vouching import MADE_UP, UNKNOWN, UNREACHABLE
+from collection_app.sessions.vouching import DOUBTED, MADE_UP, UNKNOWN, UNREACHABLE
 from collection_app.signing import pay_id
 from collection_app.studies.study import Study
 
 Verdict = Literal["approve", "pro rata", "ask to return", "withhold"]
-DECIDED = "decided by "
 UNJUDGED = "silent, and not judged yet"
 UNASKED = "the platform could not be asked whether it knows this submission"
+_UNSURE = {UNREACHABLE: UNASKED, DOUBTED: "the platform did not know this submission when it was asked first"}
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def pay_lines(connection: Connection, step: Step, only: Sequence[int] | None = N
     }
     suspicions = {of: [why] for of, why in alike_sessions(connection, step.study_id, sessions).items()}
     for row in rows:
-        if row.vouched == UNREACHABLE:
-            suspicions.setdefault(row.id, []).append(UNASKED)
+        if row.vouched in _UNSURE:
+            suspicions.setdefault(row.id, []).append(_UNSURE[row.vouched])
     salt = connection.scalar(select(StudyRow.salt).where(StudyRow.id == step.study_id))
     return [
         _line(step.study, salt, row, decisions.get(row.id, []), payments.get(row.id), suspicions.get(row.id, []))

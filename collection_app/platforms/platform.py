@@ -23,6 +23,10 @@ class ArrivalError(ValueError):
     """An arrival without what its platform always sends; the message is shown to the visitor."""
 
 
+class CannotTell(ArrivalError):
+    """An arrival of which it cannot be told now whether it is to be believed; the browser asks again."""
+
+
 class Forged(Exception):
     """A message that does not come from the platform, or is too old to be believed."""
 

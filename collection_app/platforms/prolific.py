@@ -19,6 +19,7 @@ from pydantic import Field
 
 from collection_app.platforms.platform import (
     ArrivalError,
+    CannotTell,
     Ended,
     Event,
     Forged,
@@ -29,12 +30,12 @@ from collection_app.platforms.platform import (
     Vouching,
 )
 from collection_app.platforms.prolific_api import ProlificApi, ProlificPayer
+from collection_app.platforms.published_keys import PublishedKeys
 
 ISSUER = "https://www.prolific.com"
 _IDS = ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
 # A message older than this, or from the future, may be a recorded one.
 _FRESH_MS = 5 * 60_000
-_KEYS_KEPT_SECONDS = 86_400
 # What else an address holds is made up: asked about it, a server in front may refuse the request, which tells nothing.
 _AN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # States after which somebody is not coming back.
@@ -140,15 +141,15 @@ class Prolific(Platform, frozen=True):
         return ProlificPayer(ProlificApi(self.api, token), self.study_id) if self.study_id and token else None
 
     @cached_property
-    def signing_keys(self) -> jwt.PyJWKClient:
-        """Prolific's public keys, asked for once a day."""
-        return jwt.PyJWKClient(f"{self.api}/.well-known/study/jwks.json", lifespan=_KEYS_KEPT_SECONDS, timeout=5)
+    def signing_keys(self) -> PublishedKeys:
+        """Prolific's public keys."""
+        return PublishedKeys(f"{self.api}/.well-known/study/jwks.json")
 
     def _signed(self, token: str) -> Mapping[str, Any]:
         """The ids in a token, if Prolific signed it for this study's pages, and not too long ago."""
         accepted = [self.signed_for, f"{self.signed_for}/", urlsplit(self.signed_for).hostname or ""]
         try:
-            key = self.signing_keys.get_signing_key_from_jwt(token).key
+            key = self.signing_keys.key_of(token).key
             claims = jwt.decode(
                 token,
                 key,
@@ -158,7 +159,7 @@ class Prolific(Platform, frozen=True):
                 options={"require": ["exp", "aud", "iss"]},
             )
         except jwt.PyJWKClientConnectionError as error:
-            raise ArrivalError("Prolific's signature cannot be checked now; try again in a minute") from error
+            raise CannotTell("Prolific's signature cannot be checked now; try again in a minute") from error
         except jwt.PyJWTError as error:
             raise ArrivalError(
                 "this address is not signed by Prolific, or too old; open the study from there"

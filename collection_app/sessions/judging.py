@@ -27,6 +27,8 @@ from collection_app.sessions.exposures import MARKS, Shown, ahead_of_time
 from collection_app.studies.study import SentinelRule, Study
 
 UNFINISHED, NOT_REACHED = "unfinished session", "unfinished session: after the last sentinel passed"
+# How the rules of decisions begin that a person made.
+DECIDED = "decided by "
 VALID, OWN_TIME = "valid answers", "its own time"
 # How often chance may pass as many sentinels as are taken for a sign of looking.
 _BY_CHANCE = 0.02

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 
 from flask import current_app
 from sqlalchemy import Engine
@@ -50,6 +51,8 @@ class Running:
         Whether everybody is a program, and everything made of it says so.
     least_room_mb : int
         Megabytes that the disk of an SQLite file must have left.
+    somebody_asks : Event
+        Set when the platform is to be asked about arrivals now.
     """
 
     study: Study
@@ -68,6 +71,7 @@ class Running:
     largest: Sequence[Size] = (USUAL,)
     simulated: bool = False
     least_room_mb: int = 0
+    somebody_asks: Event = field(default_factory=Event)
 
     @property
     def is_of_lab(self) -> bool:

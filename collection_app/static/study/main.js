@@ -41,9 +41,13 @@ let stage;
 /** @type {Attention} */
 let attention;
 
-/** @param {boolean} is */
-const unreachable = (is) => {
+/**
+ * @param {boolean} is
+ * @param {string} [why]
+ */
+const unreachable = (is, why = "") => {
   by("unreachable").hidden = !is;
+  by("unreachable").textContent = text(why === "asking" ? "problem.asking" : "problem.unreachable");
 };
 /** @type {<T>(work: () => Promise<T>) => Promise<T>} */
 const ask = (work) => patiently(work, unreachable, here.signal);

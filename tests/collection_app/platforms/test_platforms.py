@@ -1,5 +1,6 @@
 """Arrivals and departures on every platform, over HTTP: each outcome, previews, and everything that must be refused."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,8 @@ from collection_app.database.connections import read
 from collection_app.database.models import Participant, Session
 from collection_app.errors import StudyError
 from collection_app.platforms import platform_of, platforms
-from collection_app.platforms.platform import Ended
+from collection_app.platforms.platform import CannotTell, Ended
+from collection_app.server.serving import served
 from collection_app.settings import Settings
 from collection_app.studies.presets import preset
 from collection_app.studies.study import Study
@@ -268,8 +270,6 @@ class Jwks:
 
 @pytest.fixture(scope="module")
 def jwks() -> Iterator[tuple[Jwks, str]]:
-    from collection_app.server.serving import served
-
     side = Jwks()
     with served(side.app(), Settings(port=0)) as url:
         yield side, url
@@ -320,6 +320,55 @@ def test_keys_that_cannot_be_had_let_nobody_in(jwks: tuple[Jwks, str]) -> None:
     here = platform_of({"name": "prolific", "signed_for": "https://study.example.org", "api": "http://127.0.0.1:9"})
     with pytest.raises(ValueError, match="cannot be checked now; try again"):
         here.visitor({"prolific_token": side.token()}, "")
+
+
+def test_keys_that_are_long_in_coming_are_waited_for_by_one_alone(jwks: tuple[Jwks, str]) -> None:
+    """Arrivals stood in a queue before a platform that hung, each for 5 s in a thread of the server's."""
+    side, _ = jwks
+    asks, answer, asked = threading.Event(), threading.Event(), []
+    app = Flask("slow")
+
+    @app.get("/.well-known/study/jwks.json")
+    def keys() -> tuple[str, int]:
+        asked.append(1)
+        asks.set()
+        assert answer.wait(30)
+        return "", 500
+
+    with served(app, Settings(port=0)) as url:
+        here = platform_of({"name": "prolific", "signed_for": "https://study.example.org", "api": url})
+
+        def arrive(said: list[str]) -> None:
+            try:
+                here.visitor({"prolific_token": side.token()}, "")
+            except CannotTell as error:
+                said.append(str(error))
+
+        first: list[str] = []
+        waiting = threading.Thread(target=arrive, args=(first,))
+        waiting.start()
+        try:
+            assert asks.wait(20)
+            others: list[str] = []
+            arrive(others)  # comes back though the first is still waiting
+            assert (len(others), first) == (1, [])
+        finally:
+            answer.set()
+            waiting.join()
+        arrive(others)  # not asked for again at once
+    assert (len(first), len(others), asked) == (1, 2, [1])
+
+
+def test_an_arrival_that_cannot_be_told_now_is_to_come_again(
+    engine: Engine, place: Any, small_set: PatchSet, jwks: tuple[Jwks, str]
+) -> None:
+    signed = {"name": "prolific", "signed_for": "https://study.example.org", "api": "http://127.0.0.1:9"}
+    study = preset("paper-2afc", items_per_session=4, sentinels={}, training={}, outcomes=CODES, platform=signed)
+    place(engine, study, small_set)
+    client = create_app(study, engine, key=KEY).test_client()
+    body = {"key": uuid.uuid4().hex, "parameters": {"prolific_token": jwks[0].token()}}
+    reply = client.post("/api/arrivals", json=body)
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
 
 
 def test_an_address_for_another_study_is_refused() -> None:

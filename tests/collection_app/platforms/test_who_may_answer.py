@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from prolific_stand_in import TOKEN, Prolific
@@ -15,9 +15,11 @@ from collection_app import create_app
 from collection_app.database.connections import read, write
 from collection_app.database.models import Answer, Assignment, Session
 from collection_app.operations.arrival_checks import ask_about_arrivals, begin_arrival_checks
-from collection_app.payments.pay_lines import Line, decide, pay_lines
+from collection_app.payments.pay_lines import Line, Verdict, decide, pay_lines
 from collection_app.payments.sending import payable
 from collection_app.platforms import platform_of
+from collection_app.platforms.platform import PlatformError
+from collection_app.reporting.status import status
 from collection_app.server.serving import served
 from collection_app.sessions.allocation import counted_places
 from collection_app.sessions.erasure import erase
@@ -72,8 +74,17 @@ class Site:
         assert reply.status_code == 200, reply.text
         return reply.json
 
+    def send(self, path: str, session: dict[str, Any], body: Any) -> Any:
+        return self.client.post(path, json=body, headers={"Authorization": f"Bearer {session['token']}"})
+
     def post(self, path: str, session: dict[str, Any], body: Any) -> dict[str, Any]:
-        reply = self.client.post(path, json=body, headers={"Authorization": f"Bearer {session['token']}"})
+        """As the page does, again until the platform has been asked, which a running server does by itself."""
+        for _ in range(5):
+            reply = self.send(path, session, body)
+            if reply.status_code != 503 or reply.json["error"] != "asking":
+                break
+            self.now += 16_000
+            self.check()
         assert reply.status_code == 200, reply.text
         return reply.json
 
@@ -186,6 +197,9 @@ def test_threat_1_who_the_platform_does_not_know_is_found_and_gets_nothing(asked
     assert (site.held(), site.used()) == (8, 4)
     site.now += 31_000
     assert site.check() == 1  # ann was asked about when she began
+    assert (site.held(), site.used()) == (8, 4)  # once is not enough
+    site.now += 16_000
+    assert site.check() == 1
     assert (site.held(), site.used()) == (4, 0)
     end = site.post("/api/finish", bob, {})
     assert (end["outcome"], end["code"], end["redirect"]) == ("unknown_submission", None, None)
@@ -207,7 +221,7 @@ def test_threat_1_no_way_out_gives_a_code_to_somebody_made_up(asked: tuple[Site,
         session = site.post("/api/start", session, {"consent_sha256": session["consent_sha256"]})
         site.answer(session)
         write(site.engine, lambda c: c.execute(update(Session).values(vouched=None, vouched_at=None)))
-        del side.submissions["sub-eve"]
+        side.submissions.clear()
     if way == "finish":
         session = site.post("/api/finish", session, {})
     elif way == "start":
@@ -231,7 +245,9 @@ def test_who_was_made_up_does_not_take_the_place_of_the_person(asked: tuple[Site
     site, side = asked
     parameters = {"PROLIFIC_PID": "ann", "STUDY_ID": "study", "SESSION_ID": "made-up"}
     site.client.post("/api/arrivals", json={"key": uuid.uuid4().hex, "parameters": parameters})
-    assert site.check() == 1
+    for _ in range(3):
+        assert site.check() == 1
+        site.now += 16_000
     known(side, "ann")
     assert site.complete("ann")["code"] == CODES["complete"]
 
@@ -250,7 +266,43 @@ def test_threat_1_a_platform_that_cannot_be_reached_says_nothing_about_anybody(a
     write(site.engine, lambda c: c.execute(update(Session).values(vouched="unreachable", vouched_at=None)))
     del side.submissions["sub-ann"]
     assert site.check() == 1
+    assert (site.lines()["ann"].look, site.used()) == (True, 4)  # a doubt is looked at too
+    assert site.check() == 1
     assert (site.lines()["ann"].verdict, site.used(), site.held()) == ("ask to return", 0, 0)
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_who_is_found_to_be_made_up_is_no_longer_counted_as_to_be_paid(
+    asked: tuple[Site, Prolific], decided: bool
+) -> None:
+    site, side = asked
+    side.faults.append(("submissions", "fail"))
+    site.complete("eve")
+
+    def suggested() -> dict[str, int]:
+        return read(site.engine, lambda c: status(c, site.run.study_id, now=site.now)).pay
+
+    assert suggested() == {"approve": 1}
+    if decided:
+        step, lines = site.run.step(), site.lines()
+        write(site.engine, lambda c: decide(c, step, lines, person="eve", verdict="approve", by="Kim", reason="known"))
+    for _ in range(2):
+        site.now += 31_000
+        site.check()
+    assert read(site.engine, lambda c: c.scalar(select(Session.vouched))) == "unknown"
+    assert suggested() == ({"approve": 1} if decided else {"ask to return": 1})
+
+
+def test_every_verdict_may_be_decided(unsigned: Site) -> None:
+    """The longest did not fit on PostgreSQL."""
+    unsigned.complete("ann")
+    for verdict in get_args(Verdict):
+        step, lines = unsigned.run.step(), unsigned.lines()
+        write(
+            unsigned.engine,
+            lambda c, s=step, n=lines, v=verdict: decide(c, s, n, person="ann", verdict=v, by="Kim", reason="looked"),
+        )
+        assert unsigned.lines()["ann"].verdict == verdict
 
 
 def test_an_outage_is_met_once_and_not_by_everybody(asked: tuple[Site, Prolific]) -> None:
@@ -266,21 +318,97 @@ def test_an_outage_is_met_once_and_not_by_everybody(asked: tuple[Site, Prolific]
     assert site.check() == 12
 
 
+def test_a_submission_that_the_platform_hears_of_late_turns_nobody_away(asked: tuple[Site, Prolific]) -> None:
+    """It was turned away for good by one reply, at the moment of arrival."""
+    site, side = asked
+    session = site.arrive("ann")
+    body = {"consent_sha256": session["consent_sha256"]}
+    assert site.check() == 1
+    held = site.send("/api/start", session, body)
+    assert (held.status_code, held.json["error"], held.headers["Retry-After"]) == (503, "asking", "2")
+    assert (site.check(), site.held()) == (0, 0)  # not again at once, and no place is held meanwhile
+    known(side, "ann")
+    site.now += 16_000
+    assert site.check() == 1
+    assert site.post("/api/start", session, body)["trials"] == 4
+    assert len(side.asked) == 2
+
+
+def test_who_was_made_up_is_found_within_a_minute(asked: tuple[Site, Prolific]) -> None:
+    site, side = asked
+    site.arrive("eve")
+    arrived_at, state = site.now, select(Session.state)
+    while read(site.engine, lambda c: c.scalar(state)) == "arrived":
+        site.check()
+        site.now += 5000  # as often as a running server does
+    assert site.now - arrived_at <= 60_000
+    assert len(side.asked) == 3
+
+
+def test_a_platform_that_hangs_holds_up_no_thread(
+    engine: Engine, place: Any, small_set: PatchSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each start waited for it for 8 s, in one of the few threads that answer everybody."""
+    platform = {"name": "prolific", "study_id": "study", "unsigned_reason": "a test", "api": "http://127.0.0.1:9"}
+    site = Site(engine, place, small_set, platform=platform, platform_token=TOKEN)
+    asks, answer = threading.Event(), threading.Event()
+
+    def hangs(*_: object, **__: object) -> bool:
+        asks.set()
+        assert answer.wait(30)
+        raise PlatformError("too late")
+
+    monkeypatch.setattr(type(site.study.platform), "knows", hangs)
+    ended = begin_arrival_checks(site.app, every_seconds=30)
+    try:
+        sessions = [site.arrive(f"person-{number}") for number in range(20)]
+        assert asks.wait(20)  # arriving is enough for it
+        for session in sessions:
+            reply = site.send("/api/start", session, {"consent_sha256": session["consent_sha256"]})
+            assert (reply.status_code, reply.json["error"]) == (503, "asking")
+    finally:
+        answer.set()
+        ended.set()
+        _to_the_end_of("arrivals", site)
+    assert [site.post("/api/start", one, {"consent_sha256": one["consent_sha256"]})["trials"] for one in sessions] == (
+        [4] * 20
+    )
+
+
+def _to_the_end_of(name: str, site: Site) -> None:
+    site.run.somebody_asks.set()
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join()
+
+
+def test_a_reply_that_nobody_thought_of_holds_nobody_up(
+    asked: tuple[Site, Prolific], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, _ = asked
+
+    def fails(*_: object, **__: object) -> bool:
+        raise KeyError("id")
+
+    monkeypatch.setattr(type(site.study.platform), "knows", fails)
+    assert site.complete("ann")["code"] == CODES["complete"]
+    assert site.lines()["ann"].look
+
+
 def test_a_running_server_asks_by_itself(asked: tuple[Site, Prolific]) -> None:
     site, side = asked
-    site.arrive("bob")
-    ended = begin_arrival_checks(site.app, every_seconds=0.05)
-    state = select(Session.state)
+    known(side, "ann")
+    ended = begin_arrival_checks(site.app, every_seconds=30)
+    site.arrive("ann")  # it is woken by whoever arrives
+    word = select(Session.vouched)
     for _ in range(200):
-        if read(site.engine, lambda c: c.scalar(state)) == "turned away":
+        if read(site.engine, lambda c: c.scalar(word)) is not None:
             break
         time.sleep(0.05)
     ended.set()
-    for thread in threading.enumerate():
-        if thread.name == "arrivals":
-            thread.join()
-    assert read(site.engine, lambda c: c.scalar(state)) == "turned away"
-    assert side.asked == ["GET /api/v1/submissions/sub-bob/"]
+    _to_the_end_of("arrivals", site)
+    assert read(site.engine, lambda c: c.scalar(word)) == "known"
+    assert side.asked == ["GET /api/v1/submissions/sub-ann/"]
 
 
 def test_nobody_asks_about_signed_addresses_or_in_rehearsals(engine: Engine, place: Any, small_set: PatchSet) -> None:

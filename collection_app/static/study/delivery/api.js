@@ -18,9 +18,11 @@ export class Problem extends Error {
 
 /** No answer, or one that says to come again: the same request may be sent later, all are harmless to repeat. */
 export class Unreachable extends Error {
-  constructor(retryAfterMs = 0) {
+  /** @param {string} [why] the study's own word for it, if it was heard */
+  constructor(retryAfterMs = 0, why = "") {
     super("no answer");
     this.retryAfterMs = retryAfterMs;
+    this.why = why;
   }
 }
 
@@ -96,7 +98,7 @@ export class Api {
     }
     if (reply.ok && content) return content;
     if (reply.status >= 500 || reply.status === 408 || (reply.status === 429 && path !== "/api/arrivals")) {
-      throw new Unreachable(1000 * (Number(reply.headers.get("Retry-After")) || 0));
+      throw new Unreachable(1000 * (Number(reply.headers.get("Retry-After")) || 0), content?.error);
     }
     if (reply.status < 400) throw new Unreachable(); // a page that asks to log in to some network
     throw new Problem(reply.status, content ?? { error: "refused", message: `status ${reply.status}` });
@@ -149,11 +151,11 @@ export function pause(ms, signal) {
 }
 
 /**
- * Do `work` until it is not Unreachable; `waiting(true)` is told when the first try fails, `waiting(false)` after.
+ * Do `work` until it is not Unreachable; `waiting(true, why)` is told of every try that fails, `waiting(false)` after.
  *
  * @template T
  * @param {() => Promise<T>} work
- * @param {(is: boolean) => void} [waiting]
+ * @param {(is: boolean, why?: string) => void} [waiting]
  * @param {AbortSignal} [signal]
  * @returns {Promise<T>}
  */
@@ -165,8 +167,10 @@ export async function patiently(work, waiting = () => {}, signal) {
       return result;
     } catch (problem) {
       if (!(problem instanceof Unreachable)) throw problem;
-      waiting(true);
-      await pause(Math.max(problem.retryAfterMs, backoff(tries)), signal);
+      waiting(true, problem.why);
+      // What the study knows to take a moment is not asked about more and more seldom.
+      const again = problem.why === "asking" ? problem.retryAfterMs : backoff(tries);
+      await pause(Math.max(problem.retryAfterMs, again), signal);
       signal?.throwIfAborted();
     }
   }
