@@ -193,7 +193,7 @@ class Distortion:
                 raise DistortionError(
                     f"{self.name} has no parameter {name!r}; it has {', '.join(self.parameters) or 'none'}"
                 )
-        defaults, found = self.defaults, {}
+        defaults, complete = self.defaults, {}
         for name, parameter in self.parameters.items():
             if name not in values:
                 if name in defaults:
@@ -209,8 +209,8 @@ class Distortion:
             if parameter.whole and value != int(value):
                 raise DistortionError(f"{self.name}: {name} must be a whole number, got {value!r}")
             if value != defaults.get(name):
-                found[name] = int(value) if parameter.whole else float(value)
-        return found
+                complete[name] = int(value) if parameter.whole else float(value)
+        return complete
 
     def at(
         self, severity: float, rng: np.random.Generator, *, factors: Mapping[str, float] = MappingProxyType({})
@@ -261,10 +261,10 @@ def _described(value: object) -> str:
     """What a function returned, as an error message tells it."""
     if not isinstance(value, np.ndarray):
         return f"{value!r:.60}, a {type(value).__name__}"
-    found = f"{value.dtype} of shape {value.shape}"
+    kind = f"{value.dtype} of shape {value.shape}"
     if value.size and value.dtype.kind in "iuf":
-        found += f" with values from {value.min():g} to {value.max():g}"  # nan if any is
-    return found
+        kind += f" with values from {value.min():g} to {value.max():g}"  # nan if any is
+    return kind
 
 
 # What every function under @distortion was declared as, by its identity; the entry keeps it alive.
@@ -314,10 +314,10 @@ def distortion(
     return declare
 
 
-def declared(found: object) -> Distortion | None:
+def declared(function: object) -> Distortion | None:
     """What an object was declared as, or None if it is no distortion."""
-    entry = _DECLARED.get(id(found))
-    return entry if entry and entry.function is found else None
+    entry = _DECLARED.get(id(function))
+    return entry if entry and entry.function is function else None
 
 
 def declared_here() -> dict[str, Distortion]:
@@ -328,8 +328,8 @@ def declared_here() -> dict[str, Distortion]:
     ValueError
         If two have one name.
     """
-    found: dict[str, Distortion] = {}
+    entries: dict[str, Distortion] = {}
     for entry in _DECLARED.values():
-        if entry.source is None and found.setdefault(entry.name, entry) is not entry:
+        if entry.source is None and entries.setdefault(entry.name, entry) is not entry:
             raise ValueError(f"two distortions have the name {entry.name!r}; rename the one in {entry.family}.py")
-    return found
+    return entries

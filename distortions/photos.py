@@ -123,16 +123,16 @@ def list_photos(
     ImageError
         If there are no photos, too many are unusable, or files are there that need an extra.
     """
-    found = sorted(entry for folder in folders for entry in _files(folder))
-    if not found:
+    files = sorted(entry for folder in folders for entry in _files(folder))
+    if not files:
         raise ImageError(
             f"{', '.join(map(str, folders))}: no photos in it; expected JPEG, PNG, WebP, TIFF, AVIF, JPEG 2000, BMP "
             "or raw files"
         )
-    for _, path in found:
+    for _, path in files:
         check_extra(path)
     read = partial(_listed, smallest_side=smallest_side, max_pixels=max_pixels)
-    with mapped_ahead(read, found, threads=threads) as entries:
+    with mapped_ahead(read, files, threads=threads) as entries:
         listed = list(entries)
     collection = Collection(
         photos=tuple(entry for entry in listed if isinstance(entry, Photo)),

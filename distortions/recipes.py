@@ -110,7 +110,7 @@ def apply_all(
     zoo: "Zoo | None" = None,
 ) -> list[Patch]:
     """Distort each patch by its recipe, as `Recipe.apply` does, with those of one network together."""
-    found = list(patches)
+    results = list(patches)
     for number in range(max((len(recipe.steps) for recipe in recipes), default=0)):
         of_network: dict[str, list[int]] = {}
         for k, recipe in enumerate(recipes):
@@ -120,12 +120,12 @@ def apply_all(
             if step.is_network:
                 of_network.setdefault(step.name, []).append(k)
             else:
-                found[k] = find(step.name).apply(found[k], rngs[k], dict(step.values))
+                results[k] = find(step.name).apply(results[k], rngs[k], dict(step.values))
         for name, some in of_network.items():
-            outputs = _through_networks(name, [found[k] for k in some], [rngs[k] for k in some], margin, zoo)
+            outputs = _through_networks(name, [results[k] for k in some], [rngs[k] for k in some], margin, zoo)
             for k, patch in zip(some, outputs, strict=True):
-                found[k] = patch
-    return found
+                results[k] = patch
+    return results
 
 
 def _through_networks(
@@ -177,7 +177,7 @@ def _parse_step(part: str, text: str) -> Step:
         if match["values"] is not None:
             raise DistortionError(f"{match['name']} is a network and takes no values, got {part!r}")
         return Step(find_variant(match["name"]).name, ())
-    found = find(match["name"])
+    entry = find(match["name"])
     values: dict[str, float] = {}
     for pair in filter(None, (pair.strip() for pair in (match["values"] or "").split(","))):
         name, equals, number = (word.strip() for word in pair.partition("="))
@@ -186,20 +186,20 @@ def _parse_step(part: str, text: str) -> Step:
         except ValueError:
             equals, value = "", 0.0
         if not equals or name in values:
-            raise DistortionError(f"{found.name}: values are written name=number, each once, got {pair!r}")
+            raise DistortionError(f"{entry.name}: values are written name=number, each once, got {pair!r}")
         values[name] = value
-    return Step(found.name, tuple(found.checked(values).items()))
+    return Step(entry.name, tuple(entry.checked(values).items()))
 
 
 @cache
 def with_compositions(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Give the names of the steps of every recipe of some distortions: each alone, then all compositions of two."""
-    known = [find(name) for name in names]
+    entries = [find(name) for name in names]
 
     def allowed(first: Distortion, second: Distortion) -> bool:
         return not (first.family == second.family and first.family in _ONCE)
 
-    return (*((a.name,) for a in known), *((a.name, b.name) for a, b in permutations(known, 2) if allowed(a, b)))
+    return (*((a.name,) for a in entries), *((a.name, b.name) for a, b in permutations(entries, 2) if allowed(a, b)))
 
 
 def traditional() -> tuple[tuple[str, ...], ...]:

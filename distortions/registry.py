@@ -53,40 +53,40 @@ def find(name: str) -> Distortion:
     DistortionError
         If there is none; the message has the nearest names.
     """
-    known = _ours()
-    if name in known:
-        return known[name]
+    entries = _ours()
+    if name in entries:
+        return entries[name]
     if ":" in name:
         return _of_module(name)
     points = _entry_points()
     if name in points:
         return _of_plugin(points[name])
-    close = difflib.get_close_matches(name, [*known, *points], n=2, cutoff=0.45)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join([*known, *points])}"
+    close = difflib.get_close_matches(name, [*entries, *points], n=2, cutoff=0.45)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join([*entries, *points])}"
     raise DistortionError(f"unknown distortion {name!r}; {hint} (one of your own is written my_module:name)")
 
 
 def plugins() -> tuple[dict[str, Distortion], list[str]]:
     """Give the distortions of installed distributions by name, and what is wrong with those that cannot be used."""
-    found, wrong = {}, []
+    entries, wrong = {}, []
     for name in _entry_points():
         try:
-            found[name] = find(name)
+            entries[name] = find(name)
         except DistortionError as error:
             wrong.append(str(error))
     taken = [point for point in entry_points(group=ENTRY_POINTS) if point.name in _ours()]
     wrong += [f"{_publisher(point)} publishes {point.name!r}, which is a name of this project" for point in taken]
-    return found, wrong
+    return entries, wrong
 
 
 @cache
 def _entry_points() -> dict[str, list[EntryPoint]]:
     """What is published under each name that is not one of this project's."""
-    found: dict[str, list[EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         if point.name not in _ours():
-            found.setdefault(point.name, []).append(point)
-    return found
+            points.setdefault(point.name, []).append(point)
+    return points
 
 
 def _of_module(name: str) -> Distortion:
@@ -108,16 +108,16 @@ def _of_module(name: str) -> Distortion:
             f"distortion {name!r}: {type(error).__name__}: {error}; expected module:distortion with a module that can "
             "be imported (the current folder is searched last)"
         ) from error
-    found: object = module
+    value: object = module
     for part in attribute.split("."):
-        found = getattr(found, part, None)
-    if found is None:
+        value = getattr(value, part, None)
+    if value is None:
         place = getattr(module, "__file__", None) or "no file"
         raise DistortionError(
             f"distortion {name!r}: the module {module_name}, from {place}, has no {attribute!r}; if that is not your "
             "file, give yours a name that no installed module has"
         )
-    return _adopted(name, found)
+    return _adopted(name, value)
 
 
 def _of_plugin(points: list[EntryPoint]) -> Distortion:
@@ -134,10 +134,10 @@ def _of_plugin(points: list[EntryPoint]) -> Distortion:
         raise DistortionError(
             f"distortion {point.name!r} of {_publisher(point)} does not load: {type(error).__name__}: {error}"
         ) from error
-    found = _adopted(point.name, loaded)
-    if found.source and point.dist:
-        found = replace(found, source=replace(found.source, version=point.dist.version))
-    return found
+    entry = _adopted(point.name, loaded)
+    if entry.source and point.dist:
+        entry = replace(entry, source=replace(entry.source, version=point.dist.version))
+    return entry
 
 
 def _publisher(point: EntryPoint) -> str:
@@ -147,15 +147,15 @@ def _publisher(point: EntryPoint) -> str:
 _ADOPTED: dict[str, Distortion] = {}
 
 
-def _adopted(name: str, found: object) -> Distortion:
+def _adopted(name: str, value: object) -> Distortion:
     """The distortion that an object was declared as, under the name by which it was asked for."""
     before = _ADOPTED.get(name)
-    if before and before.function is found:  # not so after the module was loaded anew
+    if before and before.function is value:  # not so after the module was loaded anew
         return before
-    entry = declared(found)
+    entry = declared(value)
     if entry is None:
         raise DistortionError(
-            f"{name!r} is a {type(found).__name__} and no distortion; expected a function under "
+            f"{name!r} is a {type(value).__name__} and no distortion; expected a function under "
             "@distortion(...) from distortions.distortion"
         )
     if entry.source is None:

@@ -95,12 +95,12 @@ def through_network(
         the size it was trained for, as in the paper; afterwards its output is mirrored into them.
     """
     network = _network(zoo[name])
-    found: dict[int, Patch] = {}
+    outputs: dict[int, Patch] = {}
     for shape in dict.fromkeys(patch.shape for patch in patches):
         alike = [k for k, patch in enumerate(patches) if patch.shape == shape]
         inner = [_without(patches[k], margin) for k in alike]
-        found.update(zip(alike, network(inner, [rngs[k] for k in alike]), strict=True))
-    return [_mirrored(found[k], margin, margin, margin, margin) for k in range(len(patches))]
+        outputs.update(zip(alike, network(inner, [rngs[k] for k in alike]), strict=True))
+    return [_mirrored(outputs[k], margin, margin, margin, margin) for k in range(len(patches))]
 
 
 @lru_cache(maxsize=96)

@@ -42,8 +42,8 @@ class FeatureLoss(nn.Module):
         self.register_buffer("scale", 0.5 / torch.tensor(_DEVIATION).reshape(3, 1, 1))
         self.register_buffer("shift", (0.5 - torch.tensor(_MEAN).reshape(3, 1, 1)) * 2 * self.scale)
 
-    def forward(self, output: Tensor, wanted: Tensor) -> Tensor:
+    def forward(self, output: Tensor, aim: Tensor) -> Tensor:
         """Compare patches (N, 3, H, W) in [-1, 1]; gradients reach the first alone."""
         with torch.no_grad():
-            target = self.layers(wanted * self.scale + self.shift)
+            target = self.layers(aim * self.scale + self.shift)
         return (self.layers(output * self.scale + self.shift) - target).abs().mean()

@@ -57,8 +57,8 @@ def plan(variant: Variant) -> Plan:
     widths = [3, *(min(variant.first_channels << level, variant.max_channels) for level in range(count))]
     factors, halved = [], 0
     for level in range(count):
-        wanted = variant.first_stride if level == 0 else 2
-        factors.append(wanted if halved < _HALVINGS else 1)
+        stride = variant.first_stride if level == 0 else 2
+        factors.append(stride if halved < _HALVINGS else 1)
         halved += factors[-1] == 2
     depths = [sum(factor == 2 for factor in factors[:level]) for level in range(count)]
     down = tuple(

@@ -165,13 +165,13 @@ class Learner:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""
-        found = {}
+        tensors = {}
         for role, net in self._nets().items():
-            found.update({f"{role}.{name}": value for name, value in net.state_dict().items()})
+            tensors.update({f"{role}.{name}": value for name, value in net.state_dict().items()})
         for role, optimiser in zip(self._nets(), self.optimisers, strict=False):
             for number, values in optimiser.state_dict()["state"].items():
-                found.update({f"adam.{role}.{number}.{key}": values[key] for key in _ADAM})
-        return {name: value.detach().cpu().contiguous() for name, value in found.items()}
+                tensors.update({f"adam.{role}.{number}.{key}": values[key] for key in _ADAM})
+        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Come back to a state.

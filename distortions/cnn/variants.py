@@ -124,7 +124,7 @@ def parse_numbers(text: str) -> tuple[int, ...]:
     DistortionError
         If it is no such list, or a number has no row.
     """
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(","):
         first, dash, last = (word.strip() for word in part.partition("-"))
         if not first.isdecimal() or (dash and not last.isdecimal()):
@@ -132,8 +132,8 @@ def parse_numbers(text: str) -> tuple[int, ...]:
         low, high = int(first), int(last or first)
         if not low <= high < COUNT:
             raise DistortionError(f"variants are numbered 0 to {COUNT - 1}, lower before higher, got {part.strip()!r}")
-        found.update(range(low, high + 1))
-    return tuple(sorted(found))
+        numbers.update(range(low, high + 1))
+    return tuple(sorted(numbers))
 
 
 def write_table(rows: list[Variant], target: Path) -> None:

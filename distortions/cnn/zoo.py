@@ -52,17 +52,17 @@ class Entry:
         """Read the tensors and check their hash, or raise DistortionError."""
         try:
             with safe_open(self.path, framework="numpy") as opened:
-                found = {name: opened.get_tensor(name).astype(np.float32) for name in opened.keys()}  # noqa: SIM118
+                tensors = {name: opened.get_tensor(name).astype(np.float32) for name in opened.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise DistortionError(
                 f"{self.path}: not a readable safetensors file: {error}; train the variant again"
             ) from error
-        if (digest := tensors_digest(found)) != self.sha256:
+        if (digest := tensors_digest(tensors)) != self.sha256:
             raise DistortionError(
                 f"{self.path}: its tensors have SHA-256 {digest[:12]}…, its header says {self.sha256[:12]}…; "
                 "the file was changed or is damaged, train the variant again"
             )
-        return found
+        return tensors
 
 
 @dataclass(frozen=True)

@@ -62,18 +62,18 @@ def list_distortions(names: tuple[str, ...], composed: bool, cnn: bool, as_json:
     if cnn:
         click.echo(described(as_json))
         return
-    known = _known(names)
+    entries = _entries(names)
     if composed:
-        drawn = with_compositions(tuple(found.name for found in known) if names else TWENTY)
+        drawn = with_compositions(tuple(entry.name for entry in entries) if names else TWENTY)
         pairs = [steps for steps in drawn if len(steps) == 2]
         click.echo(json.dumps(pairs, indent=2) if as_json else "\n".join(map("+".join, pairs)))
         return
     click.echo(
-        json.dumps([_described(found) for found in known], indent=2) if as_json else "\n".join(map(_text, known))
+        json.dumps([_described(entry) for entry in entries], indent=2) if as_json else "\n".join(map(_text, entries))
     )
 
 
-def _known(names: Sequence[str]) -> "list[Distortion]":
+def _entries(names: Sequence[str]) -> "list[Distortion]":
     """The distortions of some names; by default all of this project and of plug-ins, with a note on broken ones."""
     from distortions.cnn.variants import is_variant
     from distortions.registry import distortions, find, plugins
@@ -81,18 +81,18 @@ def _known(names: Sequence[str]) -> "list[Distortion]":
     if networks := [name for name in names if is_variant(name)]:
         raise click.UsageError(f"{networks[0]} is a network, which has no severities; --cnn shows those")
     if names:
-        return list({found.name: found for found in map(find, names)}.values())
+        return list({entry.name: entry for entry in map(find, names)}.values())
     installed, wrong = plugins()
     for fault in wrong:
         note(f"left out: {fault}")
     return [*distortions().values(), *installed.values()]
 
 
-def _described(found: "Distortion") -> dict[str, Any]:
+def _described(entry: "Distortion") -> dict[str, Any]:
     return {
-        "name": found.name,
-        "family": found.family,
-        "summary": found.summary,
+        "name": entry.name,
+        "family": entry.family,
+        "summary": entry.summary,
         "parameters": [
             {
                 "name": name,
@@ -101,25 +101,25 @@ def _described(found: "Distortion") -> dict[str, Any]:
                 "unit": p.unit,
                 "whole": p.whole,
                 "meaning": p.meaning,
-                **({"default": found.defaults[name]} if name in found.defaults else {}),
+                **({"default": entry.defaults[name]} if name in entry.defaults else {}),
             }
-            for name, p in found.parameters.items()
+            for name, p in entry.parameters.items()
         ],
-        "ramp": {"top": found.ramp.top, "power": found.ramp.power},
-        "border": found.border,
-        **({"source": asdict(found.source)} if found.source else {}),
+        "ramp": {"top": entry.ramp.top, "power": entry.ramp.power},
+        "border": entry.border,
+        **({"source": asdict(entry.source)} if entry.source else {}),
     }
 
 
-def _text(found: "Distortion") -> str:
-    lines = [f"{found.name} ({found.family}): {found.summary}"]
-    for name, p in found.parameters.items():
+def _text(entry: "Distortion") -> str:
+    lines = [f"{entry.name} ({entry.family}): {entry.summary}"]
+    for name, p in entry.parameters.items():
         unit = f" {p.unit}" if p.unit else ""
-        default = f"; {found.defaults[name]} by default" if name in found.defaults else ""
+        default = f"; {entry.defaults[name]} by default" if name in entry.defaults else ""
         lines.append(f"  {name} in [{p.low:g}, {p.high:g}]{unit}{', whole' if p.whole else ''}: {p.meaning}{default}")
-    lines.append(f"  strength at severity s: {found.ramp}; borders: {found.border}")
-    if found.source:
-        lines.append(f"  from {found.source}")
+    lines.append(f"  strength at severity s: {entry.ramp}; borders: {entry.border}")
+    if entry.source:
+        lines.append(f"  from {entry.source}")
     return "\n".join(lines)
 
 
@@ -145,7 +145,7 @@ def preview(
     _check_png(out)
     settle_opencv()
     trained = open_zoo(zoo or STARTER) if cnn else None
-    shown = [] if trained else _known(names)
+    shown = [] if trained else _entries(names)
     crops = _crops(folders, seed)
     _write_png(out, network_sheet(crops, trained, seed=seed) if trained else contact_sheet(crops, shown, seed=seed))
 

@@ -128,21 +128,21 @@ def import_images(
             advance=advance,
         )
     click.echo(f"{out}: {len(read_patch_set(out))} items")
-    for found in registrations:
+    for one in registrations:
         click.echo(
-            f"{found.algorithm}: shifted by {found.median:.2f} pixels in the median, {found.share:.1%} of images by "
-            f"more than {HALF_A_PIXEL:g}" + ("  MISREGISTERED" if found.median > HALF_A_PIXEL else "")
+            f"{one.algorithm}: shifted by {one.median:.2f} pixels in the median, {one.share:.1%} of images by "
+            f"more than {HALF_A_PIXEL:g}" + ("  MISREGISTERED" if one.median > HALF_A_PIXEL else "")
         )
 
 
 def _named(outputs: Sequence[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for text in outputs:
         name, equals, folder = text.partition("=")
-        if not (name and equals and folder) or name in found:
+        if not (name and equals and folder) or name in by_name:
             raise click.UsageError(f"--outputs are written NAME=DIR, each name once; got {text!r}")
-        found[name] = Path(folder)
-    return found
+        by_name[name] = Path(folder)
+    return by_name
 
 
 def _scale(text: str) -> float | None:

@@ -205,17 +205,17 @@ def team(workers: int | None, dask: str) -> "Workers":
     return Workers(workers or cores(), dask)
 
 
-def _print_hardness(found: "PatchSet") -> None:
+def _print_hardness(whole: "PatchSet") -> None:
     """Say how far patches are from their originals and pairs from a tie, where the metric's weights are at hand."""
     try:
         from distortions.patch_sets.hardness import sampled_distances, spread, spread_lines
 
-        d0, d1 = sampled_distances(found)
+        d0, d1 = sampled_distances(whole)
     except (ImportError, WeightsError) as error:
         note(f"how far its patches are from their originals was not computed: {error}")
         return
-    settings = found.description.settings  # whatever the set is called, its distortions and size may be those of BAPPS
-    name = found[0].set if settings.get("distortions") else settings["family"]
+    settings = whole.description.settings  # whatever the set is called, its distortions and size may be those of BAPPS
+    name = whole[0].set if settings.get("distortions") else settings["family"]
     if "patch_size" in settings:
         name += " of " + "x".join(map(str, settings["patch_size"]))
     for line in spread_lines(name, spread(d0, d1), pairs=len(d0)):
@@ -253,14 +253,14 @@ def replay(
     from distortions.patch_sets.replay import parse_rows
     from distortions.patch_sets.replay import replay as make_again
 
-    found = read_patch_set(patch_set)
+    source = read_patch_set(patch_set)
     if out.resolve() == patch_set.resolve():
         raise PatchSetError(f"{out}: is the patch set itself; choose another folder")
-    wanted = parse_rows(rows, count=len(found))
-    with progress(len(wanted), "rows") as advance:
+    numbers = parse_rows(rows, count=len(source))
+    with progress(len(numbers), "rows") as advance:
         patches = make_again(
-            found,
-            wanted,
+            source,
+            numbers,
             photos=folders,
             zoo=zoo,
             folder=out,
@@ -271,13 +271,13 @@ def replay(
     differing = [entry for entry in patches if not entry.same]
     for entry in differing:
         click.echo(f"{entry.path}: differs")
-    click.echo(f"{len(wanted)} rows, {len(patches)} patches, {len(differing)} differ from the manifest")
+    click.echo(f"{len(numbers)} rows, {len(patches)} patches, {len(differing)} differ from the manifest")
     if differing:
         here = versions()
-        if any(found.description.versions.get(name) != version for name, version in here.items()):
-            note(f"made with {_versions(found.description.versions)}; here are {_versions(here)}")
+        if any(source.description.versions.get(name) != version for name, version in here.items()):
+            note(f"made with {_versions(source.description.versions)}; here are {_versions(here)}")
         context.exit(1)
 
 
-def _versions(found: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in found.items())
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

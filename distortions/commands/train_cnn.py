@@ -175,8 +175,8 @@ class _Work:
     def __call__(self, variant: "Variant") -> _Outcome:
         from distortions.cnn.runs import train
 
-        def report(found: object) -> None:
-            note(str(found))
+        def report(event: object) -> None:
+            note(str(event))
 
         try:
             return _Outcome(variant.name, train(variant, self.training, self.collection, self.place, report=report))

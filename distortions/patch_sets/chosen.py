@@ -25,21 +25,21 @@ _SEVERITIES = (0.0, 0.5, 1.0)
 
 def chosen(names: Iterable[str]) -> tuple[str, ...]:
     """Give each name in its shortest spelling, once, or raise DistortionError for one that cannot be drawn."""
-    found = []
+    spellings = []
     for name in names:
         if "(" in name or "+" in name:
             raise DistortionError(
                 f"{name!r} is a recipe; what is drawn are names, such as gaussian-blur, whose values come from a "
                 "severity and whose compositions of two are drawn too"
             )
-        found.append(find_variant(name).name if is_variant(name) else find(name).name)
-    return tuple(dict.fromkeys(found))
+        spellings.append(find_variant(name).name if is_variant(name) else find(name).name)
+    return tuple(dict.fromkeys(spellings))
 
 
 def sources_of(names: Iterable[str]) -> dict[str, Source]:
     """Give the source of each distortion from outside, by name."""
-    found = {name: find(name).source for name in names if not is_variant(name)}
-    return {name: source for name, source in found.items() if source}
+    sources = {name: find(name).source for name in names if not is_variant(name)}
+    return {name: source for name, source in sources.items() if source}
 
 
 def try_out(names: Iterable[str]) -> None:
@@ -53,16 +53,16 @@ def try_out(names: Iterable[str]) -> None:
     """
     noise, slope = _trial_patches()
     for name in sources_of(names):
-        found = find(name)
+        entry = find(name)
         for severity in _SEVERITIES:
-            once, again = (_tried(found, severity, (noise, slope)) for _ in range(2))
+            once, again = (_outputs(entry, severity, (noise, slope)) for _ in range(2))
             for what, before, after in zip(("values", "pixels", "pixels"), once, again, strict=True):
                 if not np.array_equal(before, after):
                     raise DistortionError(
                         f"{name} gives other {what} when it is asked again with the same rng, so no patch could be "
                         "made again; take all chance from the rng that it is given"
                     )
-        _, *outputs = _tried(found, 1.0, (noise, slope))
+        _, *outputs = _outputs(entry, 1.0, (noise, slope))
         if np.array_equal(outputs, (noise, slope)):
             raise DistortionError(f"{name} changes nothing at severity 1, neither a patch of noise nor a slope of grey")
 
@@ -74,10 +74,10 @@ def _trial_patches() -> tuple[Patch, Patch]:
     return noise, np.broadcast_to(np.arange(side, dtype=np.uint8)[:, None, None], noise.shape).copy()
 
 
-def _tried(found: Distortion, severity: float, patches: Sequence[Patch]) -> list[Any]:
+def _outputs(entry: Distortion, severity: float, patches: Sequence[Patch]) -> list[Any]:
     """Values of a severity, and what they make of each patch."""
-    values = found.at(severity, np.random.default_rng(1))
-    return [list(values.values()), *(found.apply(patch, np.random.default_rng(2), values) for patch in patches)]
+    values = entry.at(severity, np.random.default_rng(1))
+    return [list(values.values()), *(entry.apply(patch, np.random.default_rng(2), values) for patch in patches)]
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ class Outside:
 
     def check(self) -> None:
         """Make their modules importable here, and see that they are the same, or raise DistortionError."""
-        for name, wanted in self.sources.items():
-            if wanted.folder not in sys.path:
-                sys.path.append(wanted.folder)
-            if find(name).source != wanted:
-                _forget(name.partition(":")[0], wanted.module)  # a cluster's workers live for long
-            if (here := find(name).source) != wanted:
+        for name, source in self.sources.items():
+            if source.folder not in sys.path:
+                sys.path.append(source.folder)
+            if find(name).source != source:
+                _forget(name.partition(":")[0], source.module)  # a cluster's workers live for long
+            if (here := find(name).source) != source:
                 raise DistortionError(
-                    f"{name}: a worker has another source of it, {here}, than the process that it works for, {wanted}; "
+                    f"{name}: a worker has another source of it, {here}, than the process that it works for, {source}; "
                     "its file was changed meanwhile. Run the command again, with new workers if it is a cluster's"
                 )
 
@@ -132,19 +132,19 @@ def check_again(patch_set: PatchSet, *, warn: Callable[[str], None]) -> None:
     before: Mapping[str, Mapping[str, str]] = patch_set.description.settings.get(SOURCES, {})
     folders: Mapping[str, str] = patch_set.description.findings.get(FOLDERS, {})
     for name, told in before.items():
-        wanted = Source(told["module"], told["sha256"], told["version"])
+        source = Source(told["module"], told["sha256"], told["version"])
         try:
             here = find(name).source
         except DistortionError as error:
             raise PatchSetError(
-                f"{patch_set.folder}: made with {name} ({wanted}), which cannot be loaded here: {error}; when "
+                f"{patch_set.folder}: made with {name} ({source}), which cannot be loaded here: {error}; when "
                 f"the set was made it was found from {folders.get(name, 'a folder that is not known')}: work there, or "
                 "name a folder that has it in PYTHONPATH"
             ) from error
-        if here is None or here.sha256 != wanted.sha256:
+        if here is None or here.sha256 != source.sha256:
             warn(
                 f"{name} has changed since {patch_set.folder} was made, and its patches may differ: its source was "
-                f"{wanted} and is {here or 'this project'}"
+                f"{source} and is {here or 'this project'}"
             )
 
 

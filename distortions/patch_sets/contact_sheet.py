@@ -54,17 +54,17 @@ def contact_sheet(
     down, across = (enlarge * side + _GAP for side in _size_of(photos))
     block = across * len(severities) + _BLOCK_GAP
     shown = shown or list(distortions().values())
-    names = max(_NAMES, *(12 + cv2.getTextSize(found.name, *_FONT)[0][0] for found in shown))
+    names = max(_NAMES, *(12 + cv2.getTextSize(entry.name, *_FONT)[0][0] for entry in shown))
     sheet = np.full((_HEADER + down * len(shown), names + block * len(photos), 3), 255, np.uint8)
-    for row, found in enumerate(shown):
-        _write(sheet, found.name, x=6, y=_HEADER + down * row + down // 2)
+    for row, one in enumerate(shown):
+        _write(sheet, one.name, x=6, y=_HEADER + down * row + down // 2)
     for number, photo in enumerate(photos):
         for column, severity in enumerate(severities):
             left = names + block * number + across * column
             _write(sheet, f"{severity:g}", x=left, y=_HEADER - 8)
-            for row, found in enumerate(shown):
-                values = found.at(severity, np.random.default_rng([seed, number, row, 0]))
-                patch = found.apply(photo, np.random.default_rng([seed, number, row, 1]), values)
+            for row, one in enumerate(shown):
+                values = one.at(severity, np.random.default_rng([seed, number, row, 0]))
+                patch = one.apply(photo, np.random.default_rng([seed, number, row, 1]), values)
                 _show(sheet, patch, x=left, y=_HEADER + down * row, enlarge=enlarge)
     return sheet
 

@@ -237,9 +237,9 @@ def units(photos: Sequence[Photo], indices: Iterable[int], settings: Settings, a
     of_photo: dict[int, list[int]] = defaultdict(list)
     for index, number in zip(indices, chosen.tolist(), strict=True):
         of_photo[number].append(index)
-    found = []
+    parts = []
     for number, some in of_photo.items():
         photo = photos[number]
         size = settings.size.share_of(max(_UNIT, photo.width * photo.height // _PIXELS_AN_ITEM))
-        found += [PhotoUnit(photo, attempt, tuple(some[at : at + size])) for at in range(0, len(some), size)]
-    return found
+        parts += [PhotoUnit(photo, attempt, tuple(some[at : at + size])) for at in range(0, len(some), size)]
+    return parts

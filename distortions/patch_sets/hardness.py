@@ -72,19 +72,19 @@ def estimated(name: str) -> Spread | None:
     return Spread(*scaled, hard=published.hard)
 
 
-def spread_lines(name: str, found: Spread, *, pairs: int) -> list[str]:
+def spread_lines(name: str, values: Spread, *, pairs: int) -> list[str]:
     """The lines that show the spread of a set of a name beside BAPPS; `pairs` is how many were measured."""
     bapps = estimated(name)
     heads = ("mean", *(f"{100 * q:g}%" for q in QUANTILES))
     lines = [_row(f"{METRIC} of {pairs} sampled pairs", heads, "")]
     for title, ours, theirs in (
-        ("distance to the original", found.distances, bapps.distances if bapps else None),
-        ("|d0 - d1|", found.differences, bapps.differences if bapps else None),
+        ("distance to the original", values.distances, bapps.distances if bapps else None),
+        ("|d0 - d1|", values.differences, bapps.differences if bapps else None),
     ):
         lines.append(_row(title, [f"{value:.3f}" for value in ours], ""))
         if theirs:
             lines.append(_row(f"  BAPPS val/{name}", [f"{value:.3f}" for value in theirs], "*"))
-    hard = f"hard pairs (|d0 - d1| below {HARD:g}): {found.hard:.1%}"
+    hard = f"hard pairs (|d0 - d1| below {HARD:g}): {values.hard:.1%}"
     if bapps is None:
         return [*lines, hard, f"no distances of a BAPPS set {name} have been published to compare with"]
     mark = f"* estimated: published distances by a retrained AlexNet LPIPS, times {TO_METRIC:g}"
@@ -116,9 +116,9 @@ def sampled_distances(patch_set: PatchSet, *, sample: int = 500, seed: int = 0) 
     rows = np.random.default_rng(seed).choice(len(patch_set), count, replace=False)
     items = [patch_set[row] for row in sorted(rows.tolist())]
     together = max(1, _PIXELS_TOGETHER // pixels)
-    found = []
+    distances = []
     for at in range(0, count, together):
         some = items[at : at + together]
         ref, p0, p1 = (np.stack([patch_set.read(item, role) for item in some]) for role in ("ref", "p0", "p1"))
-        found.append(joint_distances([metric], ref, p0, p1)[0])
-    return np.concatenate(found, axis=1)
+        distances.append(joint_distances([metric], ref, p0, p1)[0])
+    return np.concatenate(distances, axis=1)

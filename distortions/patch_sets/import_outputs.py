@@ -206,15 +206,15 @@ def import_outputs(
                 raise seen
             looks.append(seen)
     looks.sort(key=lambda seen: seen.images.name)
-    found = registrations(looks)
+    shifts = registrations(looks)
     making = start(folder, _describe(settings, looks), roles=IMAGE_FOLDERS[settings.task])
     if making:
         work = ImageWork(folder, settings, max_pixels)
         with making.run(_units(looks, settings, items), work, workers) as outcomes:
             for outcome in outcomes:
                 advance(len(outcome.unit.indices))
-        making.finish(items=items, findings={"registration": [asdict(entry) for entry in found]})
-    return found
+        making.finish(items=items, findings={"registration": [asdict(entry) for entry in shifts]})
+    return shifts
 
 
 def _check(settings: ImportSettings, outputs: Mapping[str, Path]) -> None:

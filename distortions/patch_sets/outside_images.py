@@ -85,11 +85,11 @@ def pair_files(reference: Path, outputs: Mapping[str, Path]) -> list[Images]:
         If a folder is missing or empty, two files share a name, or one has no partner in another folder.
     """
     references = _by_name(reference)
-    found = {algorithm: _by_name(folder) for algorithm, folder in outputs.items()}
-    changed = spellings([references, *found.values()])
+    folders = {algorithm: _by_name(folder) for algorithm, folder in outputs.items()}
+    changed = spellings([references, *folders.values()])
     references = _padded(references, changed, str(reference))
-    found = {algorithm: _padded(files, changed, str(outputs[algorithm])) for algorithm, files in found.items()}
-    for algorithm, files in found.items():
+    folders = {algorithm: _padded(files, changed, str(outputs[algorithm])) for algorithm, files in folders.items()}
+    for algorithm, files in folders.items():
         alone = unpaired({"reference": references, "output": files})
         if missing := alone["output"]:
             raise ImageError(
@@ -105,7 +105,7 @@ def pair_files(reference: Path, outputs: Mapping[str, Path]) -> list[Images]:
         Images(
             name=path.relative_to(reference).as_posix(),
             reference=path,
-            outputs={algorithm: files[stem] for algorithm, files in found.items()},
+            outputs={algorithm: files[stem] for algorithm, files in folders.items()},
         )
         for stem, path in sorted(references.items())
     ]
@@ -214,24 +214,24 @@ def _window(plane: Luma) -> Luma:
 
 def registrations(looks: Sequence[Look]) -> list[Registration]:
     """Sum up the shifts of each algorithm."""
-    found = []
+    rows = []
     for algorithm in looks[0].shifts:
         shifts = np.array([seen.shifts[algorithm] for seen in looks])
         median, share = float(np.median(shifts)), float(np.mean(shifts > HALF_A_PIXEL))
-        found.append(Registration(algorithm, round(median, 3), round(share, 4)))
-    return found
+        rows.append(Registration(algorithm, round(median, 3), round(share, 4)))
+    return rows
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ImageError(f"{folder}: no such folder of images")
-    found = files_by_stem(folder, PHOTO_SUFFIXES, deep=True)
-    for name in found.second:
+    files = files_by_stem(folder, PHOTO_SUFFIXES, deep=True)
+    for name in files.second:
         raise ImageError(f"{folder}: two files are called {PurePosixPath(name).with_suffix('')}; keep one")
-    if not found.suffixes:
+    if not files.suffixes:
         raise ImageError(f"{folder}: no images in it")
-    say_passed_over(folder, found.foreign)
-    return found.paths()
+    say_passed_over(folder, files.foreign)
+    return files.paths()
 
 
 def _padded(files: Mapping[str, Path], spelled: Mapping[str, str], name: str) -> dict[str, Path]:

@@ -124,16 +124,16 @@ def _treatment(record: Made) -> Treatment:
 def _zoo(patch_set: PatchSet, folder: Path | None) -> Zoo | None:
     """The zoo that a set was made with, or None if with none."""
     description = patch_set.description
-    wanted = description.settings.get("zoo_sha256")
-    if wanted is None:
+    digest = description.settings.get("zoo_sha256")
+    if digest is None:
         return None
-    found = open_zoo(folder or Path(description.findings.get("zoo", STARTER)))
-    if found.digest != wanted:
+    own = open_zoo(folder or Path(description.findings.get("zoo", STARTER)))
+    if own.digest != digest:
         raise PatchSetError(
-            f"{found.folder}: is another zoo, SHA-256 {found.digest[:12]}…; the set was made with {wanted[:12]}…, "
+            f"{own.folder}: is another zoo, SHA-256 {own.digest[:12]}…; the set was made with {digest[:12]}…, "
             "name its folder with --zoo"
         )
-    return found
+    return own
 
 
 def _find(item: Item, folders: Sequence[Path]) -> Photo:

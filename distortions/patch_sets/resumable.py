@@ -99,8 +99,8 @@ class UnfinishedSet:
 
     def finish(self, *, items: int, findings: dict[str, Any]) -> None:
         """Put the manifest together, write the description, and remove what is no longer needed."""
-        found = Description(**{**asdict(self.description), "findings": findings})
-        finish_patch_set(self.folder, self._blocks(items), found, scratch=self._parts)
+        description = Description(**{**asdict(self.description), "findings": findings})
+        finish_patch_set(self.folder, self._blocks(items), description, scratch=self._parts)
         shutil.rmtree(self._parts, ignore_errors=True)  # what is left is removed when the command runs again
 
     def _blocks(self, items: int) -> Iterator[pa.Table]:
@@ -197,5 +197,5 @@ def _outcome(unit: U, folder: Path) -> Outcome[U]:
     missing = (
         tuple(index for index in unit.indices if item_id(index) not in done) if len(done) < len(unit.indices) else ()
     )
-    said = table.schema.metadata
-    return Outcome(unit, missing, said[_SKIPPED].decode(), json.loads(said[_REDRAWN]))
+    metadata = table.schema.metadata
+    return Outcome(unit, missing, metadata[_SKIPPED].decode(), json.loads(metadata[_REDRAWN]))

@@ -211,15 +211,15 @@ def recipe_names(settings: Settings, zoo: "Zoo | None" = None) -> Known:
                 f"{other[0]} is not of the family {family}; networks are of cnn, all others of traditional, and mix "
                 "sets one of either against the other"
             )
-    known = tuple(
+    names = tuple(
         with_compositions(gradual or TWENTY) if family == "traditional" else _of_zoo(zoo, networks)
         for family in families
     )
-    if len(families) == 1 and settings.task == "2afc" and len(known[0]) < 2:
+    if len(families) == 1 and settings.task == "2afc" and len(names[0]) < 2:
         raise DistortionError(
-            f"two patches need two different distortions, and the only one to draw from is {known[0][0][0]}"
+            f"two patches need two different distortions, and the only one to draw from is {names[0][0][0]}"
         )
-    return known
+    return names
 
 
 def _of_zoo(zoo: "Zoo | None", networks: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
@@ -228,16 +228,16 @@ def _of_zoo(zoo: "Zoo | None", networks: tuple[str, ...]) -> tuple[tuple[str, ..
     return tuple((zoo[name].variant.name,) for name in networks or zoo.entries)
 
 
-def _draw_names(settings: Settings, rng: np.random.Generator, known: Known) -> list[tuple[str, ...]]:
-    if len(known) > 1:
+def _draw_names(settings: Settings, rng: np.random.Generator, choices: Known) -> list[tuple[str, ...]]:
+    if len(choices) > 1:
         order = [0, 1] if rng.random() < 0.5 else [1, 0]
-        return [_one(known[family], rng) for family in (order if settings.task == "2afc" else order[:1])]
-    first = int(rng.integers(len(known[0])))
+        return [_one(choices[family], rng) for family in (order if settings.task == "2afc" else order[:1])]
+    first = int(rng.integers(len(choices[0])))
     if settings.task == "jnd":
-        return [known[0][first]]
-    second = int(rng.integers(len(known[0]) - 1))
-    return [known[0][first], known[0][second + (second >= first)]]
+        return [choices[0][first]]
+    second = int(rng.integers(len(choices[0]) - 1))
+    return [choices[0][first], choices[0][second + (second >= first)]]
 
 
-def _one(known: Sequence[tuple[str, ...]], rng: np.random.Generator) -> tuple[str, ...]:
-    return known[int(rng.integers(len(known)))]
+def _one(choices: Sequence[tuple[str, ...]], rng: np.random.Generator) -> tuple[str, ...]:
+    return choices[int(rng.integers(len(choices)))]

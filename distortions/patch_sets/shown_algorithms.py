@@ -80,17 +80,17 @@ def shown_in_items(
     of_references, of_choices, of_sides = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed, spawn_key=(1,)).spawn(3)
     )
-    known = choices(task, algorithms)
-    each = len(known) if pairs == "all" else 1
+    options = choices(task, algorithms)
+    each = len(options) if pairs == "all" else 1
     chosen = evenly(items // each, references, of_references).repeat(each).tolist()
     if pairs == "all":
         numbers = np.arange(items) % each
     elif whole:  # a round shows each reference once, the next one with the next choice
-        numbers = of_choices.permutation(len(known))[(chosen + np.arange(items) // references) % len(known)]
+        numbers = of_choices.permutation(len(options))[(chosen + np.arange(items) // references) % len(options)]
     else:
-        numbers = evenly(items, len(known), of_choices)
+        numbers = evenly(items, len(options), of_choices)
     as_listed = of_sides.random(items) < 0.5
     return [
-        Shown(reference, index // each, known[number] if first else known[number][::-1])
+        Shown(reference, index // each, options[number] if first else options[number][::-1])
         for index, (reference, number, first) in enumerate(zip(chosen, numbers.tolist(), as_listed, strict=True))
     ]
