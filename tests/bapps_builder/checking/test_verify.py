@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,81 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dataset_checks import VAL, checked, edited, failures, of
 from PIL import Image
 
-from bapps_builder.checking.findings import CHECKS, Finding, Report
+from bapps_builder.checking.findings import CHECKS
 from bapps_builder.checking.set_files import list_files
 from bapps_builder.checking.verify import verify
 from bapps_builder.commands.bapps_build import build as command
 from bapps_builder.datasets.official_sets import OFFICIAL_SETS
 from bapps_builder.images.image_files import encode_png
-from bapps_builder.images.near_duplicates import MAX_BITS, close_pairs, perceptual_hashes, same_picture, thumbnail
-
-Make = Callable[..., Path]
-Answers = Callable[..., pd.DataFrame]
-
-
-def checked(root: Path, *, subset: bool = False) -> Report:
-    return verify(root, list_files(root), subset=subset)
-
-
-def failures(report: Report) -> set[tuple[str, str]]:
-    return {(one.check, one.where) for one in report.findings if one.fails}
-
-
-def of(report: Report, check: str) -> Finding:
-    (found,) = [one for one in report.findings if one.check == check]
-    return found
-
-
-@pytest.fixture(scope="session")
-def clean(tmp_path_factory: pytest.TempPathFactory, make_patch_set: Make, make_answers: Answers) -> Path:
-    """A dataset of ours: a training and a validation set of 2AFC, and one of JND."""
-    root = tmp_path_factory.mktemp("verify")
-    sources = (
-        make_patch_set(root / "train", split="train", seed=1, photo=lambda index: f"fivek/{index}.dng"),
-        make_patch_set(root / "val"),
-        make_patch_set(root / "jnd", task="jnd", seed=2),
-    )
-    arguments = ["build", "--out", str(root / "clean"), "--copy"]
-    for source, study, options in zip(sources, "abc", ({"label": "train/noise"}, {}, {"task": "jnd"}), strict=True):
-        answers = root / f"{study}.csv"
-        make_answers(study=study, **options).to_csv(answers, index=False)
-        arguments += ["--patches", str(source), "--answers", str(answers)]
-    result = CliRunner().invoke(command, arguments)
-    assert result.exit_code == 0, result.output
-    return root / "clean"
-
-
-@pytest.fixture
-def ours(clean: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(clean, tmp_path / "ours"))
-
-
-@pytest.fixture
-def official(tmp_path: Path) -> Path:
-    """A set as others release it, without tables: enlarged patches of 64x64, fractions of five votes."""
-    folder = tmp_path / "theirs/2afc/val/frameinterp"
-    shown = np.floor((64 - 1) * np.arange(256) / (256 - 1) + 0.5).astype(int)
-    for number, role in enumerate(("ref", "p0", "p1")):
-        (folder / role).mkdir(parents=True)
-        for index in range(4):
-            patch = np.random.default_rng([number, index]).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-            (folder / role / f"{index:06d}.png").write_bytes(encode_png(patch[shown][:, shown]))
-    (folder / "judge").mkdir()
-    for index in range(4):
-        np.save(folder / "judge" / f"{index:06d}.npy", np.array([index / 5], np.float32))
-    return tmp_path / "theirs"
-
-
-def edited(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    change(pd.read_parquet(path)).to_parquet(path, index=False)
-
-
-VAL = "2afc/val/noise"
-
 
 # --- what is right -----------------------------------------------------------------------------------
 
@@ -315,109 +248,6 @@ def test_an_image_with_other_pixels(ours: Path) -> None:
     assert of(report, "hash").what.endswith("p1/000002")
 
 
-def test_no_items_table(ours: Path) -> None:
-    (ours / VAL / "items.parquet").unlink()
-    assert ("items", VAL) in failures(checked(ours))
-
-
-def test_an_items_table_with_a_row_too_few(ours: Path) -> None:
-    edited(ours / VAL / "items.parquet", lambda table: table.drop(index=3))
-    report = checked(ours)
-    assert {("items", VAL), ("record", VAL)} <= failures(report)
-    assert "000003" in of(report, "items").what
-
-
-def test_an_items_table_with_a_row_twice(ours: Path) -> None:
-    edited(ours / VAL / "items.parquet", lambda table: pd.concat([table, table.head(1)]))
-    assert ("items", VAL) in failures(checked(ours))
-
-
-def test_votes_that_are_impossible(ours: Path) -> None:
-    edited(ours / VAL / "items.parquet", lambda table: table.assign(k=table["n"] + 1))
-    assert ("items", VAL) in failures(checked(ours))
-
-
-def test_a_label_that_is_not_k_of_n(ours: Path) -> None:
-    path = ours / VAL / "judge/000002.npy"
-    np.save(path, 1 - np.load(path))
-    report = checked(ours)
-    assert failures(report) == {("fraction", VAL)}
-    assert of(report, "fraction").what.endswith("000002")
-
-
-def test_no_answers_table(ours: Path) -> None:
-    (ours / VAL / "answers.parquet").unlink()
-    assert ("answers", VAL) in failures(checked(ours))
-
-
-def test_an_answer_that_was_turned_round(ours: Path) -> None:
-    def turn(table: pd.DataFrame) -> pd.DataFrame:
-        table.loc[0, "choice"] = {"p0": "p1", "p1": "p0"}[table["choice"][0]]
-        return table
-
-    edited(ours / VAL / "answers.parquet", turn)
-    report = checked(ours)
-    assert failures(report) == {("votes", VAL), ("record", VAL)}
-    assert of(report, "votes").what.endswith("000000")
-
-
-def test_an_answer_to_an_item_that_is_not_there(ours: Path) -> None:
-    def stray(table: pd.DataFrame) -> pd.DataFrame:
-        return pd.concat([table, table.head(1).assign(item="000099")])
-
-    edited(ours / VAL / "answers.parquet", stray)
-    assert ("answers", VAL) in failures(checked(ours))
-
-
-def test_an_answer_to_a_sentinel(ours: Path) -> None:
-    def sentinel(table: pd.DataFrame) -> pd.DataFrame:
-        return pd.concat([table, table.head(1).assign(role="sentinel")])
-
-    edited(ours / VAL / "answers.parquet", sentinel)
-    report = checked(ours)
-    assert ("answers", VAL) in failures(report)
-    assert "sentinels" in of(report, "answers").what
-
-
-def test_two_answers_of_one_person(ours: Path) -> None:
-    edited(ours / VAL / "answers.parquet", lambda table: pd.concat([table, table.head(1)]))
-    report = checked(ours)
-    assert ("answers", VAL) in failures(report)
-    assert "already answered the same item" in of(report, "answers").what
-
-
-def test_simulated_answers_that_are_not_called_so(ours: Path) -> None:
-    edited(ours / VAL / "answers.parquet", lambda table: table.assign(simulated=True))
-    assert ("simulated", VAL) in failures(checked(ours))
-
-
-def test_a_table_that_was_edited_without_a_trace_in_its_contents(ours: Path) -> None:
-    edited(ours / VAL / "items.parquet", lambda table: table.assign(photo="another.png"))
-    assert ("record", VAL) in failures(checked(ours))
-
-
-def test_a_record_that_cannot_be_read(ours: Path) -> None:
-    (ours / "dataset.json").write_text("{")
-    assert failures(checked(ours)) == {("record", "")}
-
-
-def test_a_set_the_record_does_not_know(ours: Path) -> None:
-    shutil.copytree(ours / VAL, ours / "2afc/val/copy")
-    report = checked(ours)
-    assert ("record", "") in failures(report)
-    assert "2afc/val/copy" in of(report, "record").what
-
-
-def test_a_set_of_the_record_that_is_gone(ours: Path) -> None:
-    shutil.rmtree(ours / "jnd")
-    assert failures(checked(ours)) == {("record", "")}
-
-
-def test_no_card(ours: Path) -> None:
-    (ours / "README.md").unlink()
-    assert failures(checked(ours)) == {("card", "")}
-
-
 def test_a_photograph_on_both_sides(ours: Path) -> None:
     def leak(table: pd.DataFrame) -> pd.DataFrame:
         val = pd.read_parquet(ours / VAL / "items.parquet")
@@ -449,35 +279,6 @@ def test_a_patch_that_looks_like_one_of_the_other_side(ours: Path, change: str) 
     assert "train/noise/ref/000002.png and val/noise/ref/000007.png" in of(report, "duplicates").what
 
 
-# --- the search for pictures that look the same ------------------------------------------------------
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 120), st.integers(1, 120), st.sampled_from([4, 12, 64]))
-def test_close_pairs_are_those_of_comparing_every_two(seed: int, rows: int, columns: int, bits: int) -> None:
-    # With few varying bits many are close, and a band is shared by all.
-    rng = np.random.default_rng(seed)
-    mask = np.uint64((1 << bits) - 1 if bits < 64 else 2**64 - 1)
-    a, b = (rng.integers(0, 2**64, size, dtype=np.uint64) & mask for size in (rows, columns))
-    b[: min(rows, columns) // 2] = a[: min(rows, columns) // 2] ^ np.uint64(0b1011)
-    differing = np.array([[int(x ^ y).bit_count() for y in b] for x in a])
-    np.testing.assert_array_equal(close_pairs(a, b), np.argwhere(differing <= MAX_BITS))
-
-
-def test_patches_without_detail_are_not_compared() -> None:
-    flat = np.full((64, 64, 3), 200, np.uint8)
-    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8)[:, None, None] * 3, (64, 64, 3)).copy()
-    assert not perceptual_hashes(np.stack([thumbnail(image) for image in (flat, ramp)]))[1].any()
-
-
-def test_crops_of_one_photograph_are_not_taken_for_the_same(shared_data: Path) -> None:
-    photo = np.asarray(Image.open(sorted((shared_data / "kodak").glob("*.png"))[0]).convert("RGB"))
-    crops = [photo[y : y + 64, x : x + 64] for y in range(0, 448, 64) for x in range(0, 704, 64)]
-    hashes, detailed = perceptual_hashes(np.stack([thumbnail(np.ascontiguousarray(crop)) for crop in crops]))
-    pairs = [(i, j) for i, j in close_pairs(hashes, hashes) if i != j]
-    assert not [(i, j) for i, j in pairs if same_picture(crops[i], crops[j]) and detailed[i]]
-
-
 # --- how it is told ----------------------------------------------------------------------------------
 
 
@@ -490,8 +291,9 @@ def test_the_command_reports_and_ends_with_1(ours: Path) -> None:
     assert CliRunner().invoke(command, ["verify", str(ours / "nothing")]).exit_code == 2
 
 
-def test_every_check_is_one_that_a_fault_above_brings_up(repository: Path) -> None:
-    source = (repository / "tests/bapps_builder/checking/test_verify.py").read_text()
+def test_every_check_is_one_that_a_fault_here_brings_up(repository: Path) -> None:
+    folder = repository / "tests/bapps_builder/checking"
+    source = "".join((folder / name).read_text() for name in ("test_verify.py", "test_verify_tables.py"))
     assert [check for check in CHECKS if f'"{check}"' not in source] == []
 
 
