@@ -3,60 +3,22 @@
 import csv
 import io
 import json
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
-from numpy.typing import NDArray
-from refusals import assert_one_line
+from score_command import JUDGE, SAME, SEEDS, Pixels, noise, run, write_set
 
-from analysis.commands.score import score
 from bapps_builder.errors import WeightsError
 from bapps_builder.images.image_files import encode_png
 from metrics.weights.store import WeightStore
 
 pytestmark = pytest.mark.usefixtures("empty_place")
 
-Pixels = NDArray[np.uint8]
-
-
-def noise(*seed: int, side: int = 64) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-
 
 def l2(a: Pixels, b: Pixels) -> float:
     return float(np.mean((a / 127.5 - b / 127.5) ** 2))
-
-
-def write_set(root: Path, task: str, label: str, labels: list[float], *, seed: int, side: int = 64) -> None:
-    """Items of noise around a reference; item k of role r is noise(seed, k, r)."""
-    folder = root / task / label
-    roles = ("ref", "p0", "p1") if task == "2afc" else ("p0", "p1")
-    last = "judge" if task == "2afc" else "same"
-    for role in (*roles, last):
-        (folder / role).mkdir(parents=True)
-    for k, value in enumerate(labels):
-        for r, role in enumerate(roles):
-            (folder / role / f"{k:06d}.png").write_bytes(encode_png(noise(seed, k, r, side=side)))
-        np.save(folder / last / f"{k:06d}.npy", np.array([value], np.float32))
-
-
-JUDGE = {"val/cnn": [0.0, 0.2, 1.0, 0.6], "val/traditional": [1.0, 0.4, 0.8]}
-SAME = [1.0, 0.0, 2 / 3, 1 / 3]
-SEEDS = {"val/cnn": 1, "val/traditional": 2}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    for label, judge in JUDGE.items():
-        write_set(root, "2afc", label, judge, seed=SEEDS[label])
-    write_set(root, "jnd", "val/cnn", SAME, seed=3)
-    return root
 
 
 def twoafc_by_hand(label: str) -> float:
@@ -76,10 +38,6 @@ def ap_by_hand() -> float:
         found += SAME[k]
         precision.append(found / rank)
     return sum(SAME[k] / found * max(precision[i:]) for i, k in enumerate(order))
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(score, [str(argument) for argument in arguments])
 
 
 def scores_of(*arguments: object) -> dict[tuple[str, str, str, str], float]:
@@ -260,154 +218,6 @@ def test_distances_of_other_tools_stand_beside_ours(data: Path, tmp_path: Path) 
     assert found["2afc", "l2", "2afc", "val/cnn"] == pytest.approx(twoafc_by_hand("val/cnn"), abs=1e-7)
 
 
-def test_two_files_that_give_one_metric_twice_are_refused(tmp_path: Path) -> None:
-    for folder, d1 in (("one", 2), ("two", 0)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "d.csv").write_text(f"id,d0,d1,judge\na,1,{d1},1\n")
-    assert_one_line(run("--distances", "one/d.csv", "--distances", "two/d.csv"), "distances", "set d")
-
-
-# --- what can go wrong -------------------------------------------------------------------------------
-
-
-def test_without_data_the_commands_that_make_or_download_some_are_shown() -> None:
-    result = run("--metric", "l2")
-    assert (result.exit_code, result.stdout) == (2, "")
-    lines = result.stderr.splitlines()
-    assert lines[0] == "No dataset: neither --data nor $BAPPS_DATA is given, and ./dataset does not exist."
-    assert any("bapps-build download --split val --split jnd --out dataset" in line for line in lines)
-    assert lines[-1].strip() == "make demo"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        (["--data", "absent"], ["absent: no such folder; it should hold 2afc/ or jnd/"]),
-        (["--data", "empty"], ["empty: no sets in it; expected folders empty/2afc/val/SET or empty/jnd/val/SET"]),
-        (["--data", "DATA", "--set", "val/cn"], ["no set 'val/cn'; there: val/traditional (2afc), val/cnn (2afc)"]),
-        (["--data", "DATA", "--set", "val/traditional", "--task", "jnd"], ["no set 'val/traditional'"]),
-        (["--data", "DATA", "--metric", "l3"], ["unknown metric 'l3'; did you mean l2"]),
-        (["--data", "DATA", "--metric", "lpips-alex@9"], ["unknown variant lpips-alex@9"]),
-        (["--data", "DATA", "--metric", "absent_x:f"], ["No module named 'absent_x'"]),
-        (
-            ["--data", "DATA", "--load", "exact"],
-            ["/000000.png: enlarging its pixels again does not give the file back"],
-        ),
-        (["--data", "DATA", "--distances", "absent.csv"], ["absent.csv: no such file"]),
-        (["--data", "DATA", "--distances", "bad.csv"], ["bad.csv: has the columns a, b; expected id, d0, d1, judge"]),
-        (["--data", "DATA", "--save-distances", "absent/x.csv"], ["no such folder to write to"]),
-        (["--data", "DATA", "--save-distances", "x.txt"], ["x.txt: a table of distances ends in .csv"]),
-        (["--data", "DATA", "--metric", "alex", "--weights", "absent"], ["absent: no such folder of weights"]),
-        (["--data", "DATA", "--metric", "alex", "--unverified-weights", "x", "y"], ["no weights are called 'x'"]),
-        (
-            ["--data", "DATA", "--metric", "alex", "--unverified-weights", "alexnet", "absent.npz"],
-            ["absent.npz: not a"],
-        ),
-        (["--data", "DATA", "--metric", "alex", "--unverified-weights", "alexnet", "misfit.npz"], ["alexnet"]),
-        (["--data", "DATA", "--metric", "alex@random", "--device", "nonsense"], ["nonsense"]),
-    ],
-)
-def test_bad_input_is_one_line(data: Path, tmp_path: Path, arguments: list[str], parts: list[str]) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
-    np.savez(tmp_path / "misfit.npz", other=np.ones(3))
-    before = sorted(tmp_path.iterdir())
-    arguments = [str(data) if argument == "DATA" else argument for argument in arguments]
-    assert_one_line(run("--metric", "l2", *arguments), *parts)
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_a_suffix_that_cannot_be_written_is_said_before_the_work(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "user_never.py").write_text(
-        "def f(a, b):\n    open('called', 'w').close()\n    return [0.0] * len(a)\n"
-    )
-    assert run("--metric", "user_never:f", "--data", data, "--save-distances", "x.txt").exit_code == 2
-    assert not (tmp_path / "called").exists()
-
-
-class Planted:
-    """Unpickling this makes the folder `ran`."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.mkdir, (Path("ran"),)
-
-
-def planted_array() -> bytes:
-    out = io.BytesIO()
-    np.save(out, np.array([Planted()], dtype=object), allow_pickle=True)
-    return out.getvalue()
-
-
-def npy(*values: float) -> bytes:
-    out = io.BytesIO()
-    np.save(out, np.array(values, np.float32))
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "message"),
-    [
-        ("p0/000001.png", encode_png(noise(0))[:3000], "000001.png: truncated PNG (3000 bytes"),
-        ("p0/000001.png", b"hello", "000001.png: not a readable image"),
-        ("p1/000001.png", encode_png(noise(0, side=60)), "item 000001: images differ in size"),
-        ("p1/000001.png", None, "item 000001 has a file in ref/ but none in p1/"),
-        ("judge/000001.npy", None, "item 000001 has a file in ref/ but none in judge/"),
-        ("ref/000009.png", encode_png(noise(0)), "item 000009 has a file in ref/ but none in p0/"),
-        ("judge/000001.npy", npy(1.5), "000001.npy: must hold a fraction in [0, 1], got 1.5"),
-        ("judge/000001.npy", npy(float("nan")), "000001.npy: must hold a fraction in [0, 1], got nan"),
-        ("judge/000001.npy", npy(0.5, 0.5), "000001.npy: must hold one number in [0, 1], got shape (2,)"),
-        ("judge/000001.npy", b"", "000001.npy: not a readable .npy array of numbers"),
-        ("judge/000001.npy", planted_array(), "000001.npy: not a readable .npy array of numbers"),
-        ("judge/000001.npy", pickle.dumps(Planted()), "000001.npy: not a readable .npy array of numbers"),
-        ("p0/readme.txt", b"x", "p0/readme.txt: does not belong here; expected .bmp"),
-    ],
-)
-def test_a_broken_set_is_one_line_that_names_the_file(
-    tmp_path: Path, file: str, content: bytes | None, message: str
-) -> None:
-    write_set(tmp_path / "data", "2afc", "val/x", [0.0, 0.5, 1.0], seed=7)
-    path = tmp_path / "data" / "2afc" / "val" / "x" / file
-    if content is None:
-        path.unlink()
-    else:
-        path.write_bytes(content)
-    # Native, so that images of two sizes meet.
-    result = run("--metric", "l2", "--data", "data", "--load", "native", "--save-distances", "d.csv")
-    assert_one_line(result, "data/2afc/val/x", message)
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
-
-
-@pytest.mark.parametrize(
-    ("task", "body", "message"),
-    [
-        (
-            "2afc",
-            "out = np.zeros(len(a)); out[1] = np.nan; return out",
-            "val/x, item 000001: metric user_bad:f returned NaN for 1 of 3 pairs",
-        ),
-        (
-            "jnd",
-            "return np.full(len(a), np.nan)",
-            "val/x, item 000000: metric user_bad:f returned NaN for 3 of 3 pairs",
-        ),
-        (
-            "2afc",
-            "1 / 0",
-            "val/x, items 000000 to 000002: metric user_bad:f raised ZeroDivisionError: division by zero",
-        ),
-        ("2afc", "raise ValueError('two\\nlines')", "raised ValueError: two lines"),
-        ("2afc", "return np.zeros((len(a), 2))", "must return 3 distances, shape (3,), got (3, 2)"),
-        ("2afc", "return 'text'", "metric user_bad:f returned no array of numbers"),
-    ],
-)
-def test_a_metric_of_the_user_that_fails_is_one_line(tmp_path: Path, task: str, body: str, message: str) -> None:
-    write_set(tmp_path / "data", task, "val/x", [0.0, 0.5, 1.0], seed=7)
-    (tmp_path / "user_bad.py").write_text(f"import numpy as np\ndef f(a, b):\n    {body}\n")
-    result = run("--metric", "l2", "--metric", "user_bad:f", "--data", "data", "--save-distances", "d.csv")
-    assert_one_line(result, message)
-    assert not (tmp_path / "d.csv").exists()
-
-
 def test_a_metric_of_the_user_scores(data: Path, tmp_path: Path) -> None:
     (tmp_path / "user_good.py").write_text(
         "import numpy as np\n"
@@ -440,32 +250,6 @@ def test_unverified_weights_are_marked_everywhere(data: Path, tmp_path: Path) ->
     }
     metrics = json.loads(run(*arguments, "--json").stdout)["metrics"]
     assert [(one["name"], one["verified"]) for one in metrics] == [("alex", False), ("l2", True)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "nothing to score: name a --metric (see --help) or a file with --distances"),
-        (["--metric", "l2", "--json", "--csv"], "--json and --csv exclude each other"),
-        (["--metric", "l2", "--task", "3afc"], "Invalid value for '--task'"),
-        (["--metric", "l2", "--load", "other"], "Invalid value for '--load'"),
-        (["--metric", "l2", "--batch-size", "0"], "Invalid value for '--batch-size'"),
-        (["--metrics", "l2"], "No such option"),
-        (["--metric", "l2", "--ci", "items", "--level", "1"], "1.0 is not in the range 0.5<=x<=0.999"),
-        (["--distances", "d.csv", "--device", "cuda"], "--device is about images, and only --distances are scored"),
-        (["--distances", "d.csv", "--load", "exact"], "--load is about images, and only --distances are scored"),
-    ],
-)
-def test_wrong_usage_is_status_2(arguments: list[str], message: str) -> None:
-    result = run(*arguments)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert message in result.stderr.splitlines()[-1]
-
-
-def test_no_rows_for_the_task_is_said(tmp_path: Path) -> None:
-    (tmp_path / "d.csv").write_text("id,d0,d1,judge\na,1,2,0\n")
-    assert_one_line(run("--distances", "d.csv", "--task", "jnd"), "d.csv: nothing for the task jnd")
-    assert_one_line(run("--distances", "d.csv", "--set", "val/other"), "d.csv: nothing for the task both")
 
 
 def test_help_shows_examples() -> None:

@@ -1,84 +1,23 @@
 """Building datasets: what comes out, what is refused, and that nothing is ever half there."""
 
-import errno
 import hashlib
-import io
 import json
 import re
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
-from PIL import Image, ImageCms
+from build_command import Answers, Make, built, counted_by_hand, fractions, refused, tree, written
+from PIL import Image
 
-import bapps_builder.building.build
-import bapps_builder.building.item_files
 from bapps_builder.checking.set_files import list_files
 from bapps_builder.checking.verify import verify
-from bapps_builder.commands.bapps_build import build as command
 from bapps_builder.datasets.dataset_record import read_record
 from bapps_builder.datasets.reader import ItemSet
 from bapps_builder.datasets.splits import drawn_splits
 from bapps_builder.layout import SetFolder
 from bapps_builder.patch_sets.patch_set import pixel_digest
-
-Make = Callable[..., Path]
-Answers = Callable[..., pd.DataFrame]
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
-
-
-def built(*arguments: object) -> None:
-    result = run("build", *arguments)
-    assert result.exit_code == 0, result.output
-
-
-def refused(*arguments: object) -> str:
-    """Run a command that must end with one line and exit status 2."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.output
-    return " ".join(result.stderr.split())
-
-
-def written(table: pd.DataFrame, path: Path) -> Path:
-    table.to_csv(path, index=False)
-    return path
-
-
-def fractions(root: Path, task: str = "2afc", label: str = "val/noise") -> dict[str, float]:
-    folder = root / task / label / {"2afc": "judge", "jnd": "same"}[task]
-    return {path.stem: float(np.load(path).reshape(())) for path in sorted(folder.iterdir())}
-
-
-def counted_by_hand(table: pd.DataFrame, choice: str = "p1") -> dict[str, float]:
-    asked: Counter[str] = Counter()
-    chosen: Counter[str] = Counter()
-    for row in table.to_dict("records"):
-        if row["role"] == "test" and row["use"]:
-            asked[row["item"]] += 1
-            chosen[row["item"]] += row["choice"] == choice
-    return {item: float(np.float32(chosen[item] / asked[item])) for item in sorted(asked)}
-
-
-def tree(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
-
-
-@pytest.fixture
-def patches(tmp_path: Path, make_patch_set: Make) -> Path:
-    return make_patch_set(tmp_path / "patches")
-
 
 # --- what comes out ----------------------------------------------------------------------------------
 
@@ -227,7 +166,7 @@ def test_rules_exclude_people_and_are_post_hoc_unless_planned(
     assert set(kept.loc[kept["participant"] == "pseudonym-0", "reason"]) == {"rule sentinels>=0.8"}
 
 
-# --- enough answers, and later rounds ----------------------------------------------------------------
+# --- enough answers ----------------------------------------------------------------------------------
 
 
 def test_items_with_too_few_answers_end_the_build_or_are_left_out(
@@ -246,125 +185,6 @@ def test_items_with_too_few_answers_end_the_build_or_are_left_out(
     assert items["source_id"].tolist() == [f"{index:06d}" for index in range(12) if index not in (0, 5)]
     assert len(pd.read_parquet(tmp_path / "out/other_answers.parquet")) == 8
     assert not verify(tmp_path / "out", list_files(tmp_path / "out")).failed
-
-
-def test_a_later_round_adds_answers_and_items_and_renumbers_nothing(
-    tmp_path: Path, patches: Path, make_answers: Answers
-) -> None:
-    first = make_answers()
-    short = (first["item"].isin(["000000", "000005"])) & (first["participant"] == "pseudonym-1")
-    out = tmp_path / "out"
-    built(
-        *("--patches", patches, "--answers", written(first[~short], tmp_path / "1.csv"), "--min-answers", 5),
-        *("--leave-out-short", "--out", out),
-    )
-    before = pd.read_parquet(out / "2afc/val/noise/items.parquet").set_index("id")["source_id"]
-    # The second export holds the first too, the two answers that were missing, and two more people.
-    second = pd.concat([first, make_answers(people=2, first_person=5)])
-    result = run("append", out, "--patches", patches, "--answers", written(second, tmp_path / "2.csv"))
-    assert result.exit_code == 0, result.output
-    items = pd.read_parquet(out / "2afc/val/noise/items.parquet").set_index("id")
-    pd.testing.assert_series_equal(items["source_id"][:10], before)
-    assert items["source_id"][10:].to_dict() == {"000010": "000000", "000011": "000005"}
-    by_source = {items["source_id"][item]: share for item, share in fractions(out).items()}
-    assert by_source == counted_by_hand(second)
-    assert items["n"].tolist() == [7] * 12
-    record = read_record(out)
-    assert [one.file for one in record.rounds] == ["1.csv", "2.csv"]
-    assert len(record.sources) == 1
-    assert not verify(out, list_files(out)).failed
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.csv", "2.csv", "out", "patches"]
-
-
-def test_a_later_round_takes_decisions_by_rules_anew(tmp_path: Path, patches: Path, make_answers: Answers) -> None:
-    out, first = tmp_path / "out", make_answers(sentinels=4)
-    rule = ["--rule", "sentinels>=0.4", "--planned"]
-    built("--patches", patches, "--answers", written(first, tmp_path / "1.csv"), "--out", out, *rule)
-    assert read_record(out).people == 4
-    # Six more sentinels, all passed: six of ten are enough for the first person, whose answers now count.
-    more = first[(first["participant"] == "pseudonym-0") & (first["role"] == "sentinel")].head(3)
-    more = pd.concat([more.assign(session=name, choice="p1", expected="p1") for name in ("s2", "s3")])
-    assert run("append", out, "--answers", written(more, tmp_path / "2.csv")).exit_code == 0
-    assert read_record(out).people == 5
-    assert fractions(out) == counted_by_hand(first)
-
-
-def test_rounds_that_contradict_the_dataset_are_refused_and_change_nothing(
-    tmp_path: Path, patches: Path, make_answers: Answers
-) -> None:
-    out, table = tmp_path / "out", make_answers(sentinels=0)
-    built("--patches", patches, "--answers", written(table, tmp_path / "1.csv"), "--out", out)
-    before = tree(out)
-    changed = table.head(1).assign(choice="p0" if table["choice"][0] == "p1" else "p1", submitted_at="later")
-    message = refused("append", out, "--answers", written(changed, tmp_path / "2.csv"))
-    assert "1 answers are from people who answered the same item in an earlier round" in message
-    assert "pseudonym-0" in message
-    other = make_answers(study="another", first_person=9)
-    message = refused("append", out, "--answers", written(other, tmp_path / "3.csv"))
-    assert "'another'" in message
-    assert "'study 1'" in message
-    unused = table.assign(use=False)
-    message = refused("append", out, "--answers", written(unused, tmp_path / "4.csv"))
-    assert "12 items of the dataset would be left with fewer than 1 answers" in message
-    assert "the first val/noise 000000 with 0" in message
-    assert tree(out) == before
-    assert refused("append", tmp_path / "patches", "--answers", tmp_path / "1.csv").count("was not built")
-
-
-def test_another_patch_set_of_the_same_names_is_not_mistaken_for_the_first(
-    tmp_path: Path, patches: Path, make_patch_set: Make, make_answers: Answers
-) -> None:
-    built("--patches", patches, "--answers", written(make_answers(), tmp_path / "1.csv"), "--out", tmp_path / "out")
-    other = make_patch_set(tmp_path / "other", seed=3)
-    second = written(make_answers(first_person=5), tmp_path / "2.csv")
-    message = refused("append", tmp_path / "out", "--patches", other, "--answers", second)
-    assert "12 items are others than those of the same name" in message
-
-
-# --- whole or not at all -----------------------------------------------------------------------------
-
-
-def test_a_full_disk_leaves_nothing_half_built(
-    tmp_path: Path, patches: Path, make_answers: Answers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = written(make_answers(), tmp_path / "a.csv")
-    calls = []
-
-    def full(k: int, n: int) -> bytes:
-        calls.append(k)
-        if len(calls) > 6:
-            raise OSError(errno.ENOSPC, "No space left on device", "judge")
-        return b""
-
-    monkeypatch.setattr(bapps_builder.building.item_files, "label_bytes", full)
-    message = refused("build", "--patches", patches, "--answers", answers, "--out", tmp_path / "out")
-    assert "No space left on device" in message
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "patches"]
-
-
-def test_an_interrupted_append_leaves_the_old_dataset(
-    tmp_path: Path, patches: Path, make_answers: Answers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    built("--patches", patches, "--answers", written(make_answers(), tmp_path / "1.csv"), "--out", out)
-    before = tree(out)
-    second = written(make_answers(first_person=5), tmp_path / "2.csv")
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(bapps_builder.building.build, "write_record", interrupted)
-    assert run("append", out, "--answers", second).exit_code == 1
-    assert tree(out) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.csv", "2.csv", "out", "patches"]
-
-
-def test_an_existing_folder_is_never_built_over(tmp_path: Path, patches: Path, make_answers: Answers) -> None:
-    (tmp_path / "out").mkdir()
-    answers = written(make_answers(), tmp_path / "a.csv")
-    message = refused("build", "--patches", patches, "--answers", answers, "--out", tmp_path / "out")
-    assert "already exists" in message
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 # --- splits ------------------------------------------------------------------------------------------
@@ -468,90 +288,6 @@ def test_patches_that_are_missing_or_changed_are_named(tmp_path: Path, patches: 
     assert "1 of 12 files are missing, the first 000002.png" in refused(*arguments)
     assert "no such folder" in refused("build", "--patches", tmp_path / "nothing", *arguments[3:])
     assert not (tmp_path / "out").exists()
-
-
-# --- other people's studies --------------------------------------------------------------------------
-
-
-def test_images_named_by_a_table_become_bare_png_files(tmp_path: Path, make_answers: Answers) -> None:
-    (tmp_path / "images").mkdir()
-    rng = np.random.default_rng(0)
-    pixels = {}
-    for index in range(4):
-        for role in ("ref", "p0", "p1"):
-            name = f"{role}-{index}.{'jpg' if role == 'p1' else 'png'}"
-            image = Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8))
-            exif = Image.Exif()
-            exif[0x010F] = "a camera"
-            image.save(tmp_path / "images" / name, exif=exif)
-            pixels[index, role] = np.asarray(Image.open(tmp_path / "images" / name).convert("RGB"))
-    rows = [
-        {
-            "item": f"pair {index}",
-            "set": "codec",
-            **{role: f"images/{role}-{index}.png" for role in ("ref", "p0")},
-            "p1": f"images/p1-{index}.jpg",
-            "photo": f"{index}.tif",
-            "p1_recipe": "codec",
-        }
-        for index in range(4)
-    ]
-    items = written(pd.DataFrame(rows), tmp_path / "items.csv")
-    answers = [
-        {"item": f"pair {index}", "participant": f"person {person}", "choice": "p1" if index < person else "p0"}
-        for index in range(4)
-        for person in range(5)
-    ]
-    file = written(pd.DataFrame(answers), tmp_path / "a.csv")
-    built("--items", items, "--answers", file, "--out", tmp_path / "out", "--min-answers", 5)
-    root = tmp_path / "out/2afc/val/codec"
-    assert fractions(tmp_path / "out", "2afc", "val/codec") == {
-        f"{index:06d}": float(np.float32((4 - index) / 5)) for index in range(4)
-    }
-    for (index, role), wanted in pixels.items():
-        data = (root / role / f"{index:06d}.png").read_bytes()
-        assert b"camera" not in data
-        assert b"eXIf" not in data
-        np.testing.assert_array_equal(np.asarray(Image.open(root / role / f"{index:06d}.png")), wanted)
-    assert not verify(tmp_path / "out", list_files(tmp_path / "out")).failed
-
-
-def test_other_peoples_images_are_kept_as_they_are_shown(tmp_path: Path) -> None:
-    """Turned by their tag, their colours converted by their profile; a plain PNG says neither of them any more."""
-    rng = np.random.default_rng(4)
-    turned, profile = Image.Exif(), bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    turned[0x0112] = 3
-    at = profile.index(b"rXYZ") + 4, profile.index(b"bXYZ") + 4  # where red and blue are said: they change places
-    profile[at[0] : at[0] + 8], profile[at[1] : at[1] + 8] = profile[at[1] : at[1] + 8], profile[at[0] : at[0] + 8]
-    pixels = {role: rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for role in ("ref", "p0", "p1")}
-    (tmp_path / "images").mkdir()
-    Image.fromarray(pixels["ref"]).save(tmp_path / "images/ref.png")
-    Image.fromarray(pixels["p0"][::-1, ::-1].copy()).save(tmp_path / "images/p0.png", exif=turned)
-    exchanged = pixels["p1"][..., ::-1].copy()
-    Image.fromarray(exchanged).save(tmp_path / "images/p1.png", icc_profile=bytes(profile))
-    row = {"item": "0", "set": "codec", **{role: f"images/{role}.png" for role in pixels}}
-    items = written(pd.DataFrame([row]), tmp_path / "items.csv")
-    answers = [{"item": "0", "participant": str(person), "choice": "p1"} for person in range(5)]
-    file = written(pd.DataFrame(answers), tmp_path / "a.csv")
-    built("--items", items, "--answers", file, "--out", tmp_path / "out", "--min-answers", 5)
-    for role, wanted in pixels.items():
-        data = (tmp_path / f"out/2afc/val/codec/{role}/000000.png").read_bytes()
-        assert not {b"eXIf", b"iCCP"} & {data[at : at + 4] for at in range(len(data))}
-        found = np.asarray(Image.open(io.BytesIO(data))).astype(int)
-        assert np.abs(found - wanted).max() <= (2 if role == "p1" else 0)
-    assert not verify(tmp_path / "out", list_files(tmp_path / "out")).failed
-
-
-def test_images_in_plain_folders(tmp_path: Path, patches: Path, make_answers: Answers) -> None:
-    (patches / "manifest.parquet").unlink()
-    table = make_answers(sentinels=0).drop(columns="set")
-    answers = written(table, tmp_path / "a.csv")
-    built("--items", patches, "--set", "train/mine", "--answers", answers, "--out", tmp_path / "out")
-    assert fractions(tmp_path / "out", "2afc", "train/mine") == counted_by_hand(table)
-    (patches / "p0" / "000003.png").unlink()
-    assert "1 items have no file in p0/, the first 000003" in refused(
-        "build", "--items", patches, "--answers", answers, "--out", tmp_path / "again"
-    )
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "x\0y", "a" * 101])
