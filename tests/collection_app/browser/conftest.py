@@ -88,7 +88,7 @@ class Served:
 
     def sent(self, name: str, count: int = 1) -> list[Row]:
         """The answers of somebody, once there are so many: they are sent in the background."""
-        until = time.monotonic() + 4 * PATIENCE_S  # a page that draws 6,600 pixels a row sends late
+        until = time.monotonic() + PATIENCE_S
         while len(found := self.answers(name)) < count:
             assert time.monotonic() < until, f"{len(found)} answers of {name}, expected {count}"
             time.sleep(0.02)

@@ -22,7 +22,9 @@ WINDOW = {"width": 2200, "height": 1100}
 
 @pytest.fixture(scope="module")
 def mixed(study: Callable[..., Any]) -> Any:
-    return study("2afc", sizes=SIZES, training={}, sentinels={"rules": []}, items_per_session=9)  # of 12, so all three
+    # Nine of the 12 items show all three sizes; everybody gets nine only while each item has places for all of them.
+    places = {"answers_per_item": dict.fromkeys(("train", "val"), len(RATIOS) + len(MORE_RATIOS))}
+    return study("2afc", sizes=SIZES, training={}, sentinels={"rules": []}, items_per_session=9, **places)
 
 
 @pytest.mark.parametrize("ratio", [*RATIOS, *(pytest.param(ratio, marks=pytest.mark.slow) for ratio in MORE_RATIOS)])
