@@ -21,7 +21,7 @@ from collection_app.platforms import platforms
 from collection_app.server.app_from_file import app_of
 from collection_app.settings import PREFIX, Settings, settings_from, variable
 from collection_app.signing import Tokens, pseudonym, signing_key
-from collection_app.studies.presets import PRESETS, preset
+from collection_app.studies.presets import PRESETS, as_toml, preset
 from collection_app.studies.study import Study
 from collection_app.studies.study_file import name_for, read_study
 
@@ -58,6 +58,39 @@ def test_init_says_what_is_there_and_how_careful_people_fare(tmp_path: Path, sma
 def test_a_new_study_is_named_after_its_file(file: str, name: str) -> None:
     assert name_for(Path("somewhere") / file) == name
     assert preset("paper-jnd", name=name).name == name
+
+
+# Three abreast take 3 x (their width + 41) CSS pixels of a window of 1280x720, and 300 of its height besides theirs.
+@pytest.mark.parametrize(
+    ("sizes", "too_large"),
+    [
+        (((64, 64),), ""),
+        (((385, 420),), ""),
+        (((386, 64),), "386x64"),
+        (((64, 421),), "64x421"),
+        (((64, 64), (512, 512), (96, 64)), "512x512"),
+    ],
+)
+def test_init_suggests_the_layout_that_has_room_in_a_usual_window(
+    tmp_path: Path, make_set: Any, sizes: tuple[tuple[int, int], ...], too_large: str
+) -> None:
+    patches = make_set(tmp_path / "set", count=len(sizes), sizes=sizes).folder
+    settings = preset("paper-2afc", items_per_session=1, sentinels={"rules": []}, training={})
+    (tmp_path / "study.toml").write_text(as_toml(settings))
+    (line,) = [
+        line
+        for line in run("init", tmp_path / "study.toml", "--patches", patches).output.splitlines()
+        if line.startswith("display.layout")
+    ]
+    if too_large:
+        assert f'"in-place" suggested, for three pictures of {too_large} have no room side by side' in line
+    else:
+        assert '"side-by-side" suggested, for three pictures have room in a window of 1280x720' in line
+
+
+def test_init_suggests_no_layout_where_there_is_one(tmp_path: Path, jnd_set: PatchSet) -> None:
+    said = run("init", tmp_path / "study.toml", "--patches", jnd_set.folder, "--preset", "paper-jnd").output
+    assert "display.layout" not in said
 
 
 def test_init_with_patches_of_the_other_task_writes_nothing(tmp_path: Path, small_set: PatchSet) -> None:
