@@ -36,22 +36,34 @@ class _Passed:
 
 
 def reaching(path: Path, line: int) -> dict[str, float]:
-    """The tests that run the statement of a line, or anything of its file if it is run on import; with their seconds.
+    """The tests that run the statement of a line; if that is on import, those of its wing and of all in its file.
 
-    Begins with the quickest. The file has to be as it was recorded.
+    With their seconds, the quickest first. The file has to be as it was recorded.
     """
     data = coverage.CoverageData(_COVERAGE)
     data.read()
     of_lines = data.contexts_by_lineno(str(path.resolve()))
-    contexts = {context for at in _statement(path.read_text(), line) for context in of_lines.get(at, ())}
-    if "" in contexts or not contexts:
+    source = path.read_text()
+    contexts = {context for at in _statement(source, line) for context in of_lines.get(at, ())}
+    # Of what runs on import, coverage knows only the test that happened to import the file first.
+    on_import = _runs_on_import(source, line) or "" in contexts or not contexts
+    if on_import:
         contexts = {context for some in of_lines.values() for context in some}
     tests = {context.rpartition("|")[0] for context in contexts}
     # What makes a fixture is the first test that asks for it; the rest of its file read what was made.
     files = {context.split("::")[0] for context in contexts if context.endswith("|setup")}
     seconds = json.loads(_SECONDS.read_text())
-    chosen = [test for test in seconds if test in tests or test.split("::")[0] in files]
+    wing = f"tests/{path.parent}/" if on_import else None
+    chosen = [
+        test for test in seconds if test in tests or test.split("::")[0] in files or (wing and test.startswith(wing))
+    ]
     return {test: seconds[test] for test in sorted(chosen, key=seconds.__getitem__)}
+
+
+def _runs_on_import(source: str, line: int) -> bool:
+    """Whether a line is in no function's body; what a function is given by default is set on import too."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return not any(node.body[0].lineno <= line <= (node.end_lineno or 0) for node in functions)
 
 
 def _statement(source: str, line: int) -> range:

@@ -11,21 +11,17 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
-from scipy.special import expit
 from scipy.stats import kendalltau, rankdata, t
 
 from analysis.statistics.intervals import FEWEST_FOR_BOOTSTRAP, Estimate, Resampling
+from analysis.statistics.logistic_curves import FEWEST_FOR_FIT, logistic_fit
 
 Floats = NDArray[np.float64]
 Correlation = Callable[[Floats, Floats], float]
 
 # A bootstrap repeats a sort or a fit; percentiles need no more.
 DRAWS = 1000
-# Four parameters go through any four points.
-FEWEST_FOR_FIT = 5
 _PERFECT = 1 - 1e-9  # a correlation of 1, but for rounding
-_STEEPEST = 700  # of (x - middle) / width: beyond, the curve is flat to the last bit
 
 
 @dataclass(frozen=True)
@@ -47,24 +43,6 @@ class Association:
     pearson: Estimate
     rises: bool | None
     doubt: str = ""
-
-
-@dataclass(frozen=True)
-class LogisticFit:
-    """A logistic curve fitted to N points.
-
-    Attributes
-    ----------
-    curve : array of shape (N,)
-        At the points' x.
-    parameters : array of (low, high, middle, log of the width)
-    converged : bool
-        Whether the search ended because nothing got better, rather than because it took too long.
-    """
-
-    curve: Floats
-    parameters: Floats
-    converged: bool
 
 
 def associate(
@@ -116,65 +94,6 @@ def spearman(x: Floats, y: Floats) -> float:
 def kendall(x: Floats, y: Floats) -> float:
     """Kendall's tau-b; NaN if either is constant."""
     return float(cast(Any, kendalltau(x, y)).statistic)
-
-
-def logistic_fit(x: Floats, y: Floats, *, start: Floats | None = None) -> LogisticFit:
-    """Fit low + (high - low) / (1 + exp(-(x - middle) / width)) by least squares.
-
-    The width is held positive, so that the curve is monotone; high may lie below low.
-
-    Parameters
-    ----------
-    x, y : arrays of shape (N,), N >= FEWEST_FOR_FIT
-        x in units where its middle half is about 1 wide.
-    start : array of (low, high, middle, log of the width), or None
-        Where to begin; None tries several and takes the best end.
-
-    Notes
-    -----
-    One start comes from a fit to the ranks of x, which one value far from all others cannot draw away.
-    """
-    if np.ptp(x) == 0:
-        return LogisticFit(np.full(len(y), y.mean()), np.array([y.mean(), y.mean(), 0.0, 0.0]), converged=True)
-    if start is not None:
-        return _best_fit(x, y, [start])
-    ranks = np.sqrt(12) * ((rankdata(x) - 0.5) / len(x) - 0.5)  # of standard deviation 1
-    low, high, middle, log_width = _best_fit(ranks, y, _starts(ranks, y)).parameters
-    width = np.exp(np.clip(log_width, -8, 1))
-    around = np.interp([middle - width, middle, middle + width], np.sort(ranks), np.sort(x))
-    from_ranks = np.array([low, high, around[1], np.log(max((around[2] - around[0]) / 2, 1e-3))])
-    return _best_fit(x, y, [from_ranks, *_starts(x, y)])
-
-
-def _starts(x: Floats, y: Floats) -> list[Floats]:
-    low, high = np.quantile(y, [0.02, 0.98])
-    if spearman(x, y) < 0:
-        low, high = high, low
-    return [np.array([low, high, np.quantile(x, place), width]) for place in (0.25, 0.5, 0.75) for width in (-1, 0.5)]
-
-
-def _best_fit(x: Floats, y: Floats, starts: list[Floats]) -> LogisticFit:
-    fits = [
-        least_squares(lambda at: _curve(at, x) - y, first, jac=cast(Any, lambda at: _slopes(at, x)), method="lm")
-        for first in starts
-    ]
-    best = min(fits, key=lambda fit: fit.cost)
-    return LogisticFit(_curve(best.x, x), best.x, converged=best.status > 0)
-
-
-def _curve(at: Floats, x: Floats) -> Floats:
-    low, high, middle, log_width = at
-    return low + (high - low) * expit((x - middle) / np.exp(np.clip(log_width, -8, 8)))
-
-
-def _slopes(at: Floats, x: Floats) -> Floats:
-    """Derivatives of the curve by its parameters, shape (N, 4)."""
-    low, high, middle, log_width = at
-    width = np.exp(np.clip(log_width, -8, 8))
-    z = np.clip((x - middle) / width, -_STEEPEST, _STEEPEST)
-    share = expit(z)
-    steep = (high - low) * share * (1 - share)
-    return np.stack([1 - share, share, -steep / width, -steep * z], axis=1)
 
 
 def _pearson(x: Floats, y: Floats) -> float:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from scipy import stats
 
 from analysis.commands.mos import mos
-from analysis.scoring.mos import associate, interval_of, logistic_fit, spearman
+from analysis.scoring.mos import associate, interval_of, spearman
 from analysis.statistics.intervals import Resampling
 
 
@@ -30,23 +30,6 @@ def test_correlations_equal_scipy_and_know_the_sign() -> None:
     assert found.pearson.value >= -np.corrcoef(x, y)[0, 1] - 1e-3  # the curve can be as good as a line
     assert found.spearman.method == "jackknife t over 25 references"
     assert associate(-x, y, np.arange(300) // 12, Resampling()).rises
-
-
-def test_the_fit_finds_a_planted_curve() -> None:
-    x = np.random.default_rng(0).normal(size=500)
-    for curve in (2 + 5 / (1 + np.exp(-(x - 0.4) / 0.3)), 7 - 5 / (1 + np.exp(-(x + 1) / 0.8))):
-        fitted = logistic_fit(x, curve)
-        assert fitted.converged
-        np.testing.assert_allclose(fitted.curve, curve, atol=1e-6)
-        again = logistic_fit(x, curve, start=fitted.parameters + 0.05)
-        np.testing.assert_allclose(again.curve, curve, atol=1e-6)
-
-
-def test_the_fit_is_monotone_on_noise() -> None:
-    rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(2, 200))
-    steps = np.diff(logistic_fit(x, y).curve[np.argsort(x)])
-    assert (steps >= -1e-12).all() or (steps <= 1e-12).all()
 
 
 @pytest.mark.parametrize("groups", [20, 60])

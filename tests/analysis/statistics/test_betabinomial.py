@@ -106,3 +106,9 @@ def test_unequal_votes_from_the_model_fit_it(shared_data: Path) -> None:
     table = pd.read_csv(shared_data / "cases" / "consistency-unequal-votes.csv")
     assert table["n"].nunique() > 1
     assert betabinomial.goodness_of_fit(table["k"], table["n"], draws=999, rng=np.random.default_rng(0)) > 0.05
+
+
+def test_where_the_likelihood_rises_up_to_an_edge_the_fit_is_that_edge() -> None:
+    """There is no parabola through an edge and one neighbour."""
+    assert betabinomial.fit([5, 0, 5, 3], [5, 5, 5, 3]).a == pytest.approx(1e-5, rel=1e-9)
+    assert betabinomial.fit([1] * 9, [2] * 9).a == pytest.approx(1e4, rel=1e-9)

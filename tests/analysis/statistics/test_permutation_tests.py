@@ -189,6 +189,22 @@ def test_a_statistic_that_is_a_mean_gets_the_p_of_the_mean(count: int) -> None:
     assert found.method.partition(",")[2] == mean.method.partition(",")[2]
 
 
+@pytest.mark.parametrize(
+    ("differing", "method"), [(16, "every {}, 16 of 40 items differ"), (17, "1000 {}s, 17 of 40 items differ")]
+)
+def test_up_to_sixteen_clusters_that_differ_are_exchanged_in_every_way(differing: int, method: str) -> None:
+    differences = np.r_[np.random.default_rng(5).choice([0.2, 0.6, -0.4], differing), np.zeros(40 - differing)]
+
+    def exchanged_mean(exchanged: np.ndarray) -> np.ndarray:
+        return (differences * (1 - 2.0 * exchanged)).mean(1)
+
+    flipped = compared(differences, of_items(40), Resampling(1000))
+    exchanged = compared_statistic(exchanged_mean, differences != 0, of_items(40), Resampling(1000))
+    assert (flipped.method, exchanged.method) == (method.format("sign flip"), method.format("exchange"))
+    if differing == 16:
+        assert flipped.p == exchanged.p == slow_p(differences[:16], of_items(16))
+
+
 # --- rates -------------------------------------------------------------------------------------------
 
 
