@@ -265,14 +265,15 @@ def build(
     ['2afc/val/traditional']
     """
     target = Path(out)
-    settings = DatasetSettings(
-        name=name or target.absolute().name,
+    settings = DatasetSettings.of_build(
+        target,
+        name=name,
+        rules=rules,
         min_answers=min_answers,
         leave_out_short=leave_out_short,
         split_by=split_by,
         val_share=val_share,
         seed=seed,
-        rules=tuple(str(parse_rule(rule)) for rule in rules),
         planned=planned,
     )
     return build_dataset(

@@ -12,7 +12,6 @@ from bapps_builder.commands.verify_and_info import print_record
 if TYPE_CHECKING:
     from bapps_builder.building.answer_files import Answers
     from bapps_builder.building.item_sources import Source
-    from bapps_builder.datasets.splits import SplitBy
 
 _PATH = click.Path(path_type=Path)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,8 +72,10 @@ Examples:
 @click.command("build", cls=Command, epilog=_BUILD_EXAMPLES)
 @_answer_options
 @click.option("--out", required=True, type=_PATH, help="Folder to make; must not exist.")
-@click.option("--name", help="Of the dataset. [default: the name of --out]")
-@click.option("--min-answers", type=click.IntRange(1), default=1, show_default=True, help="Each item must have.")
+@click.option("--name", default="", help="Of the dataset. [default: the name of --out]")
+@click.option(
+    "--min-answers", type=click.IntRange(1), default=1, show_default=True, help="Answers that each item must have."
+)
 @click.option("--leave-out-short", is_flag=True, help="Leave out items with fewer, instead of ending.")
 @click.option(
     "--split",
@@ -109,14 +110,7 @@ def build_command(
     workers: int | None,
     as_json: bool,
     out: Path,
-    name: str | None,
-    min_answers: int,
-    leave_out_short: bool,
-    split_by: "SplitBy",
-    val_share: float,
-    seed: int,
-    rules: tuple[str, ...],
-    planned: bool,
+    **options: Any,  # those that are fields of Settings
 ) -> None:
     """Build a dataset from items and the answers to them.
 
@@ -127,21 +121,11 @@ def build_command(
         raise click.UsageError("no items: name a patch set with --patches, or images with --items")
     if out.exists():
         raise BadInput(f"{out}: already exists; name another folder, or add a round with `bapps-build append`")
-    from bapps_builder.answers.exclusions import parse_rule
     from bapps_builder.building.build import build as build_dataset
     from bapps_builder.building.item_files import Writing
     from bapps_builder.datasets.dataset_record import Settings
 
-    settings = Settings(
-        name=name or out.absolute().name,
-        min_answers=min_answers,
-        leave_out_short=leave_out_short,
-        split_by=split_by,
-        val_share=val_share,
-        seed=seed,
-        rules=tuple(str(parse_rule(rule)) for rule in rules),
-        planned=planned,
-    )
+    settings = Settings.of_build(out, **options)
     sources = _sources((*patches, *items), set_label)
     answers = _answers(files, study, columns, choices, consent, raw_answers_public)
     total = sum(len(source.names) for source in sources)

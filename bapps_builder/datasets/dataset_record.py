@@ -1,12 +1,12 @@
 """`dataset.json`: everything that a dataset built here came from, as a record."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bapps_builder.answers.exclusions import FlowStep
+from bapps_builder.answers.exclusions import FlowStep, parse_rule
 from bapps_builder.datasets.splits import SplitBy, SplitProof
 from bapps_builder.errors import DatasetError
 from bapps_builder.layout import DESCRIPTION
@@ -46,6 +46,11 @@ class Settings:
     seed: int = 0
     rules: tuple[str, ...] = ()
     planned: bool = False
+
+    @classmethod
+    def of_build(cls, out: Path, *, name: str = "", rules: Sequence[str] = (), **others: Any) -> "Settings":
+        """Settings of a dataset at `out`, whose name is that of the folder by default; rules as people write them."""
+        return cls(name or out.absolute().name, rules=tuple(str(parse_rule(rule)) for rule in rules), **others)
 
     @property
     def post_hoc(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,10 +11,7 @@ from bapps_builder.errors import PatchSetError, WeightsError
 from bapps_builder.patch_sets.manifest import MAX_ITEMS
 
 if TYPE_CHECKING:
-    from bapps_builder.layout import Task
-    from bapps_builder.patch_sets.manifest import Split
     from bapps_builder.patch_sets.patch_set import PatchSet
-    from distortions.patch_sets.sampling import Family, SeverityLaw
     from distortions.sizes import Strength
     from distortions.workers import Workers
 
@@ -90,13 +87,12 @@ Examples:
 )
 @click.option(
     "--distortions",
-    "names",
     multiple=True,
     metavar="NAME...",
     help="Draw from these and their compositions of two instead of the paper's twenty, and from these networks instead "
     "of all: names as `bapps-distort list` prints them, cnn-000 to cnn-095, or module:function for one of your own.",
 )
-@click.option("--set", "set_name", help="Name of the set. [default: the family, with --distortions custom]")
+@click.option("--set", default="", help="Name of the set. [default: the family, with --distortions custom]")
 @zoo_option
 @click.option("--task", type=click.Choice(["2afc", "jnd"]), default="2afc", show_default=True)
 @split_option
@@ -135,23 +131,14 @@ Examples:
 def generate(
     folders: tuple[Path, ...],
     out: Path,
-    items: int,
-    family: "Family",
-    names: tuple[str, ...],
-    set_name: str | None,
     zoo: Path | None,
-    task: "Task",
-    split: "Split",
-    seed: int,
     workers: int | None,
-    severity_law: "SeverityLaw | None",
-    rescale: tuple[float, float] | None,
     size: str,
     strength: "Strength",
-    min_contrast: float,
     max_skipped: float,
     max_pixels: int | None,
     dask: str,
+    **options: Any,  # those that are fields of Settings
 ) -> None:
     """Make a patch set from photos.
 
@@ -163,20 +150,8 @@ def generate(
     from distortions.patch_sets.sampling import Settings
     from distortions.sizes import PatchSize, parse_size
 
-    settings = Settings(
-        items,
-        task,
-        family,
-        split,
-        seed,
-        severity_law,
-        rescale=rescale,
-        min_contrast=min_contrast,
-        distortions=names,
-        set=set_name or "",
-        size=PatchSize(*parse_size(size), strength),
-    )
-    with progress(items, "items") as advance:
+    settings = Settings(size=PatchSize(*parse_size(size), strength), **options)
+    with progress(settings.items, "items") as advance:
         result = make(
             settings,
             photos=folders,
@@ -189,11 +164,13 @@ def generate(
             skip=lambda entry: note(f"skipped {entry.photo}: {entry.reason}"),
         )
     if not result.new:
-        click.echo(f"{out}: complete already, {items} items")
+        click.echo(f"{out}: complete already, {settings.items} items")
         return
     skipped = len(result.skipped)
-    click.echo(f"{out}: {items} items" + (f", {skipped} skipped photo{'s' * (skipped > 1)}" if skipped else ""))
-    if task == "2afc":
+    click.echo(
+        f"{out}: {settings.items} items" + (f", {skipped} skipped photo{'s' * (skipped > 1)}" if skipped else "")
+    )
+    if settings.task == "2afc":
         _print_hardness(result.patch_set)
 
 
