@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.people.consistency_settings import Settings as PeopleSettings
-from analysis.people.judgments import judged
+from analysis.people.judgments import judgments_of
 from analysis.people.sections_of_people import consistency
 from analysis.report import evidence_tables
 from analysis.report.evidence_tables import breakdown_section
@@ -103,7 +103,7 @@ def whole_report(
         title=title,
         lead=f"{_count(metrics, 'metric')} on {_count(count, 'item')} in {_count(len(sets), 'set')}. "
         f"Intervals are of {100 * how.level:g}%; seed {how.seed}.",
-        judged=sets,
+        sets=sets,
         scores=score_rows,
         intervals=intervals,
         comparisons=comparisons,
@@ -175,5 +175,5 @@ def _people(sets: Sequence[JudgedSet], answers: pd.DataFrame | None, how: Resamp
             if mine is not None and "set" not in mine:
                 mine = mine.merge(items[["item", "set"]].drop_duplicates("item"), on="item", how="left")
                 mine["set"] = mine["set"].fillna("not scored")
-            sections += consistency(judged(task, items, mine), settings)
+            sections += consistency(judgments_of(task, items, mine), settings)
     return sections

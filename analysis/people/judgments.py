@@ -95,11 +95,12 @@ def read_judgments(path: Path, reading: Reading | None = None) -> list[Judgments
     else:
         parts = [_of_counts(path, reading)]
     return [
-        judged(one.task, one.items, one.answers) for one in (_with_facts(judgments, reading) for judgments in parts)
+        judgments_of(one.task, one.items, one.answers)
+        for one in (_with_facts(judgments, reading) for judgments in parts)
     ]
 
 
-def judged(task: Task, items: pd.DataFrame, answers: pd.DataFrame | None) -> Judgments:
+def judgments_of(task: Task, items: pd.DataFrame, answers: pd.DataFrame | None) -> Judgments:
     """Put items and answers together, so that both tell which pairs of a JND task are identical.
 
     Parameters

@@ -28,9 +28,9 @@ def sections_of(report: ScoreReport) -> list[Section]:
     if evidence.compare:
         sections += comparison_sections(report.comparisons, report.intervals, settings)
     for by in evidence.by:
-        sections += breakdown_section(report.judged, by)
+        sections += breakdown_section(report.sets, by)
     if evidence.details:
-        sections += beside_sections(report.judged)
+        sections += beside_sections(report.sets)
         if correlation := correlation_section(report.values):
             sections.append(correlation)
     return sections

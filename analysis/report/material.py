@@ -25,16 +25,16 @@ class Shown:
     item, where : str
     patches : tuple of (role, PNG)
         Empty where there are no pictures.
-    said : tuple of (who, what)
+    verdicts : tuple of (who, what)
         What each metric and, last, people said.
     choices : tuple of roles
-        2AFC: the patch that each of those in `said` took for the closer one; empty for JND.
+        2AFC: the patch that each of those in `verdicts` took for the closer one; empty for JND.
     """
 
     item: str
     where: str
     patches: tuple[tuple[str, bytes], ...]
-    said: tuple[tuple[str, str], ...]
+    verdicts: tuple[tuple[str, str], ...]
     choices: tuple[str, ...] = ()
 
 
@@ -45,7 +45,7 @@ class Material:
     Attributes
     ----------
     title, lead : str
-    judged : sequence of JudgedSet
+    sets : sequence of JudgedSet
     scores : sequence of Score
     intervals : mapping of Key to Estimate
     comparisons : mapping of (task, set or mean) to the comparisons of every two metrics
@@ -65,7 +65,7 @@ class Material:
 
     title: str
     lead: str
-    judged: Sequence[JudgedSet]
+    sets: Sequence[JudgedSet]
     scores: Sequence[Score]
     intervals: Mapping[Key, Estimate]
     comparisons: Mapping[tuple[Task, str], Sequence[Comparison]]

@@ -89,7 +89,7 @@ def _panels(material: Material, task: Task) -> list[figures.Panel]:
     measure = "2afc" if task == "2afc" else "ap"
     nan = float("nan")
     panels = []
-    for of, column, sets in columns(material.judged):
+    for of, column, sets in columns(material.sets):
         if of != task:
             continue
         bars = []
@@ -168,7 +168,7 @@ def _picture(figure: Figure, caption: str) -> dict[str, Any]:
 
 def _entry(item: Shown) -> dict[str, Any]:
     """An item for the page: each picture with those who took it for the closer one, people last."""
-    takers = list(zip(item.said, item.choices, strict=True)) if item.choices else []
+    takers = list(zip(item.verdicts, item.choices, strict=True)) if item.choices else []
     patches = [
         {
             "name": _ROLES.get(role, role),
@@ -182,7 +182,7 @@ def _entry(item: Shown) -> dict[str, Any]:
         }
         for role, data in item.patches
     ]
-    return {"id": item.item, "where": item.where, "patches": patches, "said": item.said, "marked": bool(takers)}
+    return {"id": item.item, "where": item.where, "patches": patches, "verdicts": item.verdicts, "marked": bool(takers)}
 
 
 def _png_width(data: bytes) -> int:

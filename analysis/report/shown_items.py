@@ -56,7 +56,7 @@ def _item(one: JudgedSet, clash: Contradiction, data: Path | None, loads: Mappin
         item=item,
         where=f"{one.label}, item {item}",
         patches=_patches(_folder(one, data), item, loads) if data else (),
-        said=_of_triplet(one, clash, p) if one.task == "2afc" else _of_pair(one, clash, p),
+        verdicts=_of_triplet(one, clash, p) if one.task == "2afc" else _of_pair(one, clash, p),
         choices=("p0", "p1", _majority(p)) if one.task == "2afc" else (),
     )
 

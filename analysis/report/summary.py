@@ -42,7 +42,7 @@ def summary(material: Material) -> list[Fact]:
 def _best(material: Material, task: Task) -> Fact | None:
     """Of the last column, which is the mean over sets where there are several."""
     columns, measure = columns_of(material, task), "2afc" if task == "2afc" else "ap"
-    names = list(dict.fromkeys(name for one in material.judged if one.task == task for name in one.metrics))
+    names = list(dict.fromkeys(name for one in material.sets if one.task == task for name in one.metrics))
     scored = {
         name: value
         for name in names

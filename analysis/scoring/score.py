@@ -41,7 +41,7 @@ class ScoreReport:
     metrics : tuple of Metric
         Those that were run; distances from files name theirs.
     results : tuple of SetDistances
-    judged : tuple of JudgedSet
+    sets : tuple of JudgedSet
         The distances of each set joined with what is known of its items and people.
     scores : tuple of Score
     intervals : mapping of Key to Estimate
@@ -55,7 +55,7 @@ class ScoreReport:
     loads: Mapping[str, LoadChoice]
     metrics: tuple[Metric, ...]
     results: tuple[SetDistances, ...]
-    judged: tuple[JudgedSet, ...]
+    sets: tuple[JudgedSet, ...]
     scores: tuple[Score, ...]
     intervals: Mapping[Key, Estimate]
     comparisons: Mapping[tuple[Task, str], Sequence[Comparison]]
@@ -138,7 +138,7 @@ def score(
         loads={items.folder.key: items.load_choice(load) for items in item_sets},
         metrics=tuple(metrics),
         results=tuple(results),
-        judged=tuple(joined),
+        sets=tuple(joined),
         scores=tuple(scores(results, counts_of(joined))),
         intervals=score_evidence.intervals(joined, settings) if how.ci or how.compare else {},
         comparisons=score_evidence.comparisons(joined, settings) if how.compare else {},

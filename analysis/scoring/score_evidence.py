@@ -1,6 +1,6 @@
 """How sure a score is, and whether two metrics really differ: intervals and comparisons.
 
-Everything here is about sets that are joined with what is known of items and people (`judged`).
+Everything here is about sets that are joined with what is known of items and people (`JudgedSet`).
 """
 
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class _Portion:
     images: Mapping[str, Sequence[str]]
     digests: Mapping[str, Sequence[str | None]]
     labels: Sequence[bytes]
-    known: Sequence[bool]
+    from_dataset: Sequence[bool]
 
 
 def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, *, kept: int = 0) -> Iterator[pa.Table]:
@@ -83,7 +83,7 @@ def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, 
         start = 0
         for table in regrouped(items, _PORTION):
             at_work.append(table)
-            yield _portion(table, roles, known_count=kept - start)
+            yield _portion(table, roles, kept_count=kept - start)
             start += len(table)
 
     for digests in mapped(partial(_write_portion, folder, writing.copy), portions(), workers=writing.workers or 1):
@@ -95,13 +95,13 @@ def write_files(folder: SetFolder, items: Iterable[pa.Table], writing: Writing, 
         yield written.drop_columns(list(IMAGE_FOLDERS["2afc"]))
 
 
-def _portion(items: pa.Table, roles: Sequence[str], *, known_count: int) -> _Portion:
+def _portion(items: pa.Table, roles: Sequence[str], *, kept_count: int) -> _Portion:
     return _Portion(
         ids=items["id"].to_pylist(),
         images={role: items[role].to_pylist() for role in roles},
         digests={role: items[f"{role}_sha256"].to_pylist() for role in roles},
         labels=[label_bytes(k, n) for k, n in zip(items["k"].to_pylist(), items["n"].to_pylist(), strict=True)],
-        known=[row < known_count for row in range(len(items))],
+        from_dataset=[row < kept_count for row in range(len(items))],
     )
 
 
@@ -113,7 +113,7 @@ def _write_portion(folder: SetFolder, copy: bool, portion: _Portion) -> dict[str
         for role in roles:
             source, expected = Path(portion.images[role][index]), portion.digests[role][index]
             target = folder.file(role, one)
-            if portion.known[index] and expected:  # from the dataset itself: as it was, or verify will tell
+            if portion.from_dataset[index] and expected:  # from the dataset itself: as it was, or verify will tell
                 _put(source, target, copy=copy)
                 digests[role].append(expected)
                 continue
