@@ -73,6 +73,8 @@ interface Answer {
   left_look_ms?: number;
   right_looks?: number;
   right_look_ms?: number;
+  most_scale?: number;
+  part_seen?: number;
   pictures: string[];
 }
 

@@ -140,6 +140,20 @@ COLUMNS = (
         )
     ),
     Column(
+        "most_scale",
+        "number",
+        "2AFC, where only a part of the pictures had room: the largest scale they were enlarged to",
+        measured=Measured(at_least=1, at_most=1000, whole=True),
+        published=False,
+    ),
+    Column(
+        "part_seen",
+        "number",
+        "2AFC, where only a part of the pictures had room: the share of their area that came into view",
+        measured=Measured(at_least=0, at_most=1),
+        published=False,
+    ),
+    Column(
         "input",
         "text",
         "mouse, touch, pen or keyboard",

@@ -43,7 +43,8 @@ export function chosen(buttons, signal) {
       "keydown",
       (event) => {
         const which = KEYS.findIndex((codes) => codes.includes(event.code));
-        const elsewhere = event.repeat || event.ctrlKey || event.metaKey || event.altKey || isDialogOpen();
+        const elsewhere =
+          event.defaultPrevented || event.repeat || event.ctrlKey || event.metaKey || event.altKey || isDialogOpen();
         if (which < 0 || elsewhere) return;
         event.preventDefault();
         choose(buttons[which], event.timeStamp, "keyboard");

@@ -14,20 +14,59 @@ const SIZE = { width: 64, height: 64 }; // as large as they are
 export function drawExamples(signal) {
   /** @type {NodeListOf<HTMLElement>} */
   const found = document.querySelectorAll("[data-example]");
-  const holders = [...found];
-  const addresses = holders.map((holder) => holder.dataset.example ?? "");
-  const patches = holders.map((holder) => new Patch(holder));
-  for (const holder of holders) holder.removeAttribute("data-example");
+  if (!found.length) return; // they already stand there
+  const examples = [...found].map((holder) => ({
+    holder,
+    patch: new Patch(holder),
+    first: holder.dataset.example ?? "",
+  }));
+  for (const { holder, patch, first } of examples) {
+    holder.removeAttribute("data-example");
+    showAt(patch, first);
+    switching(holder, patch, first, signal);
+  }
   const fit = () => {
-    const width = holders[0].closest(".examples")?.clientWidth ?? 0;
+    const width = Math.max(...examples.map(({ holder }) => holder.closest(".examples")?.clientWidth ?? 0));
     const room = { width: width - 96, height: width, columns: 3, rows: 1, ratio: devicePixelRatio, size: 128 };
-    for (const patch of patches) patch.resize(SIZE, Math.max(1, scaleFor(SIZE, room)));
-    for (const patch of patches) patch.settle();
+    for (const { patch } of examples) patch.resize(SIZE, Math.max(1, scaleFor(SIZE, room)));
+    for (const { patch } of examples) patch.settle();
   };
-  if (!patches.length) return; // they already stand there
   fit();
   onDisplayChange(fit, signal);
-  patches.forEach(async (patch, i) => {
-    patch.show((await decoded(addresses[i])).bitmap);
-  });
+}
+
+/**
+ * @param {Patch} patch
+ * @param {string} address
+ */
+async function showAt(patch, address) {
+  patch.show((await decoded(address)).bitmap);
+}
+
+/**
+ * Let buttons beside an example show other pictures at its place, as trials in place do.
+ *
+ * @param {HTMLElement} holder
+ * @param {Patch} patch
+ * @param {string} first
+ * @param {AbortSignal} signal
+ */
+function switching(holder, patch, first, signal) {
+  /** @type {HTMLElement[]} */
+  const buttons = [...(holder.parentElement?.querySelectorAll("[data-instead]") ?? [])].filter(
+    (button) => button instanceof HTMLElement,
+  );
+  const bitmaps = new Map(buttons.map(({ dataset }) => [dataset.instead, decoded(dataset.instead ?? first)]));
+  for (const button of buttons) {
+    button.addEventListener(
+      "click",
+      async () => {
+        for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+        holder.setAttribute("aria-label", button.textContent ?? "");
+        const picture = await bitmaps.get(button.dataset.instead);
+        if (picture && button.getAttribute("aria-pressed") === "true") patch.show(picture.bitmap);
+      },
+      { signal },
+    );
+  }
 }

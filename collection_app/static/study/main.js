@@ -95,7 +95,9 @@ async function main() {
   attention = new Attention(here.signal);
   clock.start(here.signal);
   const { size, layout: wanted } = session.display;
-  stage = new Stage(by("stage"), { layouts: task.layouts, size, wanted: task.inPlace ? wanted : "side-by-side" });
+  const movable = !task.timed; // of what is there for a moment nobody could see more than a part
+  const mode = task.inPlace ? wanted : "side-by-side";
+  stage = new Stage(by("stage"), { layouts: task.layouts, size, wanted: mode, movable });
   stage.onChange(() => attention.spoil());
   stage.onChange(() => clock.forget());
   if (kept.withdrawing) return withdraw(kept.withdrawing);

@@ -21,14 +21,18 @@ export async function measureStage(stage, sizes) {
 }
 
 /**
- * The ways in which pictures of some sizes, and smaller ones, are laid out here.
+ * The ways in which pictures of some sizes, and smaller ones, are laid out here; "movable" where only a part has room.
  *
  * @param {import("./display/stage.js").Stage} stage
  * @param {import("./display/room.js").Size[]} sizes
  */
 export async function modesOf(stage, sizes) {
   const found = new Set();
-  for (const size of sizes) found.add((await measureStage(stage, [size])).room.mode);
+  for (const size of sizes) {
+    const { room } = await measureStage(stage, [size]);
+    found.add(room.mode);
+    if (!room.whole) found.add("movable");
+  }
   return found;
 }
 

@@ -9,6 +9,8 @@ import { Unshowable, withinBudget } from "./display/images.js";
 const AHEAD = 24; // trials whose patches are fetched before they are needed
 const REST_AFTER = 50;
 const FEEDBACK_WITHIN_MS = 4000;
+const SLOW_AFTER_MS = 300; // from then on somebody who waits for pictures is told so
+const TELL_EVERY_MS = 100;
 
 /**
  * What is a task's own; see `takePart` of main.js.
@@ -133,14 +135,23 @@ export class Trials {
    */
   async #loaded(trial) {
     const { images, view } = this.#at;
-    const slow = setTimeout(() => view.ask("trial.loading"), 300);
+    // Said once; the line that fills tells nobody who listens.
+    let telling = setTimeout(() => {
+      view.ask("trial.loading");
+      const tell = () => {
+        view.fetching(images.share(trial));
+        telling = setTimeout(tell, TELL_EVERY_MS);
+      };
+      tell();
+    }, SLOW_AFTER_MS);
     try {
       return await images.of(trial);
     } catch (problem) {
       if (problem instanceof Unshowable) return null;
       throw problem;
     } finally {
-      clearTimeout(slow);
+      clearTimeout(telling);
+      view.fetching(null);
     }
   }
 

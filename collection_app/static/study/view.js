@@ -124,6 +124,16 @@ export const trialView = {
     this.nextButton.hidden = true;
   },
 
+  /**
+   * How much of the next pictures has come, from 0 to 1; null once nobody waits for them.
+   *
+   * @param {number | null} share
+   */
+  fetching(share) {
+    by("fetching").hidden = share === null;
+    by("fetching").value = share ?? 0;
+  },
+
   /** @param {string} reason */
   gate(reason) {
     by("gate").hidden = !reason;

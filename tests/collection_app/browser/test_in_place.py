@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from screens import PLACES, patches_on, screen
 from sqlalchemy import text
 
+from bapps_builder.images.image_files import read_image
 from bapps_builder.patch_sets.patch_set import pixel_digest
 from collection_app.database.connections import read
 
@@ -120,3 +122,24 @@ def test_auto_takes_the_layout_that_has_room(study: Callable[..., Any], person: 
         while somebody.state() != "done":
             somebody.act()
         assert {answer.layout for answer in found.answers(name)} == {layout}
+
+
+def test_the_instructions_show_an_example_in_place(
+    large: Any, person: Callable[..., Any], example_folder: Path
+) -> None:
+    somebody = person(f"{large.address}/?id=reader", "mouse", **LAPTOP)
+    somebody.until("instructions")
+    page = somebody.page
+    page.wait_for_timeout(300)
+    for name, label in (("noise-little", "A"), ("noise-much", "B"), ("reference", "Reference")):
+        page.click(f".examples:visible .look >> text={label}")
+        page.wait_for_timeout(100)
+        page.mouse.move(0, 0)
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            shot = np.array(picture.convert("RGB"))
+        ((patch, k),) = patches_on(somebody, shot)
+        assert k == 2
+        np.testing.assert_array_equal(patch, read_image(example_folder / f"{name}.png"))
+        assert page.get_attribute(".examples:visible .holder", "aria-label") == label
+        pressed = page.locator(".examples:visible [aria-pressed=true]").all_inner_texts()
+        assert pressed == [label]

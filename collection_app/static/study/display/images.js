@@ -8,7 +8,7 @@ const TRIES = 3; // at a picture, while the study answers
 const PATIENCE_MS = 20_000; // since the last bytes came, however many are still to come
 
 /** @typedef {{bitmap: ImageBitmap, proof: string | null}} Decoded */
-/** @typedef {{sha256: string, promise: Promise<Decoded>, resolve: (decoded: Decoded) => void, reject: (problem: Error) => void}} Entry */
+/** @typedef {{sha256: string, share: number, promise: Promise<Decoded>, resolve: (decoded: Decoded) => void, reject: (problem: Error) => void}} Entry */
 
 /** A picture that cannot be fetched, though the study answers. */
 export class Unshowable extends Error {}
@@ -18,9 +18,10 @@ export class Unshowable extends Error {}
  * when the server gave the patch out, and goes back with the answer.
  *
  * @param {string} address
+ * @param {(share: number) => void} [told] of how much has come, after each piece
  * @returns {Promise<Decoded>}
  */
-export async function decoded(address) {
+export async function decoded(address, told = () => {}) {
   const late = new AbortController();
   const wait = () => setTimeout(() => late.abort(), PATIENCE_MS);
   let timer = wait();
@@ -28,6 +29,8 @@ export async function decoded(address) {
     const reply = await fetch(address, { signal: late.signal });
     if (!reply.ok || !reply.body) throw new Error(`status ${reply.status}`);
     const proof = reply.headers.get("Picture-Proof");
+    const length = Number(reply.headers.get("Content-Length"));
+    let bytes = 0;
     const reader = reply.body.getReader();
     /** @type {BlobPart[]} */
     const parts = [];
@@ -35,6 +38,8 @@ export async function decoded(address) {
       clearTimeout(timer);
       timer = wait();
       parts.push(part.value);
+      bytes += part.value.length;
+      if (length) told(Math.min(1, bytes / length));
     }
     const bitmap = await createImageBitmap(new Blob(parts, { type: "image/png" }), {
       colorSpaceConversion: "none",
@@ -113,9 +118,19 @@ export class Images {
     return { bitmaps, proofs: pictures.flatMap(({ proof }) => proof ?? []) };
   }
 
+  /**
+   * How much of a trial's pictures has come, from 0 to 1.
+   *
+   * @param {Trial} trial
+   */
+  share(trial) {
+    const shares = patches(trial).map((sha256) => this.#entries.get(sha256)?.share ?? 0);
+    return shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  }
+
   /** @param {string} sha256 */
   #ask(sha256) {
-    const entry = /** @type {Entry} */ ({ sha256 });
+    const entry = /** @type {Entry} */ ({ sha256, share: 0 });
     entry.promise = new Promise((resolve, reject) => {
       Object.assign(entry, { resolve, reject });
     });
@@ -134,7 +149,7 @@ export class Images {
     let failed = 0;
     for (let tries = 0; this.#entries.get(entry.sha256) === entry; tries += 1) {
       try {
-        entry.resolve(await decoded(`/images/${entry.sha256}`));
+        entry.resolve(await decoded(`/images/${entry.sha256}`, (share) => (entry.share = share)));
         break;
       } catch {
         if (await this.#studyAnswers()) failed += 1;

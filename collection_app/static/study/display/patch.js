@@ -35,6 +35,11 @@ export class Patch {
     return this.#seen[0] === this.#canvas.width && this.#seen[1] === this.#canvas.height;
   }
 
+  /** How many device pixels are drawn. */
+  get pixels() {
+    return { width: this.#canvas.width, height: this.#canvas.height };
+  }
+
   /**
    * Take a size, that of a part of a picture at a scale: holder first, so that all holders are laid out before `settle`
    * reads where they are.

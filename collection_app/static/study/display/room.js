@@ -6,8 +6,9 @@
 /** @typedef {{beside: number, below: number}} Taken what padding, name and gap take for each column and row */
 /** @typedef {{layout: string, scale: number, view: Size}} Arrangement scale 0 where there is no room */
 
-// Of pictures that are larger than their room a part is shown, no smaller than this many CSS pixels either way.
-const LEAST_VIEW = 160;
+// Of pictures that are larger than their room a part is shown, no smaller than this many CSS pixels either way: two abreast
+// on a small phone.
+const LEAST_VIEW = 120;
 
 /**
  * How many device pixels a picture's pixel gets where `columns` by `rows` of them share a room: as many as bring its
@@ -25,44 +26,40 @@ export function scaleFor(picture, { width, height, columns, rows, ratio, size })
 }
 
 /**
- * The layout that makes whole pictures largest, and their scale.
+ * The layout that makes whole pictures largest, and their scale; 0 where not even 1:1 has room.
  *
  * @param {Size} picture
  * @param {Layouts} layouts
  * @param {Room} room
  * @param {Taken} taken
+ * @returns {Arrangement}
  */
-export function bestLayout(picture, layouts, room, { beside, below }) {
+export function arrangeWhole(picture, layouts, room, { beside, below }) {
   const found = Object.entries(layouts).map(([layout, [columns, rows]]) => {
     const left = { ...room, width: room.width - columns * beside, height: room.height - rows * below };
-    return { layout, scale: scaleFor(picture, { ...left, columns, rows }) };
+    return { layout, scale: scaleFor(picture, { ...left, columns, rows }), view: picture };
   });
   return found.reduce((best, one) => (one.scale > best.scale ? one : best));
 }
 
 /**
- * The layout, the scale and the part of a picture that can be seen at once: all of it, or, where that has no room and
- * pictures can be moved, as much as has.
+ * The layout that shows the largest part of pictures at 1:1; scale 0 where no layout shows enough of them.
  *
  * @param {Size} picture
  * @param {Layouts} layouts
  * @param {Room} room
  * @param {Taken} taken
- * @param {boolean} movable
  * @returns {Arrangement}
  */
-export function arrange(picture, layouts, room, taken, movable) {
-  const whole = { ...bestLayout(picture, layouts, room, taken), view: picture };
-  if (whole.scale || !movable) return whole;
-  const parts = Object.keys(layouts).map((layout) => {
+export function arrangePart(picture, layouts, room, taken) {
+  const least = leastView(picture, room.ratio, true);
+  const found = Object.keys(layouts).map((layout) => {
     const view = partOf(picture, roomOfOne(layouts[layout], room, taken), 1);
-    const least = leastView(picture, room.ratio, true);
-    const enough = view.width >= least.width && view.height >= least.height;
-    return { layout, scale: Number(enough), view };
+    return { layout, scale: Number(view.width >= least.width && view.height >= least.height), view };
   });
-  /** @param {Size} size */
-  const area = ({ width, height }) => width * height;
-  return parts.reduce((best, one) => (area(one.view) > area(best.view) ? one : best));
+  /** @param {Arrangement} one */
+  const worth = ({ scale, view }) => scale * view.width * view.height;
+  return found.reduce((best, one) => (worth(one) > worth(best) ? one : best));
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { chosen } from "../../../static/study/choice.js";
 import { showSteps } from "../../../static/study/display/frames.js";
+import { moving } from "../../../static/study/display/moving.js";
 import { takePart } from "../../../static/study/main.js";
 import { either } from "../../../static/study/signals.js";
 import { Looks, switching } from "./in_place.js";
@@ -31,8 +32,12 @@ async function showSideBySide({ stage, clock, attention, buttons, ask, bitmaps, 
   attention.begin();
   ask("trial.question");
   const pictures = buttons.filter((button) => !button.closest(".in-place"));
+  const stop = new AbortController();
+  moving(stage, either(signal, stop.signal));
   const { choice, at, input } = await chosen(pictures, signal);
-  return { choice, input, reaction_ms: at - onsets[1], focus_lost: attention.lost, layout: "side-by-side" };
+  stop.abort();
+  const measured = { reaction_ms: at - onsets[1], focus_lost: attention.lost, layout: "side-by-side" };
+  return { choice, input, ...measured, ...stage.seen };
 }
 
 /** @param {Moment} moment */
@@ -56,7 +61,9 @@ async function showInPlace({ stage, clock, attention, buttons, ask, bitmaps, lea
   turn(0, onsets[1]);
   ask("trial.look");
   const stop = new AbortController();
-  switching(tabs, spot.holder, turn, either(signal, stop.signal));
+  const until = either(signal, stop.signal);
+  moving(stage, until); // before `switching`, so that the end of a drag is no tap
+  switching(tabs, spot.holder, turn, until);
   await clock.until((now) => looks.enough(leastLookMs, now), signal);
   ask("trial.question");
   const choices = buttons.filter((button) => button.closest(".in-place"));
@@ -64,7 +71,7 @@ async function showInPlace({ stage, clock, attention, buttons, ask, bitmaps, lea
   stop.abort();
   looks.end(at);
   const measured = { reaction_ms: at - onsets[1], focus_lost: attention.lost, layout: "in-place" };
-  return { choice, input, ...measured, ...looks.columns };
+  return { choice, input, ...measured, ...looks.columns, ...stage.seen };
 }
 
 // How many columns and rows of patches a layout has. A triangle has the reference above, in the middle.
