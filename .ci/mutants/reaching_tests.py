@@ -51,13 +51,17 @@ def reaching(path: Path, line: int) -> dict[str, float]:
         contexts = {context for some in of_lines.values() for context in some}
     tests = {context.rpartition("|")[0] for context in contexts}
     # What makes a fixture is the first test that asks for it; the rest of its file read what was made.
-    files = {context.split("::")[0] for context in contexts if context.endswith("|setup")}
+    files = {_file(context) for context in contexts if context.endswith("|setup")}
     seconds = json.loads(_SECONDS.read_text())
-    wing = f"tests/{path.parent}/" if on_import else None
+    wings = {str(folder) for folder in (Path("tests") / path).parents} if on_import else set()
     chosen = [
-        test for test in seconds if test in tests or test.split("::")[0] in files or (wing and test.startswith(wing))
+        test for test in seconds if test in tests or _file(test) in files or str(Path(_file(test)).parent) in wings
     ]
     return {test: seconds[test] for test in sorted(chosen, key=seconds.__getitem__)}
+
+
+def _file(test: str) -> str:
+    return test.split("::")[0]
 
 
 def _runs_on_import(source: str, line: int) -> bool:

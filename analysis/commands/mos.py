@@ -75,7 +75,7 @@ def read_opinions(path: Path) -> list[Opinions]:
     Raises
     ------
     DatasetError
-        If it cannot be read, has no scores or no metric, or a value is no finite number.
+        If it cannot be read, has no scores or no metric, a value is no finite number, or a reference is missing.
     """
     import pandas as pd
 
@@ -104,6 +104,11 @@ def read_opinions(path: Path) -> list[Opinions]:
                 f"{first + 1}: {table[name].iloc[first]!r}"
             )
         numbers[name] = values
+    if "ref" in ours and (missing := table[ours["ref"]].isna()).any():
+        raise DatasetError(
+            f"{path}: {int(missing.sum())} of {len(table)} values of {ours['ref']} are missing, the first in row "
+            f"{int(np.flatnonzero(missing)[0]) + 1}; name the reference of every image, or leave the column out"
+        )
     references = pd.factorize(table[ours["ref"]].astype(str).str.lower())[0] if "ref" in ours else None
     return [Opinions(names[name], numbers[name], numbers[ours["mos"]], references) for name in metrics]
 

@@ -35,7 +35,7 @@ class Association:
     rises : bool or None
         Whether the score rises with the metric's value; None where one of them is constant.
     doubt : str
-        What is wrong with the logistic fit, or "".
+        Why there is no correlation, or what is wrong with the logistic fit, or "".
     """
 
     spearman: Estimate
@@ -55,16 +55,20 @@ def associate(
     values, scores : arrays of shape (N,)
     references : codes 0..G-1 of shape (N,), or None if they are not known
     """
-    values, scores = np.asarray(values, np.float64), np.asarray(scores, np.float64)
+    values, scores = (_without_rounding(np.asarray(column, np.float64)) for column in (values, scores))
     trend = spearman(values, scores)
     values = -values if trend < 0 else values
     unit = "items, references unknown" if references is None else "references"
     groups = np.arange(len(values)) if references is None else references
-    scaled = _scaled(values)
+    level = [what for what, column in (("values", values), ("scores", scores)) if np.ptp(column) == 0]
+    scaled, scores = _scaled(values), _scaled(scores)
     ranks, tau = (interval_of(measure, scaled, scores, groups, unit, how) for measure in (spearman, kendall))
     rises = None if np.isnan(trend) else trend >= 0
     if len(values) < FEWEST_FOR_FIT:
         nan, doubt = float("nan"), f"too few items for a logistic fit: {len(values)}, and it takes {FEWEST_FOR_FIT}"
+        return Association(ranks, tau, Estimate(nan, nan, nan, nan, doubt), rises, doubt)
+    if level:
+        nan, doubt = float("nan"), f"no correlation: all {' and all '.join(level)} are the same"
         return Association(ranks, tau, Estimate(nan, nan, nan, nan, doubt), rises, doubt)
     first = logistic_fit(scaled, scores)
 
@@ -78,8 +82,14 @@ def associate(
     return Association(ranks, tau, linear, rises, doubt)
 
 
+def _without_rounding(values: Floats) -> Floats:
+    """Values that differ by rounding alone, as 0.1 + 0.2 does from 0.3, are the same: their ranks mean nothing."""
+    return np.full_like(values, values[0]) if np.ptp(values / 4) <= 1e-14 * np.abs(values).max() else values
+
+
 def _scaled(values: Floats) -> Floats:
     """Values with a middle half of about the width it has in a normal distribution, whatever the outliers are."""
+    values = values / 4  # so that no difference of two is beyond the largest number
     for outside in (0.25, 0.1, 0.02, 0):
         if width := float(np.subtract(*np.quantile(values, [1 - outside, outside]))):
             return (values - np.median(values)) / width * 1.35
@@ -93,6 +103,8 @@ def spearman(x: Floats, y: Floats) -> float:
 
 def kendall(x: Floats, y: Floats) -> float:
     """Kendall's tau-b; NaN if either is constant."""
+    if len(x) < 2:  # about which scipy warns
+        return float("nan")
     return float(cast(Any, kendalltau(x, y)).statistic)
 
 

@@ -88,3 +88,21 @@ def test_weights_are_sorted_layer_by_layer() -> None:
 def test_long_names_are_cut_and_none_is_mathematics(name: str, shown: str) -> None:
     axes = drawn(figures.bars([Panel("x", [Bar(name, 0.6, NAN, NAN)], {})], chance=None, axis="score")).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("sets", "metrics", "size"),
+    [(1, 1, (4.2, 1.94)), (2, 2, (7.5, 1.94)), (3, 10, (10.8, 4.1)), (4, 10, (7.5, 7.8)), (7, 3, (10.8, 5.83))],
+)
+def test_bars_have_room_for_every_set_and_metric(sets: int, metrics: int, size: tuple[float, float]) -> None:
+    """In inches: .27 a metric, at least two, and 1.4 for titles and the axis."""
+    panels = [Panel(f"{k}", [Bar(f"m{m}", 0.6, NAN, NAN) for m in range(metrics)], {}) for k in range(sets)]
+    figure = figures.bars(panels, chance=0.5, axis="score")
+    assert tuple(figure.get_size_inches()) == pytest.approx(size)
+
+
+def test_the_other_figures_are_as_large_as_a_page_has_room_for() -> None:
+    tasks = figures.tasks([("a", 0.6, 0.5), ("b", 0.7, 0.6)], correlation=1)
+    assert tuple(tasks.get_size_inches()) == pytest.approx((5.2, 4))
+    five = figures.weights([np.ones(3)] * 5, title="mine")
+    assert tuple(five.get_size_inches()) == pytest.approx((9.35, 2.2))

@@ -84,6 +84,36 @@ def test_constant_values_have_no_correlation(scores: np.ndarray) -> None:
         assert found.rises is None
 
 
+def test_values_that_differ_by_rounding_alone_have_no_correlation(tmp_path: Path) -> None:
+    """0.1 + 0.2 and 0.3: their ranks are those of the order of sums."""
+    rows = [f"{k},{0.1 + 0.2 if k % 3 else 0.3!r},{1e12 + k % 5 * 1e-1!r},{k}" for k in range(20)]
+    (tmp_path / "x.csv").write_text("\n".join(["mos,rounded,near,same", *rows]))
+    found = json.loads(run(tmp_path / "x.csv", "--json").stdout)
+    assert found["rows"][0]["Spearman"] is None
+    assert found["rows"][1]["Spearman"] == pytest.approx(stats.spearmanr(np.arange(20), np.arange(20) % 5).statistic)
+    assert "rounded: no correlation: all values are the same" in found["notes"]
+    (tmp_path / "x.csv").write_text("\n".join(["mos,m", *(f"2,{k}" for k in range(20))]))
+    notes = json.loads(run(tmp_path / "x.csv", "--json").stdout)["notes"]
+    assert "m: no correlation: all scores are the same" in notes
+
+
+@pytest.mark.parametrize("size", [1e-300, 1, 1e300, 8e306])
+def test_correlations_do_not_know_the_unit(size: float) -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 30))
+    plain, sized = associate(x, x + y, None, Resampling()), associate(size * x, size * (x + y), None, Resampling())
+    for name in ("spearman", "kendall", "pearson"):
+        one, other = getattr(plain, name), getattr(sized, name)
+        assert (other.value, other.low, other.high) == pytest.approx((one.value, one.low, one.high), abs=1e-6)
+
+
+def test_one_item_has_no_correlation_and_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    (tmp_path / "x.csv").write_text("mos,m\n3,1\n")
+    result = run(tmp_path / "x.csv", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["rows"][0]["Kendall"]) == (0, None)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_too_few_items_for_a_fit_have_ranks_alone(tmp_path: Path, count: int) -> None:
     (tmp_path / "x.csv").write_text("\n".join(["mos,m", *(f"{k},{k * k}" for k in range(count))]))
@@ -133,6 +163,7 @@ def test_tid2013(shared_data: Path) -> None:
         ("mos\n1\n", "expected mos, one column a metric"),
         ("mos,pred\n1,2\n3,inf\n", "1 of 2 values of pred are not finite numbers, the first in row 2: 'inf'"),
         ("mos,psnr\n1,2\n,3\n", "1 of 2 values of mos are not finite numbers, the first in row 2"),
+        ("mos,pred,ref\n1,2,\n3,4,x\n", "1 of 2 values of ref are missing, the first in row 1; name the reference"),
         ("mos,pred,name\n1,2,x\n", "1 of 1 values of name are not finite numbers, the first in row 1: 'x'"),
     ],
 )

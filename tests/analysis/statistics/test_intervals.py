@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.statistics import intervals
 from analysis.statistics.intervals import (
     Resampling,
     Sample,
@@ -316,3 +317,15 @@ def test_intervals_hold_the_truth_in_a_shorter_run(
     interval: Callable[[np.random.Generator], tuple[float, float]],
 ) -> None:
     assert 0.91 <= coverage(400, interval) <= 0.985
+
+
+@pytest.mark.parametrize(
+    ("rows", "as_slice"), [([0], slice(0, 1)), ([3, 4, 5], slice(3, 6)), ([3, 5], None), ([0, 1, 3], None)]
+)
+def test_consecutive_rows_are_a_slice_and_others_stay(rows: list[int], as_slice: slice | None) -> None:
+    found = intervals._as_slice(np.array(rows))
+    if as_slice is None:
+        assert not isinstance(found, slice)
+        assert found.tolist() == rows
+    else:
+        assert found == as_slice
