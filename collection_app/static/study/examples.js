@@ -27,8 +27,11 @@ export function drawExamples(signal) {
   }
   const fit = () => {
     const width = Math.max(...examples.map(({ holder }) => holder.closest(".examples")?.clientWidth ?? 0));
-    const room = { width: width - 96, height: width, columns: 3, rows: 1, ratio: devicePixelRatio, size: 128 };
-    for (const { patch } of examples) patch.resize(SIZE, Math.max(1, scaleFor(SIZE, room)));
+    const room = { width: width - 96, height: width, rows: 1, ratio: devicePixelRatio, size: 128 };
+    for (const { holder, patch } of examples) {
+      const columns = besides(holder).length ? 1 : 3;
+      patch.resize(SIZE, Math.max(1, scaleFor(SIZE, { ...room, columns })));
+    }
     for (const { patch } of examples) patch.settle();
   };
   fit();
@@ -44,6 +47,17 @@ async function showAt(patch, address) {
 }
 
 /**
+ * The buttons that show other pictures at an example's place.
+ *
+ * @param {HTMLElement} holder
+ * @returns {HTMLElement[]}
+ */
+function besides(holder) {
+  const found = holder.parentElement?.querySelectorAll("[data-instead]") ?? [];
+  return [...found].filter((button) => button instanceof HTMLElement);
+}
+
+/**
  * Let buttons beside an example show other pictures at its place, as trials in place do.
  *
  * @param {HTMLElement} holder
@@ -52,10 +66,7 @@ async function showAt(patch, address) {
  * @param {AbortSignal} signal
  */
 function switching(holder, patch, first, signal) {
-  /** @type {HTMLElement[]} */
-  const buttons = [...(holder.parentElement?.querySelectorAll("[data-instead]") ?? [])].filter(
-    (button) => button instanceof HTMLElement,
-  );
+  const buttons = besides(holder);
   const bitmaps = new Map(buttons.map(({ dataset }) => [dataset.instead, decoded(dataset.instead ?? first)]));
   for (const button of buttons) {
     button.addEventListener(

@@ -165,6 +165,36 @@ def test_three_large_pictures_side_by_side(study: Callable[..., Any], person: Ca
     Walk(somebody.page, "side-by-side-desktop").look("question")
 
 
+PARTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "desktop": ("in-place", 1024, LOOKS["desktop"]),
+    "phone": (
+        "side-by-side",
+        512,
+        {**LOOKS["phone"], "viewport": {"width": 390, "height": 844}, "device_scale_factor": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("look", list(PARTS))
+def test_no_page_of_parts_of_pictures_has_a_serious_fault(
+    study: Callable[..., Any], person: Callable[..., Any], look: str
+) -> None:
+    layout, side, options = PARTS[look]
+    found = study("2afc", sizes=((side, side),), display={"layout": layout}, training={})
+    somebody = person(f"{found.address}/?id={look}", "mouse", **options)
+    walk = Walk(somebody.page, f"parts-{look}")
+    for page in ("device", "instructions", "question"):
+        somebody.until(page)
+        walk.look(page)
+    for button in somebody.page.query_selector_all("button:visible"):
+        box = button.bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 44, button.inner_text()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= options["viewport"]["width"]
+        assert box["y"] + box["height"] <= options["viewport"]["height"]
+
+
 @pytest.fixture(scope="module")
 def gone_through(tmp_path_factory: pytest.TempPathFactory, make_set: Callable[..., PatchSet]) -> Iterator[str]:
     """The address of a study in which people and programs took part, as its administrators see it."""
