@@ -72,7 +72,7 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def settings_from(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
+def settings_from(environment: Mapping[str, str] = os.environ, **arguments: object) -> Settings:
     """Read settings from the environment; those given (and not None) take precedence.
 
     Raises
@@ -80,12 +80,12 @@ def settings_from(environment: Mapping[str, str] = os.environ, **given: object) 
     StudyError
         If one is out of range.
     """
-    found: dict[str, object] = {
+    values: dict[str, object] = {
         name: environment[variable(name)] for name in Settings.model_fields if variable(name) in environment
     }
-    found |= {name: value for name, value in given.items() if value is not None}
+    values |= {name: value for name, value in arguments.items() if value is not None}
     try:
-        return Settings.model_validate(found)
+        return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])

@@ -73,12 +73,12 @@ class Tokens:
     def session_of(self, token: str) -> str | None:
         """The session a token speaks for; None if it was not signed here, or is too old."""
         try:
-            found, signed_at = self._serializer.loads(token, return_timestamp=True)
+            content, signed_at = self._serializer.loads(token, return_timestamp=True)
         except BadData:
             return None
         # Not left to the library, which also refuses what a server whose clock is ahead has just signed.
         too_old = signed_at.timestamp() + TOKEN_SECONDS < time.time()
-        return found if isinstance(found, str) and not too_old else None
+        return content if isinstance(content, str) and not too_old else None
 
     def prove(self, public_id: str) -> str:
         """Sign that a session exists: what a person can show, without giving away the session."""
@@ -87,10 +87,10 @@ class Tokens:
     def proven(self, proof: str) -> str | None:
         """The session whose existence was signed here, or None."""
         try:
-            found = self._proofs.loads(proof)
+            content = self._proofs.loads(proof)
         except BadData:
             return None
-        return found if isinstance(found, str) else None
+        return content if isinstance(content, str) else None
 
 
 @dataclass(frozen=True)

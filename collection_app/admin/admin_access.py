@@ -86,10 +86,10 @@ def has_password() -> bool:
 def _known_browser() -> str | None:
     """The name of this browser if it has logged in before, lately and with today's password."""
     try:
-        found = _access().known_browsers.loads(request.cookies.get(_KNOWN, ""), max_age=KNOWN_DAYS * 86_400)
+        browser = _access().known_browsers.loads(request.cookies.get(_KNOWN, ""), max_age=KNOWN_DAYS * 86_400)
     except BadData:
         return None
-    return found if isinstance(found, str) else None
+    return browser if isinstance(browser, str) else None
 
 
 def _source() -> str:

@@ -28,11 +28,11 @@ def count_try(connection: Connection, source: str, *, now: int) -> int:
     connection.execute(delete(LoginTry).where(LoginTry.next_at < now - _FORGOTTEN_MS))
     tries = 1 if row is None else row.tries + 1
     of_dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    changed = {"tries": tries, "next_at": now + delay_ms(tries)}
+    values = {"tries": tries, "next_at": now + delay_ms(tries)}
     connection.execute(
         of_dialect(LoginTry)
-        .values(source=source, **changed)
-        .on_conflict_do_update(index_elements=[LoginTry.source], set_=changed)
+        .values(source=source, **values)
+        .on_conflict_do_update(index_elements=[LoginTry.source], set_=values)
     )
     return 0
 

@@ -115,15 +115,15 @@ def logout() -> ResponseReturnValue:
 @blueprint.get("/")
 def overview() -> ResponseReturnValue:
     """Show how far the study is."""
-    found = running().figures()
-    return render_template("admin/overview.html", found=found, hours_left=hours_left(running().study, found))
+    figures = running().figures()
+    return render_template("admin/overview.html", figures=figures, hours_left=hours_left(running().study, figures))
 
 
-def hours_left(study: Study, found: Status) -> float | None:
+def hours_left(study: Study, figures: Status) -> float | None:
     """How long the missing answers take at the present rate; None where nobody answers."""
     checks = sum(rule.count for rule in study.sentinels.rules)
-    per_hour = 60 * found.rate * study.items_per_session / (study.items_per_session + checks)
-    missing = found.wanted - found.filled + found.under_way
+    per_hour = 60 * figures.rate * study.items_per_session / (study.items_per_session + checks)
+    missing = figures.wanted - figures.filled + figures.under_way
     return missing / per_hour if per_hour else None
 
 
@@ -131,9 +131,9 @@ def hours_left(study: Study, found: Status) -> float | None:
 def sessions() -> ResponseReturnValue:
     """List sessions, the latest first."""
     state = _choice("state", STATES)
-    found = _read(lambda c, study_id: list_sessions(c, study_id, state=state, after=_number("after")))
+    page = _read(lambda c, study_id: list_sessions(c, study_id, state=state, after=_number("after")))
     return render_template(
-        "admin/sessions.html", page=found, state=state, states=STATES, counts=running().figures().sessions
+        "admin/sessions.html", page=page, state=state, states=STATES, counts=running().figures().sessions
     )
 
 
@@ -141,29 +141,29 @@ def sessions() -> ResponseReturnValue:
 def session(session_id: int) -> ResponseReturnValue:
     """Show one session."""
     return render_template(
-        "admin/session.html", detail=_found(_read(lambda c, study_id: find_session(c, study_id, session_id)))
+        "admin/session.html", detail=_or_404(_read(lambda c, study_id: find_session(c, study_id, session_id)))
     )
 
 
 @blueprint.get("/exclusions")
 def exclusions() -> ResponseReturnValue:
     """Show whose answers are not used, and why."""
-    found = _read(lambda c, study_id: list_sessions(c, study_id, excluded=True, after=_number("after")))
-    return render_template("admin/exclusions.html", page=found, found=running().figures())
+    page = _read(lambda c, study_id: list_sessions(c, study_id, excluded=True, after=_number("after")))
+    return render_template("admin/exclusions.html", page=page, figures=running().figures())
 
 
 @blueprint.get("/pay")
 def pay() -> ResponseReturnValue:
     """Show what each session is to be paid, and why."""
     step = running().step()
-    found = _read(lambda c, _: list_pay(c, step, after=_number("after")))
-    return render_template("admin/pay.html", page=found, found=running().figures())
+    page = _read(lambda c, _: list_pay(c, step, after=_number("after")))
+    return render_template("admin/pay.html", page=page, figures=running().figures())
 
 
 @blueprint.get("/exposures")
 def exposures() -> ResponseReturnValue:
     """Show the exposures that failed."""
-    return render_template("admin/exposures.html", rows=_read(failed_exposures), found=running().figures())
+    return render_template("admin/exposures.html", rows=_read(failed_exposures), figures=running().figures())
 
 
 @blueprint.get("/items")
@@ -174,17 +174,19 @@ def items() -> ResponseReturnValue:
         item_id = _read(lambda c, study_id: item_named(c, study_id, name))
         if item_id is not None:
             return redirect(url_for("admin.item", item_id=item_id), 303)
-    found = _read(lambda c, study_id: list_items(c, study_id, role=role, set_name=set_name, after=_number("after")))
+    page = _read(lambda c, study_id: list_items(c, study_id, role=role, set_name=set_name, after=_number("after")))
     sets = [part.name for part in running().figures().sets]
     return render_template(
-        "admin/items.html", page=found, role=role, roles=ROLES, set_name=set_name, sets=sets, missing=name or ""
+        "admin/items.html", page=page, role=role, roles=ROLES, set_name=set_name, sets=sets, missing=name or ""
     )
 
 
 @blueprint.get("/items/<int(max=999999999999):item_id>")
 def item(item_id: int) -> ResponseReturnValue:
     """Show one item with every answer."""
-    return render_template("admin/item.html", detail=_found(_read(lambda c, study_id: find_item(c, study_id, item_id))))
+    return render_template(
+        "admin/item.html", detail=_or_404(_read(lambda c, study_id: find_item(c, study_id, item_id)))
+    )
 
 
 @blueprint.get("/export.<kind>")
@@ -216,14 +218,14 @@ def _read(work: Callable[[Connection, int], T]) -> T:
     return read(run.engine, lambda connection: work(connection, run.study_id))
 
 
-def _found(detail: T | None) -> T:
+def _or_404(detail: T | None) -> T:
     if detail is None:
         raise Stop(404, "not_found", "this study has nothing of this number")
     return detail
 
 
 def _choice(name: str, choices: tuple[str, ...]) -> str | None:
-    return found if (found := request.args.get(name)) in choices else None
+    return value if (value := request.args.get(name)) in choices else None
 
 
 def _text(name: str) -> str | None:

@@ -42,15 +42,15 @@ def access(file: Path, participant: str, out: Path | None, database: str | None)
     study = read_study(file)
     engine = engine_of(file, settings_from(database=database))
     step = Step(study, read(engine, lambda c: find(c, study).id), wall_clock(), secrets.token_bytes)
-    found = read(engine, lambda c: everything_of(c, step, person=participant))
+    record = read(engine, lambda c: everything_of(c, step, person=participant))
     if out is None:
         private_stream(sys.stdout)
-        click.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(asdict(record), indent=2, ensure_ascii=False))
         return
     if out.exists():
         raise StudyError(f"{out} already exists; name a new folder")
     private_folder(out)
-    for name, part in asdict(found).items():
+    for name, part in asdict(record).items():
         with replaced_whole(out / f"{name}.json", private=True) as temporary:
             temporary.write_text(json.dumps(part, indent=2, ensure_ascii=False), encoding="utf-8")
     note(f"{out}: who.json and record.json; send them to whom they are about, then delete them")

@@ -100,8 +100,8 @@ def pay(
     write(engine, lambda c: judge_silent(c, step))
     lines = read(engine, lambda c: pay_lines(c, step))
     if decision:
-        named = {name: line for line in lines for name in (line.external_id, line.submission_id, line.pay_id) if name}
-        write(engine, lambda c: decide(c, step, named, person=decision[0], verdict=decision[1], by=by, reason=reason))
+        by_name = {name: line for line in lines for name in (line.external_id, line.submission_id, line.pay_id) if name}
+        write(engine, lambda c: decide(c, step, by_name, person=decision[0], verdict=decision[1], by=by, reason=reason))
     if sending:
         _send(engine, step, lines if not decision else read(engine, lambda c: pay_lines(c, step)), settings)
     lines = read(engine, lambda c: pay_lines(c, step))

@@ -91,8 +91,8 @@ def _ask(run: Running, row: Row) -> Vouched:
     return KNOWN if known else UNKNOWN
 
 
-def _note(run: Running, row: Row, found: Vouched) -> None:
-    write(run.engine, lambda c: note_vouched(c, public_id=row.public_id, found=found, now=run.clock()))
+def _note(run: Running, row: Row, word: Vouched) -> None:
+    write(run.engine, lambda c: note_vouched(c, public_id=row.public_id, found=word, now=run.clock()))
 
 
 def begin_arrival_checks(app: Flask, *, every_seconds: float = 5) -> Event:

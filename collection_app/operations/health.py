@@ -35,8 +35,8 @@ def blueprint(run: Running, *, keep_ms: float) -> Blueprint:
         """Say what was found, and when."""
         at, problems = latest()
         ago = max(0, run.clock() - at) / 1000
-        found = Health(status="failing" if problems else "ok", problems=problems, seconds_ago=ago)
-        return found.model_dump(mode="json"), 503 if problems else 200, {"Cache-Control": "no-store"}
+        health = Health(status="failing" if problems else "ok", problems=problems, seconds_ago=ago)
+        return health.model_dump(mode="json"), 503 if problems else 200, {"Cache-Control": "no-store"}
 
     return pages
 
@@ -63,9 +63,9 @@ def _problems(run: Running) -> list[str]:
 
 
 def _damaged(connection: Connection) -> list[str]:
-    found = damaged_images(connection)
-    named = ", ".join(Path(one.path).name for one in found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
-    return [f"{len(found)} images are damaged: {named}"] if found else []
+    images = damaged_images(connection)
+    names = ", ".join(Path(one.path).name for one in images[:_NAMED]) + (", ..." if len(images) > _NAMED else "")
+    return [f"{len(images)} images are damaged: {names}"] if images else []
 
 
 def _room(run: Running) -> list[str]:

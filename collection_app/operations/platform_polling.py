@@ -28,8 +28,8 @@ def poll(run: Running, token: str) -> int:
         If the platform does not answer as it should.
     """
     asked_at = run.clock()  # what changes while it answers is younger
-    found = list(run.study.platform.submissions(token))
-    return write(run.engine, lambda connection: note_submissions(connection, run.step(), found, at=asked_at))
+    submissions = list(run.study.platform.submissions(token))
+    return write(run.engine, lambda connection: note_submissions(connection, run.step(), submissions, at=asked_at))
 
 
 def is_due(connection: Connection, study_id: int, *, now: int, minutes: float) -> bool:

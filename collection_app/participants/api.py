@@ -126,11 +126,11 @@ def get_session() -> ResponseReturnValue:
 @blueprint.post("/comprehension")
 def post_comprehension() -> ResponseReturnValue:
     """Try the comprehension check."""
-    run, public_id, chosen = running(), _session_id(), _body(Chosen)
+    run, public_id, choice = running(), _session_id(), _body(Chosen)
     wait_for_platform(run, public_id)
 
     def work(connection: Connection) -> SessionState:
-        session = check(connection, run.step(), public_id=public_id, choices=chosen.choices)
+        session = check(connection, run.step(), public_id=public_id, choices=choice.choices)
         return _state(connection, run, session)
 
     return _reply(write(run.engine, work))
@@ -139,7 +139,7 @@ def post_comprehension() -> ResponseReturnValue:
 @blueprint.post("/start")
 def post_start() -> ResponseReturnValue:
     """Note consent, and draw the session's trials."""
-    run, public_id, started = running(), _session_id(), _body(Start)
+    run, public_id, agreement = running(), _session_id(), _body(Start)
     wait_for_platform(run, public_id)
 
     def work(connection: Connection) -> SessionState:
@@ -147,9 +147,9 @@ def post_start() -> ResponseReturnValue:
             connection,
             run.step(),
             public_id=public_id,
-            consent_sha256=started.consent_sha256,
-            device=json.dumps(started.device, sort_keys=True),
-            consented_at=started.consented_at,
+            consent_sha256=agreement.consent_sha256,
+            device=json.dumps(agreement.device, sort_keys=True),
+            consented_at=agreement.consented_at,
             block_limit=run.block_limit,
         )
         return _state(connection, run, session)
@@ -160,10 +160,10 @@ def post_start() -> ResponseReturnValue:
 @blueprint.post("/device")
 def post_device() -> ResponseReturnValue:
     """Note what a repeated device check found: by it the exposures from now on are judged."""
-    run, public_id, found = running(), _session_id(), _body(Device)
+    run, public_id, message = running(), _session_id(), _body(Device)
 
     def work(connection: Connection) -> SessionState:
-        device = json.dumps(found.device, sort_keys=True)
+        device = json.dumps(message.device, sort_keys=True)
         return _state(connection, run, note_device(connection, run.step(), public_id=public_id, device=device))
 
     return _reply(write(run.engine, work))
@@ -191,28 +191,30 @@ def get_trials() -> ResponseReturnValue:
 @blueprint.post("/answers")
 def post_answers() -> ResponseReturnValue:
     """Store answers, all in one transaction, and say so after it was committed."""
-    run, public_id, sent = running(), _session_id(), _body(Answers)
-    given = [given_of(answer.model_dump()) for answer in sent.answers]
+    run, public_id, batch = running(), _session_id(), _body(Answers)
+    answers = [given_of(answer.model_dump()) for answer in batch.answers]
 
     def work(connection: Connection) -> Receipts:
         session = lock_session(connection, public_id)
         if session is None:
             raise Refused("unknown", "this session is not known here")
         now = run.clock()
-        order = in_order_of_items(connection, session=session, slots=[one.slot for one in given])
+        order = in_order_of_items(connection, session=session, slots=[one.slot for one in answers])
         by_position = {
-            i: record(connection, run.study, session=session, given=given[i], now=now, pictures=run.pictures)
+            i: record(connection, run.study, session=session, given=answers[i], now=now, pictures=run.pictures)
             for i in order
         }
-        receipts = [by_position[i] for i in range(len(given))]
+        receipts = [by_position[i] for i in range(len(answers))]
         over = session.state not in OPEN_STATES
         if any(receipt.status == "stored" for receipt in receipts):
             touch(connection, run.study, session=session, now=now)
             if any(receipt.bad for receipt in receipts) and bad_run(connection, run.study, session=session):
                 end_unsuitable(connection, run.step(), session=session)
                 over = True
-        told = [AnswerReceipt(**{name: getattr(one, name) for name in AnswerReceipt.model_fields}) for one in receipts]
-        return Receipts(receipts=told, over=over)
+        messages = [
+            AnswerReceipt(**{name: getattr(one, name) for name in AnswerReceipt.model_fields}) for one in receipts
+        ]
+        return Receipts(receipts=messages, over=over)
 
     return _reply(write(run.engine, work))
 

@@ -60,10 +60,10 @@ class _File:
         """Read a file."""
         try:
             with Path(place.path).open("rb") as file:
-                told, data = os.fstat(file.fileno()), file.read()
+                status, data = os.fstat(file.fileno()), file.read()
         except OSError as error:
             return cls(place, b"", None, False, f"cannot be read: {error.strerror}")
-        state = (told.st_ino, told.st_mtime_ns, told.st_size)
+        state = (status.st_ino, status.st_mtime_ns, status.st_size)
         return cls(place, data, state, _sound.get((place.path, place.sha256)) == state)
 
     def problem(self) -> str:
@@ -71,11 +71,11 @@ class _File:
         if self.sound or self.state is None:
             return self.error
         try:
-            found = pixel_digest(decode_image(self.data, name=self.place.path))
+            digest = pixel_digest(decode_image(self.data, name=self.place.path))
         except ImageError as error:
             return str(error).removeprefix(f"{self.place.path}: ")
-        if found != self.place.sha256:
-            return f"its pixels have SHA-256 {found[:12]}…, not {self.place.sha256[:12]}…: it was exchanged"
+        if digest != self.place.sha256:
+            return f"its pixels have SHA-256 {digest[:12]}…, not {self.place.sha256[:12]}…: it was exchanged"
         if len(_sound) >= _MOST:
             _sound.clear()
         _sound[self.place.path, self.place.sha256] = self.state
@@ -98,10 +98,10 @@ def patch_pngs(engine: Engine, names: Sequence[str]) -> list[bytes]:
         404 if there is no patch of one of these names, 503 if its file does not hold it.
     """
     rows = read(engine, lambda connection: connection.execute(_OF_NAMES, {"names": list(names)}).all())
-    found = {row.sha256: _Place(row.sha256, row.path, row.damaged_at is not None) for row in rows}
-    if not found.keys() >= set(names):
+    places_by_hash = {row.sha256: _Place(row.sha256, row.path, row.damaged_at is not None) for row in rows}
+    if not places_by_hash.keys() >= set(names):
         raise Stop(404, "not_found", "no such image")
-    files = [_File.at(found[name]) for name in names]
+    files = [_File.at(places_by_hash[name]) for name in names]
     problems = [file.problem() for file in files]
     for file, problem in zip(files, problems, strict=True):
         _note(engine, file.place, problem)

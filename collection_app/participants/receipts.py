@@ -67,8 +67,8 @@ def receive(
     session = lock_session(connection, public_id) if public_id else None
     if session is None:
         raise StudyError("the receipt's proof was not signed by this study's server; was its key replaced?")
-    given = [given_of(answer.model_dump()) for answer in receipt.answers]
-    told = [record(connection, study, session=session, given=one, now=now, pictures=pictures) for one in given]
-    statuses = [one.status for one in told]
-    problems = tuple(one.problem for one in told if one.status == "refused")
+    contents = [given_of(answer.model_dump()) for answer in receipt.answers]
+    outcomes = [record(connection, study, session=session, given=one, now=now, pictures=pictures) for one in contents]
+    statuses = [one.status for one in outcomes]
+    problems = tuple(one.problem for one in outcomes if one.status == "refused")
     return Received(statuses.count("stored"), statuses.count("known"), problems)

@@ -38,5 +38,5 @@ class RecentlyRead(Generic[K, V]):
             self._kept[key] = value, size
             self._bytes += size - before
             while self._bytes > self._most:
-                _, (_, gone) = self._kept.popitem(last=False)
-                self._bytes -= gone
+                _, (_, size_of_oldest) = self._kept.popitem(last=False)
+                self._bytes -= size_of_oldest

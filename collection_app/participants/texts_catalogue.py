@@ -38,15 +38,15 @@ def catalogues(task: str) -> dict[str, Catalogue]:
 
 
 def _texts(folder: Traversable) -> dict[str, dict[str, str]]:
-    found = {}
+    by_language = {}
     for file in sorted(folder.joinpath("texts").iterdir(), key=lambda file: file.name):
         code, _, kind = file.name.partition(".")
         if kind == "toml":
             tables = tomllib.loads(file.read_text("utf-8"))
-            found[code] = {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
-    return found
+            by_language[code] = {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
+    return by_language
 
 
-def choose(wanted: str, task: str) -> Catalogue:
+def choose(language: str, task: str) -> Catalogue:
     """The catalogue of a language, or English where there is none."""
-    return catalogues(task).get(wanted, catalogues(task)[FALLBACK])
+    return catalogues(task).get(language, catalogues(task)[FALLBACK])

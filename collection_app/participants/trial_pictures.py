@@ -53,8 +53,8 @@ def trial_picture(engine: Engine, names: PictureNames, name: str, pngs: Reader) 
 
 def _pictures(engine: Engine, session_id: int, slot: int, pngs: Reader) -> _Found:
     key = (engine, session_id, slot, pngs)
-    if (kept := _recent.get(key)) is not None:
-        return kept
+    if (picture := _recent.get(key)) is not None:
+        return picture
 
     def work(connection: Connection) -> tuple[str, dict[str, str]]:
         row = connection.execute(_TRIAL, {"session_id": session_id, "slot": slot}).one_or_none()

@@ -158,8 +158,8 @@ def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, 
     if session.state in ("arrived", "turned away"):
         if session.outcome in (None, "no_consent", "withdrawn"):
             return "ask to return", "did not begin", False
-        paid = study.terms.turned_away_pay > 0
-        return ("pro rata" if paid else "ask to return"), f"turned away: {session.outcome}", False
+        has_pay = study.terms.turned_away_pay > 0
+        return ("pro rata" if has_pay else "ask to return"), f"turned away: {session.outcome}", False
     share = f"{session.answered} of {session.trials} answered"
     by_rule = decisions[-1] if decisions else None
     look = by_rule is not None and by_rule.verdict == "review"
@@ -171,8 +171,8 @@ def _judged(study: Study, session: Row, decisions: list[Row]) -> tuple[Verdict, 
         whole = session.answered >= study.rules.least_valid * session.trials
         return ("approve" if whole else "pro rata"), reasons, True
     if session.outcome == "unsuitable_device":
-        paid = session.answered > 0 or study.terms.turned_away_pay > 0
-        return ("pro rata" if paid else "ask to return"), f"unsuitable_device, {reasons}", look
+        has_pay = session.answered > 0 or study.terms.turned_away_pay > 0
+        return ("pro rata" if has_pay else "ask to return"), f"unsuitable_device, {reasons}", look
     if session.answered == 0:
         return "ask to return", share, False
     if by_rule is None and session.state in OPEN_STATES:

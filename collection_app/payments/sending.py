@@ -40,12 +40,12 @@ def send(
     advance: Callable[[int], None] = lambda steps: None,
 ) -> Counter[str]:
     """Send what is payable; gives how many payments were confirmed, refused, and left unclear, by these words."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for line in lines:
         if payable(line):
-            found[_send_one(engine, step, line, payer)] += 1
+            counts[_send_one(engine, step, line, payer)] += 1
         advance(1)
-    return found
+    return counts
 
 
 def _send_one(engine: Engine, step: Step, line: Line, payer: Payer) -> str:
@@ -68,13 +68,13 @@ def _send_one(engine: Engine, step: Step, line: Line, payer: Payer) -> str:
         else:
             payer.approve(line.submission_id)
     except PlatformRefusal as error:
-        said = str(error)
+        detail = str(error)
         # It was not paid, so what was set up is not needed; the next time it is set up anew.
-        write(engine, lambda c: _change(c, key, None, state="created", reference=None, detail=said))
+        write(engine, lambda c: _change(c, key, None, state="created", reference=None, detail=detail))
         return "refused"
     except PlatformError as error:
-        said = str(error)
-        write(engine, lambda c: _change(c, key, None, detail=said))
+        detail = str(error)
+        write(engine, lambda c: _change(c, key, None, detail=detail))
         return "unclear"
     write(engine, lambda c: _change(c, key, "sent", state="confirmed", detail=""))
     return "confirmed"
@@ -109,11 +109,11 @@ def _create(connection: Connection, step: Step, line: Line, key: str) -> Row:
     return row
 
 
-def _change(connection: Connection, key: str, expected: str | None, **values: object) -> bool:
+def _change(connection: Connection, key: str, state_before: str | None, **values: object) -> bool:
     """Change a row if it is in the state expected; tell whether it was."""
     statement = update(Payment).where(Payment.idempotency_key == key)
-    if expected is not None:
-        statement = statement.where(Payment.state == expected)
+    if state_before is not None:
+        statement = statement.where(Payment.state == state_before)
     return bool(connection.execute(statement.values(**values)).rowcount)
 
 
@@ -133,7 +133,7 @@ def settle(connection: Connection, key: str, *, paid: bool, by: str) -> None:
     """
     if not by.strip():
         raise StudyError("name who looked (--by)")
-    said = f"{by.strip()} saw that it was {'' if paid else 'not '}paid"
+    detail = f"{by.strip()} saw that it was {'' if paid else 'not '}paid"
     values = {"state": "confirmed"} if paid else {"state": "created", "reference": None}
-    if not _change(connection, key, "sent", detail=said, **values):
+    if not _change(connection, key, "sent", detail=detail, **values):
         raise StudyError(f"no payment {key!r} is unclear")

@@ -16,8 +16,8 @@ def platforms() -> dict[str, type[Platform]]:
     """Every platform by its name: the subclasses of `Platform` in the files of this folder."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
-    found = {kind.model_fields["name"].default: kind for kind in Platform.__subclasses__()}
-    return dict(sorted(found.items()))
+    kinds = {kind.model_fields["name"].default: kind for kind in Platform.__subclasses__()}
+    return dict(sorted(kinds.items()))
 
 
 def platform_of(settings: Any) -> Platform:
@@ -30,12 +30,12 @@ def platform_of(settings: Any) -> Platform:
     """
     if isinstance(settings, Platform):
         return settings
-    given = {"name": settings} if isinstance(settings, str) else settings
-    name = given.get("name") if isinstance(given, Mapping) else None
+    values = {"name": settings} if isinstance(settings, str) else settings
+    name = values.get("name") if isinstance(values, Mapping) else None
     if not isinstance(name, str) or name not in platforms():
         raise ValueError(f"unknown platform {name!r}; there are {', '.join(platforms())}")
     try:
-        return platforms()[name].model_validate(given)
+        return platforms()[name].model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -75,15 +75,15 @@ class Generic(Platform, frozen=True):
         for outcome, template in self.addresses.model_dump().items():
             for name in _placeholders(template):
                 if name not in (*_ALWAYS, *self.keep):
-                    known = ", ".join((*_ALWAYS, *self.keep))
-                    raise ValueError(f"addresses.{outcome}: {{{name}}} is none of {known}; name it in keep")
+                    names = ", ".join((*_ALWAYS, *self.keep))
+                    raise ValueError(f"addresses.{outcome}: {{{name}}} is none of {names}; name it in keep")
         return self
 
     def visitor(self, parameters: Mapping[str, str], arrival: str) -> Visitor:
         """Who is named by the parameter."""
         del arrival
-        wanted = [self.id_parameter, *self.keep, *filter(None, [self.submission_parameter])]
-        for name in wanted:
+        needs = [self.id_parameter, *self.keep, *filter(None, [self.submission_parameter])]
+        for name in needs:
             if not parameters.get(name):
                 raise ArrivalError(f"{name} is missing in the address; open the study from the page that led here")
         submission = parameters[self.submission_parameter] if self.submission_parameter else None
@@ -94,7 +94,7 @@ class Generic(Platform, frozen=True):
         template: str = getattr(self.addresses, ended.outcome)
         if ended.outcome == "incomplete":
             template = template or self.addresses.complete
-        known = {"code": ended.code, "outcome": ended.outcome, **ended.kept}
-        if not template or any(name not in known for name in _placeholders(template)):
+        values = {"code": ended.code, "outcome": ended.outcome, **ended.kept}
+        if not template or any(name not in values for name in _placeholders(template)):
             return None  # who was erased has no parameters any more
-        return Redirect(_PLACEHOLDER.sub(lambda found: quote(known[found[1]], safe=""), template))
+        return Redirect(_PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template))

@@ -108,18 +108,18 @@ class Prolific(Platform, frozen=True):
         """Whether Prolific has this submission, of this person, to this study."""
         if not _AN_ID.fullmatch(submission_id):
             return False
-        found = ProlificApi(self.api, token).submission(submission_id)
+        submission = ProlificApi(self.api, token).submission(submission_id)
         return (
-            found.get("id") == submission_id
-            and found.get("participant_id", found.get("participant", external_id)) == external_id
-            and (not self.study_id or found.get("study_id", self.study_id) == self.study_id)
+            submission.get("id") == submission_id
+            and submission.get("participant_id", submission.get("participant", external_id)) == external_id
+            and (not self.study_id or submission.get("study_id", self.study_id) == self.study_id)
         )
 
     def event(self, headers: Mapping[str, str], body: bytes, *, secret: str, now: int) -> Event:
         """Read a webhook: what is signed is the timestamp and the body, and the timestamp must be of now."""
         timestamp = headers.get("X-Prolific-Request-Timestamp", "")
-        wanted = base64.b64encode(hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).digest())
-        if not hmac.compare_digest(wanted, headers.get("X-Prolific-Request-Signature", "").encode()):
+        signature = base64.b64encode(hmac.new(secret.encode(), timestamp.encode() + body, hashlib.sha256).digest())
+        if not hmac.compare_digest(signature, headers.get("X-Prolific-Request-Signature", "").encode()):
             raise Forged("the signature is wrong")
         sent_at = _milliseconds(timestamp)
         if abs(now - sent_at) > _FRESH_MS:
@@ -147,14 +147,14 @@ class Prolific(Platform, frozen=True):
 
     def _signed(self, token: str) -> Mapping[str, Any]:
         """The ids in a token, if Prolific signed it for this study's pages, and not too long ago."""
-        accepted = [self.signed_for, f"{self.signed_for}/", urlsplit(self.signed_for).hostname or ""]
+        audiences = [self.signed_for, f"{self.signed_for}/", urlsplit(self.signed_for).hostname or ""]
         try:
             key = self.signing_keys.key_of(token).key
             claims = jwt.decode(
                 token,
                 key,
                 algorithms=["RS256"],
-                audience=accepted,
+                audience=audiences,
                 issuer=ISSUER,
                 options={"require": ["exp", "aud", "iss"]},
             )
@@ -177,12 +177,14 @@ def _milliseconds(timestamp: str) -> int:
 
 def _submission(body: bytes) -> Submission | None:
     try:
-        told = json.loads(body)
+        message = json.loads(body)
     except ValueError as error:
         raise Forged("the message is no JSON") from error
-    if not isinstance(told, dict) or told.get("event_type") != "submission.status.change":
+    if not isinstance(message, dict) or message.get("event_type") != "submission.status.change":
         return None
-    return _of(str(told.get("resource_id", "")), str(told.get("participant_id", "")), str(told.get("status", "")))
+    return _of(
+        str(message.get("resource_id", "")), str(message.get("participant_id", "")), str(message.get("status", ""))
+    )
 
 
 def _of(submission_id: str, external_id: str, state: str) -> Submission:

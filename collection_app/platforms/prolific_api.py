@@ -29,9 +29,9 @@ class ProlificApi:
         """Every submission of a study: id, participant_id, status."""
         for page in range(1, _MOST_PAGES + 1):
             fields = {"study": study_id, "page": str(page), "page_size": str(_PAGE)}
-            found = self._ask("GET", "/api/v1/submissions/", fields=fields).get("results", [])
-            yield from found
-            if len(found) < _PAGE:
+            results = self._ask("GET", "/api/v1/submissions/", fields=fields).get("results", [])
+            yield from results
+            if len(results) < _PAGE:
                 return
 
     def submission(self, submission_id: str) -> dict[str, Any]:

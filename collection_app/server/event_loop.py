@@ -99,27 +99,27 @@ class Connections(dict[int, Any]):
             return
         # Before anything else is asked: once no thread answers any more, what is asked then is as it stays.
         answered = bool(getattr(watched, "answered_by", None))
-        wanted = selectors.EVENT_READ * bool(watched.readable()) | selectors.EVENT_WRITE * bool(watched.writable())
+        interest = selectors.EVENT_READ * bool(watched.readable()) | selectors.EVENT_WRITE * bool(watched.writable())
         if fd not in self:  # asking closed it
             return
-        self._watch(fd, wanted)
+        self._watch(fd, interest)
         # What accepts connections decides anew each time; a connection that has something to send may be done with it.
-        if answered or watched.accepting or wanted & selectors.EVENT_WRITE:
+        if answered or watched.accepting or interest & selectors.EVENT_WRITE:
             self._busy.add(fd)
 
-    def _watch(self, fd: int, wanted: int) -> None:
+    def _watch(self, fd: int, interest: int) -> None:
         before = self._watched.get(fd, 0)
-        if wanted == before:
+        if interest == before:
             return
-        if not wanted:
+        if not interest:
             self._selector.unregister(fd)
             del self._watched[fd]
             return
         if before:
-            self._selector.modify(fd, wanted, self[fd])
+            self._selector.modify(fd, interest, self[fd])
         else:
-            self._selector.register(fd, wanted, self[fd])
-        self._watched[fd] = wanted
+            self._selector.register(fd, interest, self[fd])
+        self._watched[fd] = interest
 
     def _make_room(self) -> None:
         """Close the connections that have rested longest; a browser opens another one when it has something to ask."""

@@ -35,7 +35,7 @@ def listen(app: Flask, settings: Settings) -> Listening:
     opened = socket.create_server((settings.host, settings.port), backlog=1024)
     connections = _files_for(settings.connections)
     channels = Connections(connections)
-    made = create_server(
+    either_server = create_server(
         app,
         map=channels,
         sockets=[opened],
@@ -47,7 +47,7 @@ def listen(app: Flask, settings: Settings) -> Listening:
         channel_timeout=_IDLE_SECONDS,
         cleanup_interval=5,
     )
-    server = cast(TcpWSGIServer, made)  # as it is for a single socket
+    server = cast(TcpWSGIServer, either_server)  # as it is for a single socket
     server.channel_class = Channel  # nobody has been accepted yet: that happens in `turn`
     host, port = opened.getsockname()[:2]
 
@@ -71,9 +71,9 @@ def listen(app: Flask, settings: Settings) -> Listening:
 def _files_for(connections: int) -> int:
     """See to it that this process may open so many connections, or give as many as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OF_OUR_OWN
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    need = connections + _OF_OUR_OWN
+    if soft != resource.RLIM_INFINITY and soft < need:
+        soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return connections if soft == resource.RLIM_INFINITY else max(16, min(connections, soft - _OF_OUR_OWN))
 

@@ -15,10 +15,10 @@ def home_of(address: str) -> str:
 
 def _network(address: str, bits_of_4: int, bits_of_6: int) -> str:
     try:
-        found = ip_address(address.partition("%")[0])
+        parsed_address = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if found.version == 6 and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    bits = bits_of_4 if found.version == 4 else bits_of_6
-    return str(ip_network(f"{found}/{bits}", strict=False))
+    if parsed_address.version == 6 and parsed_address.ipv4_mapped:
+        parsed_address = parsed_address.ipv4_mapped
+    bits = bits_of_4 if parsed_address.version == 4 else bits_of_6
+    return str(ip_network(f"{parsed_address}/{bits}", strict=False))

@@ -36,27 +36,27 @@ class Latest(Generic[T]):
     ) -> None:
         self._make, self._clock, self._keep, self._renewed = make, clock, keep_ms, renewed * keep_ms
         self._lock = Lock()
-        self._found: tuple[int, T] | None = None
+        self._latest: tuple[int, T] | None = None
         self._coming: Future[T] | None = None
 
     def __call__(self) -> T:
         """Give the value."""
-        found = self._younger_than(self._keep)
-        if found is None:
+        latest = self._younger_than(self._keep)
+        if latest is None:
             return self._awaited()
         if self._younger_than(self._renewed) is None:
             self._renew()
-        return found[1]
+        return latest[1]
 
     def _younger_than(self, limit: float) -> tuple[int, T] | None:
-        found = self._found
+        value_and_time = self._latest
         # A clock that was set back says nothing of an age.
-        return found if found and 0 <= self._clock() - found[0] < limit else None
+        return value_and_time if value_and_time and 0 <= self._clock() - value_and_time[0] < limit else None
 
     def _awaited(self) -> T:
         with self._lock:
-            if found := self._younger_than(self._keep):  # it has come meanwhile
-                return found[1]
+            if latest := self._younger_than(self._keep):  # it has come meanwhile
+                return latest[1]
             coming, mine = (self._coming, False) if self._coming else (Future(), True)
             self._coming = coming
         if mine:
@@ -83,7 +83,7 @@ class Latest(Generic[T]):
             coming.set_exception(error)
         else:
             with self._lock:
-                self._found, self._coming = (began, value), None
+                self._latest, self._coming = (began, value), None
             coming.set_result(value)
 
     def _fulfil_and_log(self, coming: Future[T]) -> None:

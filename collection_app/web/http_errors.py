@@ -25,35 +25,35 @@ def answer_problems(app: Flask) -> None:
     """Turn what the views raise into replies."""
 
     @app.errorhandler(Stop)
-    def stop(found: Stop) -> ResponseReturnValue:
-        headers = {} if found.retry_after is None else {"Retry-After": str(found.retry_after)}
-        return _problem(found.status, found.error, str(found), headers=headers)
+    def stop(error: Stop) -> ResponseReturnValue:
+        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+        return _problem(error.status, error.error, str(error), headers=headers)
 
     @app.errorhandler(Refused)
-    def refused(found: Refused) -> ResponseReturnValue:
-        return _problem(409, found.code, str(found), slots=found.slots)
+    def refused(error: Refused) -> ResponseReturnValue:
+        return _problem(409, error.code, str(error), slots=error.slots)
 
     @app.errorhandler(AlreadyStarted)
-    def already_started(_found: AlreadyStarted) -> ResponseReturnValue:
+    def already_started(_error: AlreadyStarted) -> ResponseReturnValue:
         message = "this id has started the study already, in another browser or window; go on there, or ask us"
         return _problem(409, "already_started", message)
 
     @app.errorhandler(HTTPException)
-    def http(found: HTTPException) -> ResponseReturnValue:
-        headers = dict(found.get_headers()) if found.code == 405 else {}
-        kept = {"Allow": headers["Allow"]} if "Allow" in headers else {}
-        return _problem(found.code or 500, found.name.lower().replace(" ", "_"), found.name, headers=kept)
+    def http(error: HTTPException) -> ResponseReturnValue:
+        headers = dict(error.get_headers()) if error.code == 405 else {}
+        others = {"Allow": headers["Allow"]} if "Allow" in headers else {}
+        return _problem(error.code or 500, error.name.lower().replace(" ", "_"), error.name, headers=others)
 
     @app.errorhandler(DBAPIError)
     @app.errorhandler(PoolTimeout)
-    def unavailable(found: SQLAlchemyError) -> ResponseReturnValue:
+    def unavailable(error: SQLAlchemyError) -> ResponseReturnValue:
         # Nothing was committed, or it is not known: the browser sends the same again, which is harmless.
-        LOGGER.error("database", exc_info=found)
+        LOGGER.error("database", exc_info=error)
         return _problem(503, "unavailable", "the server cannot store anything now", headers={"Retry-After": "2"})
 
     @app.errorhandler(Exception)
-    def defect(found: Exception) -> ResponseReturnValue:
-        LOGGER.error("defect", exc_info=found)
+    def defect(error: Exception) -> ResponseReturnValue:
+        LOGGER.error("defect", exc_info=error)
         return _problem(500, "defect", "something is wrong on our side")
 
 

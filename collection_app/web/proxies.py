@@ -27,18 +27,18 @@ def networks(text: str) -> tuple[Network | str, ...]:
     StudyError
         If one is none of these.
     """
-    found: list[Network | str] = []
+    proxies: list[Network | str] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         if part == SOCKET:
-            found.append(part)
+            proxies.append(part)
             continue
         try:
-            found.append(ip_network(part))
+            proxies.append(ip_network(part))
         except ValueError as error:
             raise StudyError(
                 f"trusted_proxies: expected addresses, networks or {SOCKET}, with commas, got {part!r}"
             ) from error
-    return tuple(found)
+    return tuple(proxies)
 
 
 class TrustedProxies:

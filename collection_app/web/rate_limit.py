@@ -34,10 +34,10 @@ class RateLimit:
                 self._key, self._day = secrets.token_bytes(32), now // _DAY_MS
                 self._buckets.clear()
             name = hmac.new(self._key, address.encode(), hashlib.sha256).digest()[:16]
-            left, before = self._buckets.pop(name, (float(self._per_minute), now))
-            passed = max(0, now - before)  # a clock may be set back
-            left = min(self._per_minute, left + passed * self._per_minute / _MINUTE_MS)
-            self._buckets[name] = (max(left - 1, 0.0), now)  # put last: the first is the oldest
+            tokens, before = self._buckets.pop(name, (float(self._per_minute), now))
+            elapsed = max(0, now - before)  # a clock may be set back
+            tokens = min(self._per_minute, tokens + elapsed * self._per_minute / _MINUTE_MS)
+            self._buckets[name] = (max(tokens - 1, 0.0), now)  # put last: the first is the oldest
             if len(self._buckets) > _MOST:
                 del self._buckets[next(iter(self._buckets))]
-            return left >= 1
+            return tokens >= 1

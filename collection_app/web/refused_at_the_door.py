@@ -15,8 +15,8 @@ def refuse_nul(app: Flask) -> None:
 
     @app.before_request
     def look() -> None:
-        asked = chain([request.path], *request.args.items(multi=True))
-        if any(NUL in part for part in asked) or _holds_nul(request.get_data()):
+        texts = chain([request.path], *request.args.items(multi=True))
+        if any(NUL in part for part in texts) or _holds_nul(request.get_data()):
             raise Stop(400, "invalid", "the request holds the character NUL, which cannot be stored")
 
 
@@ -24,7 +24,7 @@ def _holds_nul(body: bytes) -> bool:
     if b"\\u0000" not in body and NUL.encode() not in body:
         return False
     try:
-        found = json.loads(body)
+        content = json.loads(body)
     except ValueError:  # no JSON: whoever reads it says so
         return False
-    return NUL in json.dumps(found, ensure_ascii=False).replace("\\\\", "").replace("\\u0000", NUL)
+    return NUL in json.dumps(content, ensure_ascii=False).replace("\\\\", "").replace("\\u0000", NUL)
