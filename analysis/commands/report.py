@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -53,6 +53,14 @@ Examples:
     "they are.",
 )
 @click.option("--contradictions", type=click.IntRange(0), default=4, show_default=True, help="Items for two metrics.")
+@click.option(
+    "--pictures",
+    type=click.Choice(["beside", "inside"]),
+    default="beside",
+    show_default=True,
+    help="Where whole pictures of more than 128 pixels a side are, of which the page shows a part: in a folder beside "
+    "it, report-pictures for report.html, or inside it.",
+)
 @click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of the bootstrap.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything left to chance.")
 @click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of the intervals.")
@@ -69,13 +77,15 @@ def report(
     weights: Path | None,
     load: "LoadMode",
     contradictions: int,
+    pictures: Literal["beside", "inside"],
     draws: int,
     seed: int,
     level: float,
 ) -> None:
     """Write a report: one page with tables, figures, comparisons, and what people said.
 
-    The page holds everything and opens without a network. Distances come from `bapps-score
+    The page opens without a network and holds everything, but for whole pictures of more than 128
+    pixels a side: these lie in a folder beside it, unless --pictures says inside. Distances come from `bapps-score
     --save-distances`, or from any other program.
     """
     for target in filter(None, (out, latex)):
@@ -83,9 +93,12 @@ def report(
     from analysis.report.figures import figure_bytes
     from analysis.report.latex import as_latex
     from analysis.report.page import figures_of, page
+    from analysis.report.whole_pictures import check_folder_beside, folder_beside, pictures_beside, whole_pictures
     from analysis.statistics.intervals import Resampling
     from analysis.whole_report import whole_report
 
+    if data and pictures == "beside":
+        check_folder_beside(out)
     with progress(3, "report") as advance:
         material = whole_report(
             files,
@@ -102,9 +115,12 @@ def report(
         )
         advance(1)
         figures = figures_of(material)
-        text = page(material, figures)
+        beside = pictures == "beside"
+        wholes = whole_pictures(material) if beside else {}
+        text = page(material, figures, folder=folder_beside(out).name if beside else None).encode()
         advance(1)
-        _write(out, text.encode())
+        with replaced_whole(out) as temporary, pictures_beside(out, wholes) as size:
+            temporary.write_bytes(text)
         if latex:
             _write(latex, as_latex(material.scores).encode())
         if folder:
@@ -113,7 +129,9 @@ def report(
                 _write(folder / f"{name}.svg", figure_bytes(figure, "svg"))
                 _write(folder / f"{name}.pdf", figure_bytes(figure, "pdf"))
         advance(1)
-    note(f"{out}: {len(text.encode()) / 1e6:.1f} MB")
+    note(f"{out}: {len(text) / 1e6:.1f} MB")
+    if wholes:
+        note(f"{folder_beside(out)}: {len(wholes):,} whole pictures, {size / 1e6:.1f} MB; keep it beside the page")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,18 +2,63 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.report.crops import Window
 from analysis.report.tables import Section
 from analysis.scoring.judged_sets import JudgedSet
 from analysis.scoring.score_evidence import Key
 from analysis.scoring.scores import Score, set_order
 from analysis.statistics.intervals import Estimate
 from analysis.statistics.multiple_comparisons import Comparison
-from bapps_builder.datasets.load_mode import LoadChoice
+from bapps_builder.datasets.load_mode import LoadChoice, load_image
+from bapps_builder.images.image_files import encode_png
 from bapps_builder.layout import Task
+
+
+@dataclass(frozen=True)
+class WholePicture:
+    """A picture of which the page shows a part; it is read when it is written.
+
+    Attributes
+    ----------
+    path : Path
+    choice : LoadChoice
+        How it is read.
+    words : str
+        What it is.
+    """
+
+    path: Path
+    choice: LoadChoice
+    words: str
+
+    def png(self) -> bytes:
+        """Read it, as PNG."""
+        return encode_png(load_image(self.path, self.choice))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the page shows of a picture.
+
+    Attributes
+    ----------
+    role : str
+    png : bytes
+    size : tuple of (width, height)
+        Of `png`.
+    whole : WholePicture, optional
+        Where `png` is a part of it.
+    """
+
+    role: str
+    png: bytes
+    size: tuple[int, int]
+    whole: WholePicture | None = None
 
 
 @dataclass(frozen=True)
@@ -23,19 +68,22 @@ class Shown:
     Attributes
     ----------
     item, where : str
-    patches : tuple of (role, PNG)
+    patches : tuple of Picture
         Empty where there are no pictures.
     verdicts : tuple of (who, what)
         What each metric and, last, people said.
     choices : tuple of roles
         2AFC: the patch that each of those in `verdicts` took for the closer one; empty for JND.
+    window : Window, optional
+        Where the parts that are shown lie in the pictures, where they are parts.
     """
 
     item: str
     where: str
-    patches: tuple[tuple[str, bytes], ...]
+    patches: tuple[Picture, ...]
     verdicts: tuple[tuple[str, str], ...]
     choices: tuple[str, ...] = ()
+    window: Window | None = None
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,25 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from analysis.report import figures
+from analysis.report.crops import SIDE
 from analysis.report.evidence_tables import correlation_section, paired_tasks
-from analysis.report.material import Material, Shown, columns_of
+from analysis.report.material import Material, Shown, WholePicture, columns_of
 from analysis.report.summary import summary
 from analysis.report.tables import Column, Section, formatted, is_number
+from analysis.report.whole_pictures import whole_pictures
 from analysis.scoring.score_evidence import Key, columns
 from analysis.scoring.twoafc import AT_LEAST, AT_MOST
 from bapps_builder.layout import TASKS, Task
 
 TITLE = {"2afc": "2AFC: % of people who agree with the metric's choice", "jnd": 'JND: average precision (%) of "same"'}
 _WIDE = 6  # inches from which a figure on a phone is scrolled, since shrunk it could not be read
-_LARGE = 128  # pixels from which a picture is shrunk on the page, and smoothly
+_ENLARGED = 64  # pixels up to which pictures are enlarged to fill the page; larger ones are shown as they are
 _ROLES = {"ref": "reference"}
 # Rows of people to the names of the lines in the bars.
 LINES = {
@@ -49,8 +52,11 @@ def figures_of(material: Material) -> dict[str, Figure]:
     return by_stem
 
 
-def page(material: Material, plots: Mapping[str, Figure]) -> str:
-    """The report as HTML: nothing in it is loaded from anywhere."""
+def page(material: Material, plots: Mapping[str, Figure], *, folder: str | None = None) -> str:
+    """The report as HTML: nothing in it is loaded from anywhere.
+
+    Whole pictures of which it shows a part are in the page too, or links lead to them in the `folder` beside it.
+    """
     environment = Environment(
         loader=PackageLoader("analysis"),
         autoescape=True,
@@ -59,6 +65,7 @@ def page(material: Material, plots: Mapping[str, Figure]) -> str:
         lstrip_blocks=True,
     )
     captions = _captions(material)
+    wholes = whole_pictures(material)
     pictures = {name: _picture(figure, captions[name]) for name, figure in plots.items()}
     return environment.get_template("report.html").render(
         title=material.title,
@@ -73,9 +80,13 @@ def page(material: Material, plots: Mapping[str, Figure]) -> str:
         groups=material.groups,
         people=material.people,
         contradictions=[
-            {"title": title, "items": [_entry(item) for item in items]}
+            {"title": title, "items": [_entry(item, wholes) for item in items]}
             for title, items in material.contradictions.items()
         ],
+        side=SIDE,
+        folder=folder,
+        address=None if folder is None else quote(folder),
+        wholes=_wholes(wholes, embedded=folder is None),
         loads=[f"{key}: {choice.in_words}" for key, choice in material.loads.items()],
         command=material.command,
         files=material.files,
@@ -166,28 +177,43 @@ def _picture(figure: Figure, caption: str) -> dict[str, Any]:
     }
 
 
-def _entry(item: Shown) -> dict[str, Any]:
+def _entry(item: Shown, wholes: Mapping[WholePicture, str]) -> dict[str, Any]:
     """An item for the page: each picture with those who took it for the closer one, people last."""
     takers = list(zip(item.verdicts, item.choices, strict=True)) if item.choices else []
     patches = [
         {
-            "name": _ROLES.get(role, role),
-            "png": base64.b64encode(data).decode(),
-            "large": _png_width(data) > _LARGE,
+            "name": _ROLES.get(one.role, one.role),
+            "png": base64.b64encode(one.png).decode(),
+            "whole": wholes[one.whole] if one.whole else None,
             "takers": [
                 {"who": who, "what": what.removesuffix(f" {choice}")}
                 for (who, what), choice in takers
-                if choice == role
+                if choice == one.role
             ],
         }
-        for role, data in item.patches
+        for one in item.patches
     ]
-    return {"id": item.item, "where": item.where, "patches": patches, "verdicts": item.verdicts, "marked": bool(takers)}
+    return {
+        "id": item.item,
+        "where": item.where,
+        "patches": patches,
+        "verdicts": item.verdicts,
+        "marked": bool(takers),
+        "as_is": any(max(one.size) > _ENLARGED for one in item.patches),
+        "window": item.window,
+    }
 
 
-def _png_width(data: bytes) -> int:
-    """The width of a PNG, from its header."""
-    return int.from_bytes(data[16:20], "big")
+def _wholes(names: Mapping[WholePicture, str], *, embedded: bool) -> list[dict[str, str]]:
+    """Whole pictures for the page, with their pixels where they are to be in it."""
+    return [
+        {
+            "name": name,
+            "words": whole.words,
+            "png": base64.b64encode(whole.png()).decode() if embedded else "",
+        }
+        for whole, name in names.items()
+    ]
 
 
 def table_of(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Section:

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.report.material import Shown
+from analysis.report.crops import SIDE, Window, window_of_largest_difference
+from analysis.report.material import Picture, Shown, WholePicture
 from analysis.scoring.contradictions import Contradiction, contradictions
 from analysis.scoring.judged_sets import JudgedSet
 from bapps_builder.datasets.load_mode import LoadChoice, LoadMode, choose_load, load_image
+from bapps_builder.errors import DatasetError
 from bapps_builder.images.image_files import SUFFIXES, encode_png
 from bapps_builder.layout import IMAGE_FOLDERS, SetFolder
 
@@ -52,12 +55,14 @@ def contradicting(
 def _item(one: JudgedSet, clash: Contradiction, data: Path | None, loads: Mapping[str, LoadChoice]) -> Shown:
     item = str(one.items["item"].iloc[clash.row])
     p = float(one.p[clash.row])
+    patches, window = _patches(_folder(one, data), item, loads) if data else ((), None)
     return Shown(
         item=item,
         where=f"{one.label}, item {item}",
-        patches=_patches(_folder(one, data), item, loads) if data else (),
+        patches=patches,
         verdicts=_of_triplet(one, clash, p) if one.task == "2afc" else _of_pair(one, clash, p),
         choices=("p0", "p1", _majority(p)) if one.task == "2afc" else (),
+        window=window,
     )
 
 
@@ -100,5 +105,33 @@ def _files(folder: SetFolder, item: str) -> list[tuple[str, Path]]:
     return files
 
 
-def _patches(folder: SetFolder, item: str, loads: Mapping[str, LoadChoice]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((role, encode_png(load_image(path, loads[folder.key]))) for role, path in _files(folder, item))
+def _patches(
+    folder: SetFolder, item: str, loads: Mapping[str, LoadChoice]
+) -> tuple[tuple[Picture, ...], Window | None]:
+    """The pictures of an item, and the window that is shown of them where they are large."""
+    files = _files(folder, item)
+    if not files:
+        return (), None
+    choice = loads[folder.key]
+    images = [load_image(path, choice) for _, path in files]
+    if max(max(image.shape[:2]) for image in images) <= SIDE:
+        return tuple(_picture(role, image) for (role, _), image in zip(files, images, strict=True)), None
+    if len({image.shape for image in images}) > 1:
+        sizes = ", ".join(
+            f"{role} {image.shape[1]}x{image.shape[0]}" for (role, _), image in zip(files, images, strict=True)
+        )
+        raise DatasetError(
+            f"{folder.path}: the pictures of item {item} have different sizes ({sizes}), so no part can be shown of "
+            "all; make them equally large, or say --contradictions 0 for a report without pictures"
+        )
+    window = window_of_largest_difference(images)
+    patches = [
+        _picture(role, window.of(image), WholePicture(path, choice, f"{folder.key}, item {item}, {role}"))
+        for (role, path), image in zip(files, images, strict=True)
+    ]
+    return tuple(patches), window
+
+
+def _picture(role: str, image: NDArray[np.uint8], whole: WholePicture | None = None) -> Picture:
+    height, width = image.shape[:2]
+    return Picture(role, encode_png(np.ascontiguousarray(image)), (width, height), whole)

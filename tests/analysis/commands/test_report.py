@@ -222,8 +222,10 @@ def of_items(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("load", "side"), [("auto", 200), ("official", 64)])
-def test_a_dataset_of_own_images_has_a_report_with_pictures_at_their_size(of_items: Path, load: str, side: int) -> None:
+@pytest.mark.parametrize(("load", "side"), [("auto", 128), ("official", 64)])
+def test_a_dataset_of_own_images_has_a_report_with_pictures_or_crops_of_them(
+    of_items: Path, load: str, side: int
+) -> None:
     arguments = ("--distances", of_items / "mine.csv", "--data", of_items / "data", "--draws", 100, "--load", load)
     result = run(*arguments, "--out", of_items / "report.html")
     assert result.exit_code == 0, result.output
@@ -239,6 +241,7 @@ def test_a_dataset_of_own_images_has_a_report_with_pictures_at_their_size(of_ite
         assert decode_image(base64.b64decode(picture), name="shown").shape == (side, side, 3)
     mode = "native, since" if load == "auto" else "official, though"
     assert f"Pictures of 2afc/val/items: {mode}" in text
+    assert (of_items / "report-pictures").exists() == (load == "auto")
 
 
 def test_people_of_a_dataset_of_own_images_are_shown_without_what_is_not_known(of_items: Path) -> None:
