@@ -175,7 +175,7 @@ PARTS: dict[str, tuple[str, int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("look", list(PARTS))
+@pytest.mark.parametrize("look", ["phone", pytest.param("desktop", marks=pytest.mark.slow)])
 def test_no_page_of_parts_of_pictures_has_a_serious_fault(
     study: Callable[..., Any], person: Callable[..., Any], look: str
 ) -> None:
