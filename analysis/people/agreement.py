@@ -63,7 +63,7 @@ class SplitHalf:
     all_votes : float
         Stepped up by Spearman and Brown's formula to the mean number of votes: how well the fractions of
         this study would correlate with those of another like it. NaN where halves contradict each other
-        so much that the formula has no meaning.
+        so much that the formula gives no correlation.
     """
 
     halves: float
@@ -103,4 +103,5 @@ def split_half(k: ArrayLike, n: ArrayLike, *, about_half: bool) -> SplitHalf:
     halves = float(pairs.mean() / variance.mean())
     longer = float(n.mean() / half.mean())
     below = 1 + (longer - 1) * halves
-    return SplitHalf(halves, longer * halves / below if below > 0 else float("nan"))
+    all_votes = longer * halves / below if below > 0 else float("nan")
+    return SplitHalf(halves, all_votes if all_votes >= -1 else float("nan"))

@@ -67,8 +67,18 @@ def mean_by_person(values: Floats, answers: Coded) -> Floats:
 
 
 def reliability(answers: Coded, *, symmetric: bool) -> Floats:
-    """One-coin Dawid-Skene skill of each person, shape (P,); see `dawid_skene.one_coin`."""
-    return one_coin(answers.items, answers.people, answers.votes, symmetric=symmetric).skill
+    """One-coin Dawid-Skene skill of each person, shape (P,); see `dawid_skene.one_coin`.
+
+    NaN for somebody who shares no item with others. Items with one answer are left out: every answer agrees with
+    itself, and many of them would hold a skill where it begins.
+    """
+    shared = answers.n[answers.items] >= 2
+    skill = np.full(len(answers.names), np.nan)
+    if shared.any():
+        items = np.unique(answers.items[shared], return_inverse=True)[1]
+        people, codes = np.unique(answers.people[shared], return_inverse=True)
+        skill[people] = one_coin(items, codes, answers.votes[shared], symmetric=symmetric).skill
+    return skill
 
 
 def person_sd(values: Floats, answers: Coded) -> float:

@@ -79,3 +79,14 @@ def test_split_half_is_undefined_without_pairs_and_full_without_doubt() -> None:
     assert np.isnan(split_half([1, 0], [1, 1], about_half=True).halves)
     assert split_half([5, 0, 5], [5, 5, 5], about_half=True).halves == pytest.approx(1)
     assert np.isnan(split_half([5, 5], [5, 5], about_half=False).halves)
+
+
+@pytest.mark.parametrize(("split", "unanimous"), [(9, 0), (19, 2), (9, 2), (9, 3), (1, 9)])
+def test_what_all_votes_would_correlate_by_is_a_correlation_or_nothing(split: int, unanimous: int) -> None:
+    """Items of three votes, whose halves have one: stepped up threefold, halves below -1/5 would go beyond -1."""
+    k, n = [1] * split + [3] * unanimous, [3] * (split + unanimous)
+    found = split_half(k, n, about_half=True)
+    assert found.halves == pytest.approx((unanimous - split / 3) / (split + unanimous))
+    stepped_up = 3 * found.halves / (1 + 2 * found.halves)
+    assert found.all_votes == pytest.approx(stepped_up if stepped_up >= -1 else np.nan, nan_ok=True)
+    assert np.isnan(found.all_votes) == (found.halves < -1 / 5)

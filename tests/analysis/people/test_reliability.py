@@ -72,3 +72,20 @@ def test_person_sd_is_the_spread_of_means_less_their_noise() -> None:
     middle = sum(means) / 4
     spread = sum((mean - middle) ** 2 for mean in means) / 3 - sum(noises) / 4
     assert reliability.person_sd(flat, coded) == pytest.approx(spread**0.5)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_items_that_one_person_alone_has_answered_say_nothing_about_reliability(
+    table: pd.DataFrame, symmetric: bool
+) -> None:
+    alone = pd.DataFrame({"item": [f"x{k}" for k in range(3000)], "participant": "w0", "choice": "p1"})
+    stranger = pd.DataFrame({"item": ["y"], "participant": ["stranger"], "choice": ["p1"]})
+    shared = table[table.groupby("item")["participant"].transform("size") > 1]
+    skills = []
+    for some in (shared, pd.concat([table, alone, stranger], ignore_index=True)):
+        coded = reliability.coded(some)
+        skills.append(dict(zip(coded.names, reliability.reliability(coded, symmetric=symmetric), strict=True)))
+    assert np.isnan(skills[1].pop("stranger"))
+    assert skills[1] == pytest.approx(skills[0], abs=1e-6)
+    only = reliability.coded(stranger)
+    assert np.isnan(reliability.reliability(only, symmetric=symmetric)).all()
