@@ -30,6 +30,8 @@ from collection_app.studies.study import Study
 TURNED_AWAY = (NO_CONSENT, "failed_checks", "unsuitable_device")
 WITHDRAWN, INCOMPLETE = "withdrawn", "incomplete"
 _LAPSED_AT_ONCE = 20
+# Changes of a device that are noted in a session.
+_MOST_DEVICES = 50
 # Of the comprehension check, as events are named.
 PASSED, FAILED, TRIES = "check passed", "check failed", 2
 # Statements are built once: building one takes longer than running it.
@@ -225,11 +227,16 @@ def spoil(connection: Connection, step: Step, *, public_id: str, slots: Sequence
 
 
 def note_device(connection: Connection, step: Step, *, public_id: str, device: str) -> Row:
-    """Keep what the device check found when it was repeated in a session under way, and that it was."""
+    """Keep what the device check found when it was repeated in a session under way, and note each change of it.
+
+    What is found again writes nothing, and of very many changes the first are noted: no browser fills the database.
+    """
     session = _session(connection, public_id)
-    if session.state in OPEN_STATES:
+    if session.state in OPEN_STATES and device != session.device:
         connection.execute(update(Session).where(Session.id == session.id).values(device=device))
-        note(connection, step, session_id=session.id, kind="device", detail=device)
+        noted = select(func.count()).where(Event.session_id == session.id, Event.kind == "device")
+        if connection.scalars(noted).one() < _MOST_DEVICES:
+            note(connection, step, session_id=session.id, kind="device", detail=device)
     return _session(connection, public_id)
 
 

@@ -14,7 +14,7 @@ from bapps_builder.answers.answer_table import read_answers
 from bapps_builder.patch_sets.patch_set import PatchSet
 from collection_app import create_app
 from collection_app.database.connections import migrate, open_database, read, write
-from collection_app.database.models import Answer, Assignment, Decision, Item, Participant, Session
+from collection_app.database.models import Answer, Assignment, Decision, Event, Item, Participant, Session
 from collection_app.payments.pay_lines import Line, pay_lines
 from collection_app.rehearsal.simulated_people import SeededEntropy
 from collection_app.reporting.export import UNDER_WAY, export
@@ -386,6 +386,30 @@ def test_marked_answers_are_looked_at_before_pay(serve: Any) -> None:
     assert "2 of 20 answers as no browser gives them" in server.paid().reasons
 
 
+@pytest.mark.parametrize(("spoilt", "verdict"), [(0, "approve"), (2, "review")])
+def test_a_complete_session_that_leaves_out_trials_is_looked_at_before_pay(
+    serve: Any, spoilt: int, verdict: str
+) -> None:
+    """Threat 3, in part: a fifth of the exposures may be bad in a complete session, and nobody looked."""
+    server = serve(PAIRS)
+    browser = server.visit()
+    out = [trial["slot"] for trial in browser.trials() if trial["slot"] not in browser.right()][:spoilt]
+    while trials := browser.trials():
+        for trial in trials:
+            browser.answer(trial, "same", **({"second_ms": 1500.0} if trial["slot"] in out else {}))
+    assert browser.finish()["outcome"] == "complete"  # at least 16 of 18 are valid
+    assert browser.decision() == verdict
+    assert (f"{spoilt} of 18 trials without a valid answer" in server.paid().reasons) is (verdict == "review")
+
+
+@pytest.mark.parametrize(("without", "verdict"), [(5, "approve"), (6, "review")])
+def test_more_than_one_trial_in_twenty_without_a_valid_answer_is_looked_at(without: int, verdict: str) -> None:
+    study = preset("paper-2afc", sentinels={}, rules={"use": [], "pay": []})
+    answers = [Judged("test", "", "p0", "", "", slot, 900.0) for slot in range(100 - without)]
+    outcome = judge(study, answers, Came(100, 100), finished=True)
+    assert (outcome.complete, outcome.verdicts[-1].verdict) == (True, verdict)
+
+
 @pytest.mark.parametrize(("study", "seconds"), [(PAIRS, 0.64), (CHOICES, 0.2)], ids=["jnd", "2afc"])
 def test_a_session_faster_than_its_own_exposures_is_not_used(serve: Any, study: Study, seconds: float) -> None:
     """Threat 5: 210 trials that take 9.6 minutes were answered in half a second."""
@@ -485,6 +509,32 @@ def test_the_device_check_that_counts_is_the_last(serve: Any) -> None:
     assert {answer.reason for answer in browser.answers()} == {SLOW_FRAMES}  # least_hz is 50, whatever a check says
     browser.client.post("/api/device", json={"device": {"refresh_hz": 60}}, headers=browser.bearer)
     assert not browser.answer(trials[3], "same")["receipts"][0]["repeat"]
+
+
+def test_no_browser_fills_the_database_with_device_checks(serve: Any) -> None:
+    server = serve(PAIRS)
+    browser = server.visit()
+
+    def report(**device: Any) -> None:
+        reply = browser.client.post("/api/device", json={"device": device}, headers=browser.bearer)
+        assert reply.json["state"] == "started"
+
+    def noted() -> list[str]:
+        query = select(Event.detail).where(Event.session_id == browser.id, Event.kind == "device").order_by(Event.id)
+        return list(read(server.engine, lambda c: c.scalars(query).all()))
+
+    for _ in range(3):
+        report(refresh_hz=60)  # as when it started: nothing has changed
+    assert noted() == []
+    report(refresh_hz=120)
+    report(refresh_hz=120)
+    report(refresh_hz=60)
+    assert noted() == ['{"refresh_hz": 120}', '{"refresh_hz": 60}']
+    for number in range(100):
+        report(refresh_hz=61 + number)
+    assert len(noted()) == 50
+    kept = read(server.engine, lambda c: c.scalar(select(Session.device).filter_by(id=browser.id)))
+    assert kept == '{"refresh_hz": 160}'  # the last is what exposures are judged by, noted or not
 
 
 @pytest.mark.parametrize(("lost", "used"), [(2, True), (3, False)])
