@@ -73,8 +73,11 @@ def _tags(data: bytes, name: str) -> _Tags:
     try:
         with pillow_files.quiet():
             directory = ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" or data[3:4] == b"+" else 8))
-            stream.seek(directory.next)
+            start = directory.next
+            stream.seek(start)
             directory.load(stream)
+            if directory.next == start:  # Pillow leaves out every tag from the first that it cannot read
+                raise ImageError("a tag is damaged, and those after it are lost; save the image again")
             values = {tag: directory[tag] for tag in _READ if tag in directory}
         profile = values.pop(_PROFILE, b"")
         numbers = {tag: [int(value) for value in np.atleast_1d(of_tag)] for tag, of_tag in values.items()}

@@ -53,6 +53,20 @@ def test_planes_of_16_bits_are_refused_and_planes_of_8_read() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
+def test_a_damaged_tag_is_refused_because_those_after_it_are_lost(bits: int) -> None:
+    alpha = np.full((20, 30, 1), 1 << 15, np.uint16)
+    levels = (np.concatenate([DEEP, alpha], 2) >> (16 - bits)).astype(np.uint8 if bits == 8 else np.uint16)
+    data = bytearray(tiff(levels, photometric="rgb", extrasamples=["unassalpha"], byteorder="<"))
+    decode_photo(bytes(data), name="x")
+    directory = struct.unpack_from("<I", data, 4)[0]
+    entries = [directory + 2 + 12 * k for k in range(struct.unpack_from("<H", data, directory)[0])]
+    resolution = next(at for at in entries if struct.unpack_from("<H", data, at)[0] == 282)  # 338, alpha's, comes later
+    struct.pack_into("<I", data, resolution + 8, 1 << 30)
+    with pytest.raises(ImageError, match=r"^x: not a readable image: a tag is damaged, and those after it are lost"):
+        decode_photo(bytes(data), name="x")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
 def test_where_white_is_zero_the_picture_is_positive(bits: int) -> None:
     levels = (DEEP[..., 0] >> (16 - bits)).astype(np.uint8 if bits == 8 else np.uint16)
     data = tiff(np.iinfo(levels.dtype).max - levels, photometric="miniswhite")
