@@ -8,7 +8,7 @@ Key names of the state are those of the official release, so checkpoints go both
 differs from that release is said where it is made; docs/tutorials/switching-from-lpips.md lists them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from metrics.deep.lpips_state import (
     spec_of_heads,
     trunk_tensors,
 )
+from metrics.deep.tiles import Place, feature_pairs, feature_sizes, is_large
 from metrics.deep.trunks.trunk import Trunk, TrunkSpec, trunk_specs
 from metrics.weights.readers import weight_file
 from metrics.weights.store import Weights, WeightStore
@@ -223,9 +224,22 @@ class LPIPS(nn.Module):
         """Unit-normalised features of scaled images (N, 3, H, W): one (N, C_l, h_l, w_l) a layer."""
         return [unit_normalise(feature) for feature in self.net(scaled)]
 
+    def tile_squares(
+        self, height: int, width: int, crops: Callable[[Place], tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[int, Place, Tensor]]:
+        """Squared differences of the unit features of two large images: layer, place in its map, (N, C_l, h, w) there.
+
+        `crops` gives a place of both images, scaled; see `metrics.deep.tiles`.
+        """
+        for layer, place, x, y in feature_pairs(self.net, height, width, crops):
+            yield layer, place, (unit_normalise(x) - unit_normalise(y)).square_()
+
     def _local(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """Weighted squared feature differences of each layer, (N, h_l, w_l)."""
         self._check(a, b)
+        has_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in (a, b, *self.parameters()))
+        if is_large(*a.shape[2:]) and not has_gradient and not self.training:
+            return self._local_in_tiles(a, b)
         if self.input_range[0] == 0:
             a, b = 2 * a - 1, 2 * b - 1
         a, b = self.scaling_layer(a), self.scaling_layer(b)
@@ -234,6 +248,23 @@ class LPIPS(nn.Module):
         if not self.calibrated:
             return [square.sum(1) for square in squares]
         return [head(square) for head, square in zip(self.heads, squares, strict=True)]
+
+    def _local_in_tiles(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        height, width = a.shape[2:]
+        maps = [a.new_empty((len(a), *size)) for size in feature_sizes(self.net, height, width)]
+
+        def scaled(images: Tensor, place: Place) -> Tensor:
+            part = images[..., place[0], place[1]]
+            return self.scaling_layer(2 * part - 1 if self.input_range[0] == 0 else part)
+
+        for n in range(len(a)):
+            x, y = a[n : n + 1], b[n : n + 1]
+            crops = lambda place, x=x, y=y: (scaled(x, place), scaled(y, place))  # noqa: E731
+            for layer, place, square in self.tile_squares(height, width, crops):
+                maps[layer][n : n + 1, place[0], place[1]] = (
+                    self.heads[layer](square) if self.calibrated else square.sum(1)
+                )
+        return maps
 
     def _check(self, a: Tensor, b: Tensor) -> None:
         for images in (a, b):

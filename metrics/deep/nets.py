@@ -20,6 +20,7 @@ from bapps_builder.errors import MetricError
 from metrics.deep.kmeans import kmeans_file
 from metrics.deep.lpips import LPIPS
 from metrics.deep.lpips_state import Version, fitting, released_version
+from metrics.deep.tiles import Place, feature_sizes, is_large
 from metrics.deep.trunks.trunk import trunk_specs
 from metrics.metric import Images, Metric, Setup
 from metrics.registry import Entry, register, register_scheme
@@ -46,15 +47,40 @@ class _Features:
         self.module.check_range = False  # bytes cannot be in the wrong range
 
     @torch.inference_mode()
-    def embed(self, images: Images) -> list[Tensor]:
-        """Unit-normalised features of uint8 (N, H, W, 3): one (N, C_l, h_l, w_l) a layer."""
+    def embed(self, images: Images) -> list[Tensor] | Images:
+        """Unit-normalised features of uint8 (N, H, W, 3): one (N, C_l, h_l, w_l) a layer.
+
+        Large images stay as they are: their features are never in memory all at once.
+        """
+        if is_large(*images.shape[1:3]):
+            return images
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             return self.module.unit_features(self.scaled(images))
 
     @torch.inference_mode()
-    def contrast(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+    def contrast(self, a: list[Tensor] | Images, b: list[Tensor] | Images) -> Tensor:
         """Squared differences averaged over positions, all layers' channels side by side: (N, K)."""
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            pairs = zip(a, b, strict=True)
+            return torch.stack([self._contrast_in_tiles(first, second) for first, second in pairs])
         return torch.cat([(x - y).square_().mean((2, 3)) for x, y in zip(a, b, strict=True)], 1)
+
+    def _contrast_in_tiles(self, a: Images, b: Images) -> Tensor:
+        """The same of one large pair, (K,): memory is that of one tile."""
+        height, width = a.shape[:2]
+        sizes = feature_sizes(self.module.net, height, width)
+        sums = [torch.zeros(channels, dtype=torch.float64) for channels in self.module.spec.channels]
+
+        def crops(place: Place) -> tuple[Tensor, Tensor]:
+            first, second = (self.scaled(np.ascontiguousarray(image[place][None])) for image in (a, b))
+            return first, second
+
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            for layer, _, square in self.module.tile_squares(height, width, crops):
+                here = square.shape[2] * square.shape[3]
+                sums[layer] += square.mean((2, 3))[0].double().cpu() * here
+        means = [total / (h * w) for total, (h, w) in zip(sums, sizes, strict=True)]
+        return torch.cat(means).to(self.device)
 
     @torch.inference_mode()
     def spatial(self, a: Images, b: Images) -> Floats:
