@@ -115,19 +115,20 @@ def init(file: Path, folders: tuple[Path, ...], name: str | None, database: str 
         note(f"wrote {file}: fill in every FILL IN, edit what you like, then run init again")
     study = read_study(file)
     engine = _engine(file, database, made=True)
-    total = sum(len(found) for found in sets) + count_checks(study, sets)
+    total = sum(map(len, sets)) + count_checks(study, sets)
     with progress(total, "storing items") as advance:
-        found = write(
+        record = write(
             engine,
             lambda c: installation.install(c, study, sets, folder=_image_folder(file), advance=advance),
         )
     click.echo(
-        f"{found.items} items, {found.answers} answers needed, {count_checks(study, sets)} sentinels and training items"
+        f"{record.items} items, {record.answers} answers needed, {count_checks(study, sets)} sentinels and "
+        "training items"
     )
-    if found.left_out:
-        note(f"{found.left_out} items are left out: their two patches are the same, pixel by pixel")
+    if record.left_out:
+        note(f"{record.left_out} items are left out: their two patches are the same, pixel by pixel")
     if study.task_module.looked:
-        click.echo(_suggested_layout(read(engine, lambda c: largest_sizes(c, found.study_id))))
+        click.echo(_suggested_layout(read(engine, lambda c: largest_sizes(c, record.study_id))))
     checks = list(check_items(study, sets))
     for rule, rate in pass_rates(study, checks):
         click.echo(
@@ -219,11 +220,11 @@ def unlock(file: Path, database: str | None) -> None:
 def status(file: Path, database: str | None, as_json: bool) -> None:
     """Say how far a study is: what the overview of the admin pages shows."""
     study, engine = read_study(file), _engine(file, database)
-    found = read(engine, lambda c: study_status(c, installation.find(c, study).id, now=wall_clock()))
+    figures = read(engine, lambda c: study_status(c, installation.find(c, study).id, now=wall_clock()))
     if as_json:
-        click.echo(json.dumps({**asdict(found), "filled": found.filled, "wanted": found.wanted}, indent=2))
+        click.echo(json.dumps({**asdict(figures), "filled": figures.filled, "wanted": figures.wanted}, indent=2))
     else:
-        show_status(study, found)
+        show_status(study, figures)
 
 
 @collect.command(cls=Command)
@@ -333,9 +334,9 @@ def simulate(
     if database is None and own.exists():
         raise StudyError(f"{own}: already exists; remove it to simulate again")
     engine = open_database(database or f"sqlite:///{own}")
-    wanted = sum(study.quota(item.split) for found in sets for item in found)
-    with progress(wanted, "simulating") as advance:
-        found = rehearse(
+    total = sum(study.quota(item.split) for patch_set in sets for item in patch_set)
+    with progress(total, "simulating") as advance:
+        rehearsal = rehearse(
             study,
             sets,
             engine,
@@ -347,11 +348,11 @@ def simulate(
             advance=advance,
         )
     if as_json:
-        click.echo(json.dumps({**asdict(found), "database": safe_address(engine.url)}, indent=2))
+        click.echo(json.dumps({**asdict(rehearsal), "database": safe_address(engine.url)}, indent=2))
         return
-    show_status(study, found.status)
-    click.echo("people: " + ", ".join(f"{count} {outcome}" for outcome, count in found.outcomes.items()))
-    click.echo(f"{found.hours:.1f} hours of one person after another; answers in {safe_address(engine.url)}")
+    show_status(study, rehearsal.status)
+    click.echo("people: " + ", ".join(f"{count} {outcome}" for outcome, count in rehearsal.outcomes.items()))
+    click.echo(f"{rehearsal.hours:.1f} hours of one person after another; answers in {safe_address(engine.url)}")
 
 
 def _shares(text: str) -> dict[Player, float]:

@@ -112,34 +112,34 @@ class Attack:
     def _answer(self, trial: Mapping[str, Any], session: Mapping[str, Any], *, looks: bool) -> dict[str, Any]:
         task = task_of(session["task"])
         pictures, proofs = ([], []) if self.kind == "hash-bot" else self._fetched(trial)
-        known = self._known(task, pictures) if looks else None
-        if known is None:
-            known = int(self.rng.integers(2))
+        choice = self._known(task, pictures) if looks else None
+        if choice is None:
+            choice = int(self.rng.integers(2))
             if self.kind == "hash-bot":
-                known = task.by_names(trial["left"], trial["right"])
+                choice = task.by_names(trial["left"], trial["right"])
             name = str(uuid.UUID(bytes=self.rng.bytes(16), version=4))
             self.notes.random.add(name)
         else:
             name = str(uuid.UUID(bytes=self.rng.bytes(16), version=4))
         reaction_ms = 1000 * float(np.exp(self.rng.normal(0, 0.3)))
-        shown = self._exposure(session["exposure"]) if task.timed else {}
-        looked = how_looked(session["display"], trial, reaction_ms) if task.looked else {}
+        exposure = self._exposure(session["exposure"]) if task.timed else {}
+        looks_at_pictures = how_looked(session["display"], trial, reaction_ms) if task.looked else {}
         if self.kind not in ("hash-bot", "fast-bot"):
-            took = sum(shown.get(part, 0.0) for part in ("first_ms", "gap_ms", "second_ms"))
+            took = sum(exposure.get(part, 0.0) for part in ("first_ms", "gap_ms", "second_ms"))
             self.pause((reaction_ms + took + _CROSS_MS) / 1000)
         return {
             "id": name,
             "slot": trial["slot"],
             "attempt": trial["attempt"],
-            "choice": task.choices[known],
+            "choice": task.choices[choice],
             "reaction_ms": reaction_ms,
             "answered_at": self.now(),
             "input": "keyboard",
             # Where there is no exposure to spoil, what can be kept back is the proof of having looked.
             "pictures": [] if self.kind == "spoiler" and not task.timed else proofs,
             "focus_lost": self.kind == "spoiler",
-            **looked,
-            **shown,
+            **looks_at_pictures,
+            **exposure,
         }
 
     def _fetched(self, trial: Mapping[str, Any]) -> tuple[list[bytes], list[str]]:

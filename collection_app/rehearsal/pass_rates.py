@@ -93,26 +93,26 @@ def _people(study: Study) -> list[Observer]:
 
 
 def _of_sentinels(study: Study, items: Iterable[CheckItem]) -> dict[str, list[_Distances]]:
-    found: dict[str, list[_Distances]] = {rule.check: [] for rule in study.sentinels.rules}
+    sets_of_distances: dict[str, list[_Distances]] = {rule.check: [] for rule in study.sentinels.rules}
     for item in items:
-        if item.role == "sentinel" and len(found[item.check]) < _MOST:
+        if item.role == "sentinel" and len(sets_of_distances[item.check]) < _MOST:
             original = item.p0 if item.ref is None else item.ref
-            found[item.check].append(
+            sets_of_distances[item.check].append(
                 (item.expected, latent_distance(original, item.p0), latent_distance(original, item.p1))
             )
-    return found
+    return sets_of_distances
 
 
 def _of_tests(sets: Sequence[PatchSet]) -> list[_Distances]:
-    found = []
+    sets_of_distances = []
     share = max(1, _MOST // max(len(sets), 1))
     for each in sets:
         step = max(1, len(each) // share)
         for item in islice((each[i] for i in range(0, len(each), step)), share):
             original, *others = (each.read(item, role) for role in each.roles)
             pair = others if len(others) == 2 else [original, *others]
-            found.append(("", *(latent_distance(original, other) for other in pair)))
-    return found
+            sets_of_distances.append(("", *(latent_distance(original, other) for other in pair)))
+    return sets_of_distances
 
 
 def _drawn(distances: list[_Distances], count: int, rng: np.random.Generator) -> list[_Distances]:

@@ -64,7 +64,7 @@ def rehearse(
         entropy=entropy,
         simulated=True,
     )
-    recipes = {side.sha256: side.recipe for found in sets for item in found for side in (item.p0, item.p1)}
+    recipes = {side.sha256: side.recipe for patch_set in sets for item in patch_set for side in (item.p0, item.p1)}
     playing = Playing(seed, mix, dropout, batch, pause=clock.advance, now=clock)
     most = people or _MOST_PEOPLE * math.ceil(installed.answers / study.items_per_session)
     outcomes: Counter[str] = Counter()
@@ -84,5 +84,5 @@ def rehearse(
             else:
                 idle = 0
             advance(study.items_per_session)
-    found = read(engine, lambda connection: status(connection, installed.study_id, now=clock()))
-    return Rehearsal(dict(sorted(outcomes.items())), found, (clock() - _EPOCH_MS) / 3_600_000)
+    figures = read(engine, lambda connection: status(connection, installed.study_id, now=clock()))
+    return Rehearsal(dict(sorted(outcomes.items())), figures, (clock() - _EPOCH_MS) / 3_600_000)

@@ -153,8 +153,8 @@ def play(client: Client, eyes: Eyes, playing: Playing, number: int) -> str:
             some = trials[start : start + playing.batch]
             answers = [_answer(person, eyes, playing, session, trial) for trial in some]
             receipts = client.post("/api/answers", {"answers": answers}, token=token)["receipts"]
-            if refused := [receipt["problem"] for receipt in receipts if receipt["status"] == "refused"]:
-                raise CollectionError(f"the server refused {len(refused)} answers, the first: {refused[0]}")
+            if problems := [receipt["problem"] for receipt in receipts if receipt["status"] == "refused"]:
+                raise CollectionError(f"the server refused {len(problems)} answers, the first: {problems[0]}")
             done += len(some)
             if leaves_after is not None and done > leaves_after:
                 return "left"
@@ -164,11 +164,11 @@ def play(client: Client, eyes: Eyes, playing: Playing, number: int) -> str:
 def _answer(
     person: Observer, eyes: Eyes, playing: Playing, session: Mapping[str, Any], trial: Mapping[str, Any]
 ) -> dict[str, Any]:
-    found = {role: eyes.see(trial[role]) for role in ("reference", "left", "right") if trial[role]}
-    sides = {role: digest for role, (digest, _) in found.items()}
+    pictures = {role: eyes.see(trial[role]) for role in ("reference", "left", "right") if trial[role]}
+    sides = {role: digest for role, (digest, _) in pictures.items()}
     reference = sides.pop("reference", "")
-    shown = (reference, sides["left"], sides["right"])
-    rng = person.draw(shown, trial["attempt"])
+    digests = (reference, sides["left"], sides["right"])
+    rng = person.draw(digests, trial["attempt"])
     reaction_ms = 1000 * person.seconds * float(np.exp(rng.normal(0, REACTION_SPREAD)))
     task = task_of(session["task"])
     if reference:
@@ -193,7 +193,7 @@ def _answer(
         "input": "keyboard",
         "device_pixel_ratio": 1.0,
         "scale": 4,
-        "pictures": [proof for _, proof in found.values()],
+        "pictures": [proof for _, proof in pictures.values()],
         **looked,
         **exposure,
     }
@@ -201,8 +201,8 @@ def _answer(
 
 def _exposure(wanted: Mapping[str, float], rng: np.random.Generator) -> dict[str, Any]:
     """Times as a screen of 60 frames a second gives them; now and then three frames are lost."""
-    dropped = 3 if rng.random() < _BAD_EXPOSURES else 0
+    drops = 3 if rng.random() < _BAD_EXPOSURES else 0
     times = {name: round(wanted[name] / _FRAME_MS) * _FRAME_MS for name in ("first_ms", "gap_ms", "second_ms")}
-    times["second_ms"] += dropped * _FRAME_MS
+    times["second_ms"] += drops * _FRAME_MS
     frames = round((times["first_ms"] + times["second_ms"]) / _FRAME_MS)
-    return {**times, "frame_ms": _FRAME_MS, "frames": frames, "dropped_frames": dropped}
+    return {**times, "frame_ms": _FRAME_MS, "frames": frames, "dropped_frames": drops}

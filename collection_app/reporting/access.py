@@ -35,16 +35,16 @@ def access(connection: Connection, step: Step, *, person: str) -> Access:
     StudyError
         See `person_of`.
     """
-    found = select(Participant.id).where(Participant.id == person_of(connection, step, person))
+    of_person = select(Participant.id).where(Participant.id == person_of(connection, step, person))
     who: dict[str, Rows] = {}
     record: dict[str, Rows] = {}
     for name, columns in PERSONAL.items():
         table = Base.metadata.tables[name]
         telling = [column for column, kept in columns.items() if kept.told in WHO]
         if telling:
-            who[name] = _rows(connection, table, found, telling, by_day=True)
+            who[name] = _rows(connection, table, of_person, telling, by_day=True)
         if not telling or name == "session":  # the only table of both
-            record[name] = _rows(connection, table, found, [column for column in columns if column not in telling])
+            record[name] = _rows(connection, table, of_person, [column for column in columns if column not in telling])
     shown = {row["item_id"] for row in record["assignment"]}
     record["item"] = _items(connection, shown)
     return Access(who, record)
@@ -67,7 +67,7 @@ def _said(name: str, value: Any, *, by_day: bool) -> Any:
 def _items(connection: Connection, ids: set[int]) -> Rows:
     query = select(Item.id, Item.role, Item.set_name, Item.name, Item.check_name, Item.expected).order_by(Item.id)
     wanted = sorted(ids)
-    found: Rows = []
+    rows: Rows = []
     for first in range(0, len(wanted), 1000):
-        found += map(dict, connection.execute(query.where(Item.id.in_(wanted[first : first + 1000]))).mappings())
-    return found
+        rows += map(dict, connection.execute(query.where(Item.id.in_(wanted[first : first + 1000]))).mappings())
+    return rows

@@ -49,11 +49,11 @@ def _copy_sqlite(database: Path, to: Path) -> None:
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         connection.execute("VACUUM INTO ?", (str(to),))
     with closing(sqlite3.connect(to)) as copy:
-        found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
         orphans = copy.execute("PRAGMA foreign_key_check").fetchall()
-    if found != "ok" or orphans:
+    if verdict != "ok" or orphans:
         raise StudyError(
-            f"{database}: the copy is not sound and was not kept; integrity check: {found}, "
+            f"{database}: the copy is not sound and was not kept; integrity check: {verdict}, "
             f"{len(orphans)} rows without their parents; check the database"
         )
 
@@ -66,6 +66,6 @@ def _dump_postgresql(engine: Engine, to: Path) -> None:
     url = engine.url.set(drivername="postgresql", password=None)
     environment = {**os.environ, **({"PGPASSWORD": str(engine.url.password)} if engine.url.password else {})}
     command = [program, "--format=custom", "--no-owner", f"--file={to}", f"--dbname={url.render_as_string()}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise StudyError(f"pg_dump failed: {masked(engine.url, ' '.join(done.stderr.split()))}")
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if process.returncode:
+        raise StudyError(f"pg_dump failed: {masked(engine.url, ' '.join(process.stderr.split()))}")

@@ -15,36 +15,38 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _WIDE = 120
 
 
-def show_status(study: Study, found: Status, console: Console | None = None) -> None:
+def show_status(study: Study, figures: Status, console: Console | None = None) -> None:
     """Print a study's state; without colour and bars where the output is no terminal."""
     # A pipe gets whole lines, whatever the width of the terminal it was started from.
     out = console or Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else _WIDE)
-    said = " - SIMULATED" if found.simulated else ""
-    share = f" ({found.filled / found.wanted:.1%})" if found.wanted else ""
+    said = " - SIMULATED" if figures.simulated else ""
+    share = f" ({figures.filled / figures.wanted:.1%})" if figures.wanted else ""
     out.print(
-        f"{study.name} version {study.version}{said}: {found.filled} of {found.wanted} answers{share}", markup=False
+        f"{study.name} version {study.version}{said}: {figures.filled} of {figures.wanted} answers{share}", markup=False
     )
-    if found.under_way:
-        out.print(f"{found.under_way} of them under way, the others stored")
-    out.print(_sets(found, bars=out.is_terminal))
-    out.print(f"answers a minute: {found.rate:.1f}; of the last {RECENT_MINUTES} minutes: {sparkline(found.recent)}")
-    out.print(f"stored: {found.answers} answers with sentinels and training, {found.failed} to a failed exposure")
-    sessions = ", ".join(f"{count} {state}" for state, count in found.sessions.items()) or "none yet"
-    declined = f"; {found.declined} declined" if found.declined else ""
-    out.print(f"sessions: {sessions}; {found.excluded} of them not used{declined}")
-    for took in found.durations:
+    if figures.under_way:
+        out.print(f"{figures.under_way} of them under way, the others stored")
+    out.print(_sets(figures, bars=out.is_terminal))
+    out.print(
+        f"answers a minute: {figures.rate:.1f}; of the last {RECENT_MINUTES} minutes: {sparkline(figures.recent)}"
+    )
+    out.print(f"stored: {figures.answers} answers with sentinels and training, {figures.failed} to a failed exposure")
+    sessions = ", ".join(f"{count} {state}" for state, count in figures.sessions.items()) or "none yet"
+    declined = f"; {figures.declined} declined" if figures.declined else ""
+    out.print(f"sessions: {sessions}; {figures.excluded} of them not used{declined}")
+    for took in figures.durations:
         out.print(_duration(took), markup=False, style="bold red" if took.too_little else None)
-    for image in found.damaged[:10]:
+    for image in figures.damaged[:10]:
         out.print(f"DAMAGED IMAGE, given to nobody: {image.path}", markup=False, style="bold red")
-    if len(found.damaged) > 10:
-        out.print(f"and {len(found.damaged) - 10} more damaged images", style="bold red")
-    for rule in found.rules:
+    if len(figures.damaged) > 10:
+        out.print(f"and {len(figures.damaged) - 10} more damaged images", style="bold red")
+    for rule in figures.rules:
         out.print(f"rule {rule.rule}: {rule.kept} kept, {rule.broken} broken", markup=False)
-    if found.pay:
-        out.print("pay: " + ", ".join(f"{count} {verdict}" for verdict, count in found.pay.items()))
-    if found.payments:
-        out.print("payments: " + ", ".join(f"{count} {state}" for state, count in found.payments.items()))
-    out.print(f"as of {datetime.fromtimestamp(found.at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC", style="dim")
+    if figures.pay:
+        out.print("pay: " + ", ".join(f"{count} {verdict}" for verdict, count in figures.pay.items()))
+    if figures.payments:
+        out.print("payments: " + ", ".join(f"{count} {state}" for state, count in figures.payments.items()))
+    out.print(f"as of {datetime.fromtimestamp(figures.at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC", style="dim")
 
 
 def _duration(took: Duration) -> str:
@@ -64,14 +66,14 @@ def sparkline(numbers: tuple[int, ...]) -> str:
     return "".join(_BARS[math.ceil(number * (len(_BARS) - 1) / top)] for number in numbers).strip()
 
 
-def _sets(found: Status, *, bars: bool) -> Table:
+def _sets(figures: Status, *, bars: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("set")
     if bars:
         table.add_column("", width=24)
     for name in ("items full", "answers", "quota"):
         table.add_column(name, justify="right")
-    for part in found.sets:
+    for part in figures.sets:
         bar = [ProgressBar(total=part.wanted, completed=part.filled, width=24)] if bars else []
         numbers = (f"{part.done} of {part.items}", f"{part.filled} of {part.wanted}", str(part.quota))
         table.add_row(_plain(part.name), *bar, *numbers)

@@ -157,19 +157,19 @@ def take_checks(
             (others if row.reference in seen or len(fresh) == wanted else fresh).append(row)
             seen |= {row.reference} if fresh and fresh[-1] is row else set()
         drawn = fresh + others
-    chosen = [row.id for row in drawn[:wanted]]
-    sides = rng.permutation(np.arange(len(chosen)) % 2)
-    return [Place(item, "left" if side else "right") for item, side in zip(chosen, sides, strict=True)]
+    items = [row.id for row in drawn[:wanted]]
+    sides = rng.permutation(np.arange(len(items)) % 2)
+    return [Place(item, "left" if side else "right") for item, side in zip(items, sides, strict=True)]
 
 
 def _matched(rows: Sequence[Row], times: np.ndarray) -> list[Row]:
     """Order rows so that one shown as often as each of `times`, or nearest to it, comes before the others."""
-    shown = np.array([float(row.shown) for row in rows])
+    times_shown = np.array([float(row.shown) for row in rows])
     first: list[int] = []
-    for wanted in times[: len(rows)].tolist():
-        first.append(int(np.abs(shown - wanted).argmin()))
-        shown[first[-1]] = np.inf
-    return [rows[i] for i in (*first, *np.flatnonzero(np.isfinite(shown)).tolist())]
+    for target in times[: len(rows)].tolist():
+        first.append(int(np.abs(times_shown - target).argmin()))
+        times_shown[first[-1]] = np.inf
+    return [rows[i] for i in (*first, *np.flatnonzero(np.isfinite(times_shown)).tolist())]
 
 
 def times_shown(connection: Connection, places: Sequence[Place]) -> list[int]:
@@ -207,14 +207,14 @@ def take_again(connection: Connection, assignment: Row) -> bool:
     """Take a place for an answer that comes after its own was given back; tell whether there was one."""
     left = int(assignment.side == "left")
     of_side = Item.p1_left if left else Item.filled - Item.p1_left
-    done = connection.execute(
+    update_result = connection.execute(
         update(Item)
         .where(Item.id == assignment.item_id, Item.filled < Item.quota, 2 * of_side + 2 <= Item.quota + 1)
         .values(filled=Item.filled + 1, p1_left=Item.p1_left + left)
     )
-    if done.rowcount:
+    if update_result.rowcount:
         connection.execute(update(Assignment).where(Assignment.id == assignment.id).values(holds=True))
-    return bool(done.rowcount)
+    return bool(update_result.rowcount)
 
 
 def give_up_expired(connection: Connection, study_id: int, now: int) -> int:

@@ -136,8 +136,8 @@ def in_order_of_items(connection: Connection, *, session: Row, slots: Sequence[i
     """Give the positions of some slots in the order of their items, the one that all who change items keep to."""
     if len(slots) < 2:
         return list(range(len(slots)))
-    found = select(Assignment.slot, Assignment.item_id).where(Assignment.session_id == session.id)
-    items = {row.slot: row.item_id for row in connection.execute(found.where(Assignment.slot.in_(set(slots))))}
+    query = select(Assignment.slot, Assignment.item_id).where(Assignment.session_id == session.id)
+    items = {row.slot: row.item_id for row in connection.execute(query.where(Assignment.slot.in_(set(slots))))}
     return sorted(range(len(slots)), key=lambda position: items.get(slots[position], 0))
 
 
@@ -200,8 +200,8 @@ def _fetched_at(session: Row, assignment: Row, given: Given, pictures: PictureNa
     roles = ROLES if assignment.ref else ROLES[1:]
     names = [pictures.name(Picture(session.id, assignment.slot, role), session.public_id) for role in roles]
     times = [pictures.given_at(name, given.proofs) for name in names]
-    known = [time for time in times if time is not None]
-    return max(known) if len(known) == len(times) else None
+    proof_times = [time for time in times if time is not None]
+    return max(proof_times) if len(proof_times) == len(times) else None
 
 
 def _fault(study: Study, session: Row, given: Given, *, fetched_at: int | None, now: int) -> str:

@@ -56,8 +56,8 @@ def sentinel_positions(tests: int, sentinels: int, rng: np.random.Generator, *, 
 @lru_cache(maxsize=64)
 def _shares(tests: int, sentinels: int, gap: int) -> list[NDArray[np.float64]]:
     """Of n gaps, in how many ways they hold so many test items in all, up to a factor of each n: shape (tests + 1,)."""
-    found = [np.eye(1, tests + 1)[0]]
+    ways_by_count = [np.eye(1, tests + 1)[0]]
     for _ in range(sentinels - 1):
-        ways = np.convolve(found[-1], np.ones(gap + 1))[: tests + 1]
-        found.append(ways / ways.max())
-    return found
+        ways = np.convolve(ways_by_count[-1], np.ones(gap + 1))[: tests + 1]
+        ways_by_count.append(ways / ways.max())
+    return ways_by_count

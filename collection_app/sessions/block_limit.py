@@ -29,11 +29,11 @@ def is_full(connection: Connection, study_id: int, *, block: str, limit: BlockLi
         return False
     of_test = select(func.sum(Item.quota)).where(Item.study_id == study_id, Item.role == "test")
     places = int(connection.scalar(of_test) or 0)
-    held = connection.scalar(
+    count = connection.scalar(
         select(func.count())
         .select_from(Assignment)
         .join(Session)
         .join(Participant, Participant.id == Session.participant_id)
         .where(of_study, *of_block, Assignment.holds)
     )
-    return (held or 0) + wanted > limit.share * places
+    return (count or 0) + wanted > limit.share * places

@@ -58,13 +58,13 @@ def person_of(connection: Connection, step: Step, person: str) -> int:
     """
     row = find(connection, step.study)
     names = [person] if row.salt is None else [person, pseudonym(row.salt, step.study.platform.name, person)]
-    found = connection.scalar(
+    participant_id = connection.scalar(
         select(Participant.id).where(Participant.study_id == row.id, Participant.pseudonym.in_(names))
     )
-    if found is None:
-        gone = "; the ids of this study's people were deleted after its erasure deadline" if row.salt is None else ""
-        raise StudyError(f"no participant {person!r} in {step.study.name} version {step.study.version}{gone}")
-    return found
+    if participant_id is None:
+        reason = "; the ids of this study's people were deleted after its erasure deadline" if row.salt is None else ""
+        raise StudyError(f"no participant {person!r} in {step.study.name} version {step.study.version}{reason}")
+    return participant_id
 
 
 def erase(connection: Connection, step: Step, *, person: str, with_answers: bool) -> int:
@@ -77,20 +77,20 @@ def erase(connection: Connection, step: Step, *, person: str, with_answers: bool
     StudyError
         See `person_of`; also if it is not known of a payment whether it was paid, since nobody could look any more.
     """
-    found = person_of(connection, step, person)
+    participant_id = person_of(connection, step, person)
     sessions = connection.scalars(
-        select(Session.id).where(Session.participant_id == found).order_by(Session.id).with_for_update()
+        select(Session.id).where(Session.participant_id == participant_id).order_by(Session.id).with_for_update()
     ).all()
-    sent = select(Payment.idempotency_key).where(Payment.session_id.in_(sessions), Payment.state == "sent")
-    if unclear := connection.scalar(sent.limit(1)):
+    payments = select(Payment.idempotency_key).where(Payment.session_id.in_(sessions), Payment.state == "sent")
+    if unclear := connection.scalar(payments.limit(1)):
         raise StudyError(
             f"{person!r}: it is not known whether the payment {unclear} was paid, and after erasing nobody could tell; "
             "look at the platform, say it with `bapps-collect pay --settle`, and erase again"
         )
-    of_open = select(Assignment.id).where(Assignment.participant_id == found, Assignment.state == "open")
+    of_open = select(Assignment.id).where(Assignment.participant_id == participant_id, Assignment.state == "open")
     release(connection, connection.scalars(of_open).all())
-    started = select(Session.id).where(Session.id.in_(sessions), Session.state.in_(OPEN_STATES))
-    for session_id in connection.scalars(started).all():
+    sessions_under_way = select(Session.id).where(Session.id.in_(sessions), Session.state.in_(OPEN_STATES))
+    for session_id in connection.scalars(sessions_under_way).all():
         exclude_session(connection, session_id=session_id, reason=WITHDRAWN)  # no rule will judge it any more
     connection.execute(
         update(Session)
@@ -100,10 +100,10 @@ def erase(connection: Connection, step: Step, *, person: str, with_answers: bool
     if with_answers:
         for session_id in sessions:
             exclude_session(connection, session_id=session_id, reason=ERASED)
-        of_person = select(Assignment.id).where(Assignment.participant_id == found)
+        of_person = select(Assignment.id).where(Assignment.participant_id == participant_id)
         connection.execute(delete(Answer).where(Answer.assignment_id.in_(of_person)))
-        connection.execute(delete(Assignment).where(Assignment.participant_id == found))
-    _forget(connection, step, select(Participant.id).where(Participant.id == found))
+        connection.execute(delete(Assignment).where(Assignment.participant_id == participant_id))
+    _forget(connection, step, select(Participant.id).where(Participant.id == participant_id))
     return len(sessions)
 
 

@@ -66,15 +66,17 @@ def has_looked(measured: Mapping[str, Any], display: Display) -> bool:
         return True
     counts = [measured.get(f"{name}_looks") or 0 for name in ROLES]
     times = [measured.get(f"{name}_look_ms") or 0.0 for name in ROLES]
-    seen = min(counts) >= 1 and min(times) >= display.least_look_ms
-    return layout == "in-place" and seen and sum(times) <= measured["reaction_ms"] + _SLACK_MS
+    has_seen_all = min(counts) >= 1 and min(times) >= display.least_look_ms
+    return layout == "in-place" and has_seen_all and sum(times) <= measured["reaction_ms"] + _SLACK_MS
 
 
 def slowest_frame_ms(device: str | None, least_hz: float) -> float:
     """The longest time between frames that is believed of a device: as its check found it, or as the study allows."""
     allowed = 1.1 * 1000 / (least_hz or _SLOWEST_HZ)
-    found = json.loads(device).get("refresh_hz") if device else None
-    return min(allowed, _SLOWER * 1000 / found) if isinstance(found, int | float) and found > 0 else allowed
+    refresh_hz = json.loads(device).get("refresh_hz") if device else None
+    return (
+        min(allowed, _SLOWER * 1000 / refresh_hz) if isinstance(refresh_hz, int | float) and refresh_hz > 0 else allowed
+    )
 
 
 def too_early(own_ms: float, *, fetched_at: int, now: int) -> bool:

@@ -115,16 +115,16 @@ class Outcome:
 
 def judge(study: Study, answers: Sequence[Judged], came: Came, *, finished: bool) -> Outcome:
     """Judge a session by its answers, one for each assignment that has a valid one."""
-    found = _completeness(study, answers, came) if finished else [_unfinished(study, answers, came)]
-    complete = finished and all(one.verdict == "used" for one in found)
-    found += _conduct(study, answers, came, finished=finished)
+    verdicts = _completeness(study, answers, came) if finished else [_unfinished(study, answers, came)]
+    complete = finished and all(one.verdict == "used" for one in verdicts)
+    verdicts += _conduct(study, answers, came, finished=finished)
     ahead = came.ahead / max(came.received, 1)
     if study.rules.server_time:
-        said = f"{came.ahead} of {came.received} answers before their own time had passed"
-        found.append(Verdict("use", OWN_TIME, "excluded" if ahead > _SHARE_MARKED else "used", said))
-    reviews = [one.reason for one in found if one.verdict == "review"]
+        reason = f"{came.ahead} of {came.received} answers before their own time had passed"
+        verdicts.append(Verdict("use", OWN_TIME, "excluded" if ahead > _SHARE_MARKED else "used", reason))
+    reviews = [one.reason for one in verdicts if one.verdict == "review"]
     if finished and not complete:
-        reviews += [f"{one.rule}: {one.reason}" for one in found if one.tier == "use" and one.verdict == "excluded"]
+        reviews += [f"{one.rule}: {one.reason}" for one in verdicts if one.tier == "use" and one.verdict == "excluded"]
     elif ahead > _SHARE_MARKED:
         reviews.append(f"{came.ahead} of {came.received} answers before their own time had passed")
     if came.marked > _SHARE_MARKED * max(came.received, 1):
@@ -134,26 +134,26 @@ def judge(study: Study, answers: Sequence[Judged], came: Came, *, finished: bool
         reviews.append(f"{left_out} of {came.expected} trials without a valid answer")
     share = f"{len(answers)} of {came.expected} answered"
     usual = "approve" if finished else "pro rata"
-    paid = Verdict("pay", "part taken", "review" if reviews else usual, "; ".join([share, *reviews]))
+    pay = Verdict("pay", "part taken", "review" if reviews else usual, "; ".join([share, *reviews]))
     until = None if finished else _last_passed(answers)
-    return Outcome([*(one for one in found if one.tier == "use"), paid], complete, until)
+    return Outcome([*(one for one in verdicts if one.tier == "use"), pay], complete, until)
 
 
 def _completeness(study: Study, answers: Sequence[Judged], came: Came) -> list[Verdict]:
     """Whether a session that was gone through to its end is complete."""
     right = Counter(answer.check for answer in answers if answer.passed)
     seen = Counter(answer.check for answer in answers if answer.role == "sentinel")
-    found = [_sentinels(rule, right=right[rule.check], seen=seen[rule.check]) for rule in study.sentinels.rules]
+    verdicts = [_sentinels(rule, right=right[rule.check], seen=seen[rule.check]) for rule in study.sentinels.rules]
     valid, least = sum(answer.role != "training" for answer in answers), study.rules.least_valid
     enough = valid >= least * came.to_judge
     name = f"{VALID}>={least:g}"
-    return [*found, Verdict("use", name, "used" if enough else "excluded", f"{valid} of {came.to_judge}")]
+    return [*verdicts, Verdict("use", name, "used" if enough else "excluded", f"{valid} of {came.to_judge}")]
 
 
 def _sentinels(rule: SentinelRule, *, right: int, seen: int) -> Verdict:
     name = f"sentinels {rule.check}>={rule.at_least} of {rule.count}"
-    said = f"{right} right, {seen - right} wrong" + (f", {rule.count - seen} not seen" if seen < rule.count else "")
-    return Verdict("use", name, "used" if right >= rule.at_least else "excluded", said)
+    reason = f"{right} right, {seen - right} wrong" + (f", {rule.count - seen} not seen" if seen < rule.count else "")
+    return Verdict("use", name, "used" if right >= rule.at_least else "excluded", reason)
 
 
 def _unfinished(study: Study, answers: Sequence[Judged], came: Came) -> Verdict:
@@ -163,10 +163,10 @@ def _unfinished(study: Study, answers: Sequence[Judged], came: Came) -> Verdict:
     shares = all(right[rule.check] * rule.count >= rule.at_least * max(seen[rule.check], 1) for rule in _rules(study))
     chance = by_chance(seen.total(), right.total())
     keep = study.rules.keep_unfinished and shares and chance <= _BY_CHANCE
-    said = f"{len(answers)} of {came.expected}"
+    reason = f"{len(answers)} of {came.expected}"
     if study.rules.keep_unfinished:
-        said += f", {right.total()} of {seen.total()} sentinels right, by chance in {chance:.1%}"
-    return Verdict("use", UNFINISHED, "used" if keep else "excluded", said)
+        reason += f", {right.total()} of {seen.total()} sentinels right, by chance in {chance:.1%}"
+    return Verdict("use", UNFINISHED, "used" if keep else "excluded", reason)
 
 
 def _rules(study: Study) -> Sequence[SentinelRule]:
@@ -205,26 +205,26 @@ def _conduct(study: Study, answers: Sequence[Judged], came: Came, *, finished: b
         }
     )
     behaved = conduct(table) if answers else None
-    found = []
+    verdicts = []
     for tier, rule in rules:
         value = np.array([np.nan]) if behaved is None else behaved.quantity(rule.quantity)
         if rule.quantity == "sentinels" and finished and came.sentinels:
             value = np.array([sum(answer.passed for answer in answers) / came.sentinels])
-        kept = not np.isnan(value[0]) and not rule.broken(value)[0]
+        keeps = not np.isnan(value[0]) and not rule.broken(value)[0]
         words = {"use": ("excluded", "used"), "pay": ("review", "approve")}[tier]
-        said = "not known" if np.isnan(value[0]) else f"{np.round(value[0], 3):g}"
-        found.append(Verdict(tier, str(rule), words[kept], f"{rule.quantity} {said}"))
-    return found
+        number = "not known" if np.isnan(value[0]) else f"{np.round(value[0], 3):g}"
+        verdicts.append(Verdict(tier, str(rule), words[keeps], f"{rule.quantity} {number}"))
+    return verdicts
 
 
 def outcome_of(connection: Connection, study: Study, *, session_id: int, finished: bool) -> Outcome:
     """Judge a session by what is stored of it; nothing is written."""
     session = connection.execute(select(Session).where(Session.id == session_id)).one()
-    kept = table_of(Answer).c
+    columns = table_of(Answer).c
     rows = connection.execute(
         select(Item.role, Item.check_name, Answer.choice, Item.expected, Assignment.side, Assignment.slot)
-        .add_columns(kept.reaction_ms, Answer.valid, Answer.reason, Answer.submitted_at, Answer.fetched_at)
-        .add_columns(kept.first_ms, kept.gap_ms, kept.second_ms, kept.focus_lost)
+        .add_columns(columns.reaction_ms, Answer.valid, Answer.reason, Answer.submitted_at, Answer.fetched_at)
+        .add_columns(columns.first_ms, columns.gap_ms, columns.second_ms, columns.focus_lost)
         .select_from(Assignment)
         .join(Item)
         .join(Answer, Answer.assignment_id == Assignment.id)
@@ -269,8 +269,8 @@ def judge_session(connection: Connection, study: Study, *, session_id: int, fini
         for v in outcome.verdicts
     ]
     connection.execute(insert(Decision), values)
-    if broken := [f"{v.rule} ({v.reason})" for v in outcome.verdicts if v.verdict == "excluded"]:
-        exclude_session(connection, session_id=session_id, reason="; ".join(broken))
+    if reasons := [f"{v.rule} ({v.reason})" for v in outcome.verdicts if v.verdict == "excluded"]:
+        exclude_session(connection, session_id=session_id, reason="; ".join(reasons))
     elif finished:
         _use_again(connection, session_id)
     elif outcome.used_until is not None:

@@ -31,10 +31,10 @@ class Sitting:
 
 def device_of(described: str | None) -> str | None:
     """What stays the same in a description of a device, as JSON; None where there is none."""
-    found = json.loads(described) if described else None
-    if not isinstance(found, dict):
+    facts = json.loads(described) if described else None
+    if not isinstance(facts, dict):
         return None
-    return json.dumps([found.get(name) for name in _LASTING])
+    return json.dumps([facts.get(name) for name in _LASTING])
 
 
 def alike(sittings: Iterable[Sitting]) -> dict[int, str]:
@@ -62,7 +62,7 @@ def _at_once(one: Sitting, other: Sitting) -> bool:
 
 def alike_sessions(connection: Connection, study_id: int, only: Sequence[int] | Select) -> dict[int, str]:
     """`alike` for the sessions `only` of a study, beside all others of it."""
-    marked = {
+    marks = {
         column: select(column).where(Session.id.in_(only), column.is_not(None))
         for column in (Session.browser, Session.block)
     }
@@ -72,7 +72,7 @@ def alike_sessions(connection: Connection, study_id: int, only: Sequence[int] | 
         .join(Participant)
         # An id that somebody made up gets nothing; it throws no doubt on the people beside it.
         .where(Participant.study_id == study_id, func.coalesce(Session.vouched, "") != UNKNOWN)
-        .where(or_(*(column.in_(some) for column, some in marked.items())))
+        .where(or_(*(column.in_(some) for column, some in marks.items())))
     )
     return alike(
         Sitting(row.id, row.participant_id, row.browser, row.block, device_of(row.device), row.started_at, row.ended)

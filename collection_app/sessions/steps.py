@@ -113,8 +113,8 @@ def tries(connection: Connection, session_id: int) -> tuple[bool, int]:
         .where(Event.session_id == session_id, Event.kind.in_((PASSED, FAILED)))
         .group_by(Event.kind)
     )
-    found = {row.kind: row.times for row in counts}
-    return PASSED in found, found.get(FAILED, 0)
+    times = {row.kind: row.times for row in counts}
+    return PASSED in times, times.get(FAILED, 0)
 
 
 def check(connection: Connection, step: Step, *, public_id: str, choices: Sequence[int]) -> Row:
@@ -289,15 +289,15 @@ def withdraw(connection: Connection, step: Step, *, public_id: str, reason: str)
     if reason == "unsuitable_device":
         return end_unsuitable(connection, step, session=session)
     # Whoever leaves is paid for the part as it was answered: with the same rules of pay as who is silent.
-    paid = outcome_of(connection, step.study, session_id=session.id, finished=False).verdicts[-1]
+    pay = outcome_of(connection, step.study, session_id=session.id, finished=False).verdicts[-1]
     exclude_session(connection, session_id=session.id, reason=WITHDRAWN)
     connection.execute(
         insert(Decision).values(
             session_id=session.id,
             tier="pay",
-            rule=paid.rule,
-            verdict=paid.verdict,
-            reason=f"withdrew; {paid.reason}",
+            rule=pay.rule,
+            verdict=pay.verdict,
+            reason=f"withdrew; {pay.reason}",
             at=step.now,
         )
     )

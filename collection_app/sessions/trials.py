@@ -68,8 +68,8 @@ def draw_trials(
 def images_of(row: Row) -> dict[str, str]:
     """The hashes of a trial's images by the role each has there, from its item's row and `side`."""
     left, right = (row.p1, row.p0) if row.side == "left" else (row.p0, row.p1)
-    found = {"left": left, "right": right}
-    return {"reference": row.ref, **found} if row.ref else found
+    sides = {"left": left, "right": right}
+    return {"reference": row.ref, **sides} if row.ref else sides
 
 
 def open_trials(connection: Connection, *, session_id: int, limit: int) -> list[Row]:

@@ -67,11 +67,11 @@ def due(connection: Connection, study_id: int, *, now: int) -> list[Row]:
 
 def claim(connection: Connection, study_id: int, *, now: int) -> list[Row]:
     """As `due`, for the caller alone: of several processes one asks, and another after half a minute."""
-    claimed = [
+    claims = [
         (row, connection.execute(_CLAIM, {"session": row.id, "now": now, **_times(now)}).rowcount)
         for row in due(connection, study_id, now=now)
     ]
-    return [row for row, is_mine in claimed if is_mine]
+    return [row for row, is_mine in claims if is_mine]
 
 
 def _times(now: int) -> dict[str, int]:

@@ -28,5 +28,5 @@ def note_sound(connection: Connection, sha256: str) -> None:
 
 def damaged_images(connection: Connection) -> tuple[DamagedImage, ...]:
     """All that are noted."""
-    found = select(Image.path, Image.damaged_at).where(Image.damaged_at.is_not(None)).order_by(Image.path)
-    return tuple(DamagedImage(row.path, row.damaged_at) for row in connection.execute(found))
+    query = select(Image.path, Image.damaged_at).where(Image.damaged_at.is_not(None)).order_by(Image.path)
+    return tuple(DamagedImage(row.path, row.damaged_at) for row in connection.execute(query))

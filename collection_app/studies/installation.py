@@ -54,12 +54,12 @@ class _Prepared:
 
 def check_tasks(study: Study, sets: Sequence[PatchSet]) -> None:
     """Raise StudyError if a set is of another task than the study."""
-    for found in sets:
-        if found.task != study.task_module.patch_sets:
+    for patch_set in sets:
+        if patch_set.task != study.task_module.patch_sets:
             needed = study.task_module.patch_sets
             raise StudyError(
-                f"{found.folder}: its items are for the task {found.task}, but this study shows items of {needed}; "
-                f"use a patch set made with --task {needed}"
+                f"{patch_set.folder}: its items are for the task {patch_set.task}, but this study shows items of "
+                f"{needed}; use a patch set made with --task {needed}"
             )
 
 
@@ -130,10 +130,10 @@ def install(
                 ],
             )
         advance(len(some))
-    offered = sum(len(found) for found in sets)
+    total = sum(map(len, sets))
     if not items:
         raise StudyError(
-            f"{study.name}: none of the {offered} items can be asked about, since the two patches of each are the "
+            f"{study.name}: none of the {total} items can be asked about, since the two patches of each are the "
             "same, pixel by pixel; make a patch set whose distortions change something"
         )
     if served_digest not in (None, digest.hexdigest()):
@@ -143,7 +143,7 @@ def install(
         .where(StudyRow.id == study_id)
         .values(settings=study.canonical(), settings_sha256=study.digest(), items_sha256=digest.hexdigest())
     )
-    return Installed(study_id, items, answers, offered - items)
+    return Installed(study_id, items, answers, total - items)
 
 
 def freeze(connection: Connection, study: Study, now: int, *, simulated: bool = False) -> int:
@@ -187,9 +187,9 @@ def has_people(connection: Connection, study: Study) -> bool:
 
 
 def _check_unchanged(study: Study, stored: Study) -> None:
-    if changed := changes(stored, study):
+    if differences := changes(stored, study):
         raise StudyError(
-            f"{study.name} version {study.version}: differs from what is in the database in {', '.join(changed)}; "
+            f"{study.name} version {study.version}: differs from what is in the database in {', '.join(differences)}; "
             "run `bapps-collect init` again, with a higher version if it was served"
         )
 
@@ -208,19 +208,21 @@ def _of_study(size: Size, study_id: int) -> dict[str, int]:
 
 def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bool) -> Iterator[_Prepared]:
     names: set[tuple[str, str]] = set()
-    for found in sets:
-        for item in found:
+    for patch_set in sets:
+        for item in patch_set:
             label = f"{item.split}/{item.set}"
             if (label, item.id) in names:
-                raise StudyError(f"{found.folder}: another set holds an item {item.id} of {label} too; leave one out")
+                raise StudyError(
+                    f"{patch_set.folder}: another set holds an item {item.id} of {label} too; leave one out"
+                )
             names.add((label, item.id))
-            for role in found.roles:
-                found.read(item, role)  # checks the pixels against the manifest
+            for role in patch_set.roles:
+                patch_set.read(item, role)  # checks the pixels against the manifest
             columns = {"role": "test", "set_name": label, "name": item.id, "check_name": "", "expected": ""}
-            hashes = {role: item.digest(role) for role in found.roles}
+            hashes = {role: item.digest(role) for role in patch_set.roles}
             if hashes["p0"] == hashes["p1"] and not alike:
                 continue
-            paths = {hashes[role]: found.path(item, role).resolve() for role in found.roles}
+            paths = {hashes[role]: patch_set.path(item, role).resolve() for role in patch_set.roles}
             yield _Prepared({**columns, "ref": None, **hashes, "quota": study.quota(item.split)}, item.box[2:], paths)
     private_folder(folder)
     for check in check_items(study, list(sets)):
@@ -233,8 +235,8 @@ def _prepared(study: Study, sets: Sequence[PatchSet], folder: Path, *, alike: bo
                 temporary.write_bytes(encode_png(image))
         columns = {"role": check.role, "set_name": "", "name": check.name, "check_name": check.check}
         height, width = check.p0.shape[:2]
-        settled = {**columns, "expected": check.expected, "ref": None, **hashes, "quota": None}
-        yield _Prepared(settled, (width, height), paths)
+        values = {**columns, "expected": check.expected, "ref": None, **hashes, "quota": None}
+        yield _Prepared(values, (width, height), paths)
 
 
 def _place_images(connection: Connection, rows: Sequence[_Prepared]) -> None:

@@ -55,11 +55,11 @@ def largest_sizes(connection: Connection, study_id: int) -> list[Size]:
 
 def uncovered(sizes: Iterable[Size]) -> list[Size]:
     """Of some sizes, those than which no other one is as wide and as high, the widest first."""
-    found: list[Size] = []
+    front: list[Size] = []
     for width, height in sorted(set(sizes), reverse=True):
-        if not found or height > found[-1][1]:
-            found.append((width, height))
-    return found
+        if not front or height > front[-1][1]:
+            front.append((width, height))
+    return front
 
 
 def fit_abreast(size: Size) -> bool:

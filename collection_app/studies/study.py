@@ -294,8 +294,8 @@ class Study(_Settings):
     @field_validator("consent")
     @classmethod
     def _no_html(cls, text: str) -> str:
-        if found := _HTML.search(text):
-            raise ValueError(f"needs Markdown without HTML, got {text[found.start() : found.start() + 20]!r}")
+        if match := _HTML.search(text):
+            raise ValueError(f"needs Markdown without HTML, got {text[match.start() : match.start() + 20]!r}")
         return text
 
     @model_validator(mode="after")
@@ -329,8 +329,8 @@ class Study(_Settings):
     @property
     def practice(self) -> dict[str, int]:
         """How many training items there are of each check, in the order in which they are made."""
-        wanted = dict(self.training)
-        return {check.name: wanted[check.training] for check in self.task_module.checks if check.training}
+        counts = dict(self.training)
+        return {check.name: counts[check.training] for check in self.task_module.checks if check.training}
 
     @property
     def task_module(self) -> TaskModule:

@@ -14,8 +14,8 @@ from collection_app.tasks.task_module import TaskModule
 def tasks() -> dict[str, TaskModule]:
     """Every task by its name: the `TASK` of each folder in this one."""
     folders = [module.name for module in pkgutil.iter_modules(__path__, f"{__name__}.") if module.ispkg]
-    found = [importlib.import_module(folder).TASK for folder in folders]
-    return {task.name: task for task in sorted(found, key=lambda task: task.name)}
+    tasks_of_folders = [importlib.import_module(folder).TASK for folder in folders]
+    return {task.name: task for task in sorted(tasks_of_folders, key=lambda task: task.name)}
 
 
 def task_of(name: str) -> TaskModule:

@@ -23,8 +23,8 @@ def p_same(person: Observer, first: float, second: float) -> float:
     if person.kind == "one-sided":
         return 0.98
     delta, k = (second - first) / JND_UNIT, person.criterion
-    seen = _PHI((k - delta) / math.sqrt(2)) - _PHI((-k - delta) / math.sqrt(2))
-    return person.lapse / 2 + (1 - person.lapse) * seen
+    p_seen = _PHI((k - delta) / math.sqrt(2)) - _PHI((-k - delta) / math.sqrt(2))
+    return person.lapse / 2 + (1 - person.lapse) * p_seen
 
 
 def by_pixels(pictures: Sequence[Pixels], *, sure: bool) -> int | None:
