@@ -34,7 +34,8 @@ VALID, OWN_TIME = "valid answers", "its own time"
 _BY_CHANCE = 0.02
 # Answers that no browser gives, or that come before their time: more than this share of a session is looked at.
 _SHARE_MARKED = 0.05
-# Trials of a complete session without a valid answer: a device seldom spoils more, and who likes can spoil many.
+# Trials of a complete session without a valid answer: a device seldom spoils more than these or one, and who likes can
+# spoil many.
 _SHARE_LEFT_OUT = 0.05
 
 
@@ -130,7 +131,7 @@ def judge(study: Study, answers: Sequence[Judged], came: Came, *, finished: bool
     if came.marked > _SHARE_MARKED * max(came.received, 1):
         reviews.append(f"{came.marked} of {came.received} answers as no browser gives them")
     left_out = came.expected - len(answers)
-    if complete and left_out > _SHARE_LEFT_OUT * came.expected:
+    if complete and left_out > max(1, _SHARE_LEFT_OUT * came.expected):
         reviews.append(f"{left_out} of {came.expected} trials without a valid answer")
     share = f"{len(answers)} of {came.expected} answered"
     usual = "approve" if finished else "pro rata"

@@ -386,7 +386,7 @@ def test_marked_answers_are_looked_at_before_pay(serve: Any) -> None:
     assert "2 of 20 answers as no browser gives them" in server.paid().reasons
 
 
-@pytest.mark.parametrize(("spoilt", "verdict"), [(0, "approve"), (2, "review")])
+@pytest.mark.parametrize(("spoilt", "verdict"), [(0, "approve"), (1, "approve"), (2, "review")])
 def test_a_complete_session_that_leaves_out_trials_is_looked_at_before_pay(
     serve: Any, spoilt: int, verdict: str
 ) -> None:
