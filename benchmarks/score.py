@@ -3,6 +3,7 @@
     python benchmarks/score.py              all of it, some ten minutes on two cores
     python benchmarks/score.py --quick      fewer items and rounds
     python benchmarks/score.py --only nets  one part; --net lpips-alex one metric of it
+    python benchmarks/score.py --only native    pictures of 256x256, not shrunk
 
 Baseline and ours take turns in one process, and the ratio is the median over rounds, because machines
 are noisy. Every speed is end to end, from PNG files to distances, but where it says "in memory".
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from baseline.official_loop import PlainLPIPS, evaluate_plain
+from baseline.official_loop import PlainLPIPS, evaluate_plain, official_batches
 from baseline.triplets import triplet_arrays, write_triplets
 from low_level import low_level
 from skimage.color import rgb2lab
@@ -40,8 +41,9 @@ from metrics.weights.store import WeightStore
 
 # What the project asks of itself: (fp32, bf16).
 FLOORS = {"lpips-alex": (2.0, 3.0), "lpips-vgg": (1.35, 2.0), "six metrics": (2.7, None)}
+NATIVE_FLOOR = 1.5
 SIX = ["alex", "lpips-alex", "vgg", "lpips-vgg", "squeeze", "lpips-squeeze"]
-PARTS = ("nets", "limits", "classical", "low-level", "half", "memory")
+PARTS = ("nets", "native", "limits", "classical", "low-level", "half", "memory")
 THREADS = cores()
 
 
@@ -138,6 +140,40 @@ def compare(
         f"  {floor or '-'}",
         flush=True,
     )
+
+
+def native(folder: Path, store: WeightStore, rounds: int, scale: float) -> None:
+    """Pictures of 256x256 as they are: ours from files, the official loop from files and from tensors in memory."""
+    side, count = 256, int(1000 * scale)
+    items = write_triplets(folder / "native", count, file_side=side, side=side)
+    model, metrics = baseline_model("lpips-alex", store), [load("lpips-alex", Setup(weights=store))]
+    batches = [
+        tuple(batch[role] for role in ("ref", "p0", "p1")) for batch in official_batches(items.folder.path, side)
+    ]
+
+    def from_tensors() -> None:
+        for ref, p0, p1 in batches:
+            model(ref, p0)
+            model(ref, p1)
+
+    def plain(workers: int) -> tuple[np.ndarray, np.ndarray]:
+        return evaluate_plain(model, items.folder.path, workers=workers, side=side)
+
+    def ours() -> np.ndarray:
+        return evaluate(metrics, items, threads=THREADS).distances
+
+    difference = np.abs(np.array(plain(0)) - ours()[0]).max()
+    assert difference < 2e-5, difference
+    times = in_turns([from_tensors, lambda: plain(0), lambda: plain(4), ours], rounds)
+    print(f"\nlpips-alex at {side}x{side} as they are, {count} triplets, triplets/s (medians)")
+    print(f"ours, from files: {count / statistics.median(row[3] for row in times):.1f}")
+    for name, columns in (("tensors in memory", slice(0, 1)), ("files, the better of 0 and 4 workers", slice(1, 3))):
+        base = [min(row[columns]) for row in times]
+        ratio = statistics.median(slow / row[3] for slow, row in zip(base, times, strict=True))
+        print(
+            f"official loop, {name}: {count / statistics.median(base):.1f}, ratio {ratio:.2f}  floor {NATIVE_FLOOR}",
+            flush=True,
+        )
 
 
 def limits(folder: Path, store: WeightStore) -> None:
@@ -271,6 +307,7 @@ def main() -> None:
         store = with_random_squeezenet(folder)
         parts: dict[str, Callable[[], None]] = {
             "nets": lambda: nets(folder, store, rounds, scale, options.net or list(FLOORS)),
+            "native": lambda: native(folder, store, rounds, scale),
             "limits": lambda: limits(folder, store),
             "classical": lambda: classical(folder, rounds, scale),
             "low-level": lambda: low_level(quick=options.quick),

@@ -17,15 +17,15 @@ PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 Pixels = NDArray[np.uint8]
 
 
-def triplet_arrays(count: int, *, seed: int) -> tuple[Pixels, Pixels, Pixels]:
-    """Give (ref, p0, p1), each uint8 (count, 64, 64, 3), for the same seed the same."""
+def triplet_arrays(count: int, *, seed: int, side: int = SIDE) -> tuple[Pixels, Pixels, Pixels]:
+    """Give (ref, p0, p1), each uint8 (count, side, side, 3), for the same seed the same."""
     rng = np.random.default_rng(seed)
     photos = [np.asarray(getattr(data, name)())[..., :3] for name in PHOTOS]
     refs, firsts, seconds = [], [], []
     for k in range(count):
         photo = photos[k % len(photos)]
-        y, x = (int(rng.integers(size - SIDE)) for size in photo.shape[:2])
-        ref = np.ascontiguousarray(photo[y : y + SIDE, x : x + SIDE])
+        y, x = (int(rng.integers(length - side)) for length in photo.shape[:2])
+        ref = np.ascontiguousarray(photo[y : y + side, x : x + side])
         refs.append(ref)
         firsts.append(_distorted(ref, rng))
         seconds.append(_distorted(ref, rng))
@@ -44,16 +44,16 @@ def _distorted(patch: Pixels, rng: np.random.Generator) -> Pixels:
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def write_triplets(root: Path, count: int, *, file_side: int, seed: int = 0) -> ItemSet:
-    """Write `count` triplets as PNG files of `file_side` pixels, enlarged as BAPPS's files are, and open them.
+def write_triplets(root: Path, count: int, *, file_side: int, side: int = SIDE, seed: int = 0) -> ItemSet:
+    """Write `count` triplets of `side` pixels as PNG files of `file_side`, enlarged as BAPPS's are, and open them.
 
     Pillow at its highest compression makes the bytes of the released files.
     """
     folder = SetFolder(root, "2afc", "val", f"side{file_side}")
-    shown = np.floor((SIDE - 1) * np.arange(file_side) / (file_side - 1) + 0.5).astype(int)
+    shown = np.floor((side - 1) * np.arange(file_side) / (file_side - 1) + 0.5).astype(int)
     for role in ("ref", "p0", "p1", "judge"):
         (folder.path / role).mkdir(parents=True)
-    for role, patches in zip(("ref", "p0", "p1"), triplet_arrays(count, seed=seed), strict=True):
+    for role, patches in zip(("ref", "p0", "p1"), triplet_arrays(count, seed=seed, side=side), strict=True):
         for k, patch in enumerate(patches):
             image = Image.fromarray(patch[shown[:, None], shown])
             image.save(folder.path / role / f"{k:06d}.png", compress_level=9)
