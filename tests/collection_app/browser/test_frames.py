@@ -80,10 +80,11 @@ def test_the_layout_that_makes_patches_largest(
 ) -> None:
     layouts = "{row: [3, 1], triangle: [2, 2]}"
     expression = (
-        f"m.bestLayout({{width: 64, height: 64}}, {layouts}, "
+        f"m.arrangeWhole({{width: 64, height: 64}}, {layouts}, "
         "{width: x[0], height: x[1], ratio: x[2], size: 256}, {beside: 40, below: 72})"
     )
-    assert ask("static/study/display/room", expression, list(room)) == {"layout": layout, "scale": scale}
+    whole = {"layout": layout, "scale": scale, "view": {"width": 64, "height": 64}}
+    assert ask("static/study/display/room", expression, list(room)) == whole
 
 
 def test_waiting_doubles_up_to_half_a_minute(ask: Callable[..., Any]) -> None:
