@@ -319,6 +319,8 @@ def test_a_plan_says_how_many_answers_of_a_person_it_assumes(
 def test_a_plan_needs_items_with_two_votes(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("id,k,n\na,1,1\n")
     assert "--plan fits 2AFC items" in run(tmp_path / "one.csv", "--task", "2afc", "--plan", 0.03).stderr
+    (tmp_path / "two.csv").write_text("\n".join(["id,k,n", *(f"{item},{item % 3},2" for item in range(30))]))
+    assert sections(tmp_path / "two.csv", "--task", "2afc", "--plan", 0.2, "--draws", 100)["Plan"]["rows"]
 
 
 def test_of_many_recipes_the_most_judged_are_printed_and_json_has_all(tmp_path: Path) -> None:
