@@ -402,6 +402,20 @@ def test_a_complete_session_that_leaves_out_trials_is_looked_at_before_pay(
     assert (f"{spoilt} of 18 trials without a valid answer" in server.paid().reasons) is (verdict == "review")
 
 
+def test_a_review_names_the_rules_that_were_broken_and_no_other() -> None:
+    study = preset("paper-2afc", sentinels={}, rules={"use": [], "pay": []})
+    answers = [Judged("test", "", "p0", "", "", slot, 900.0) for slot in range(50)]
+    outcome = judge(study, answers, Came(100, 100), finished=True)
+    assert [(one.rule, one.verdict) for one in outcome.verdicts] == [
+        ("valid answers>=0.8", "excluded"),
+        ("its own time", "used"),
+        ("part taken", "review"),
+    ]
+    share, *reviews = outcome.verdicts[-1].reason.split("; ")
+    assert share == "50 of 100 answered"
+    assert [review.split(":")[0] for review in reviews] == ["valid answers>=0.8"]
+
+
 @pytest.mark.parametrize(("without", "verdict"), [(5, "approve"), (6, "review")])
 def test_more_than_one_trial_in_twenty_without_a_valid_answer_is_looked_at(without: int, verdict: str) -> None:
     study = preset("paper-2afc", sentinels={}, rules={"use": [], "pay": []})
