@@ -81,7 +81,8 @@ def score(
     by : sequence of "recipe", "family", "severity", "photo", "margin"
         Also score groups of items.
     details : bool
-        Beside each score: share of the reachable, log-likelihood and calibration; 2AFC against JND.
+        Also, beside each score, its share of what any metric can reach, its log-likelihood and calibration, and
+        how 2AFC and JND agree.
     items, answers : paths, optional
         Tables about items and of answers, in place of items.parquet and answers.parquet beside each set.
     votes : int, optional

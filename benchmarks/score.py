@@ -26,6 +26,7 @@ import torch
 from baseline.official_loop import PlainLPIPS, evaluate_plain, official_batches
 from baseline.triplets import triplet_arrays, write_triplets
 from low_level import low_level
+from PIL import Image
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 from torch import nn
@@ -42,8 +43,9 @@ from metrics.weights.store import WeightStore
 # What the project asks of itself: (fp32, bf16).
 FLOORS = {"lpips-alex": (2.0, 3.0), "lpips-vgg": (1.35, 2.0), "six metrics": (2.7, None)}
 NATIVE_FLOOR = 1.5
+_DISTANCE = "from metrics.commands.distance import distance; distance()"
 SIX = ["alex", "lpips-alex", "vgg", "lpips-vgg", "squeeze", "lpips-squeeze"]
-PARTS = ("nets", "native", "limits", "classical", "low-level", "half", "memory")
+PARTS = ("nets", "native", "limits", "classical", "low-level", "half", "memory", "large")
 THREADS = cores()
 
 
@@ -294,6 +296,23 @@ def memory(folder: Path, scale: float) -> None:
         print(f"{count:>6} items: {usage.ru_maxrss / 1024:.0f} MiB", flush=True)
 
 
+def large(folder: Path, nets: Sequence[str]) -> None:
+    """Peak memory of the command for one pair of 12 megapixels, noise since its content does not matter."""
+    print("\npeak memory of bapps-distance on a pair of 4000x3000")
+    rng = np.random.default_rng(0)
+    pair = [folder / f"{name}.png" for name in "ab"]
+    for path in pair:
+        Image.fromarray(rng.integers(0, 256, (3000, 4000, 3), np.uint8)).save(path, compress_level=1)
+    for net in nets:
+        child = subprocess.Popen(
+            [sys.executable, "-c", _DISTANCE, "--metric", net, *map(str, pair)], stdout=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0
+        print(f"{net:12} {usage.ru_maxrss / 2**20:.2f} GiB, {usage.ru_utime + usage.ru_stime:.0f} s of CPU", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer items and rounds")
@@ -313,6 +332,7 @@ def main() -> None:
             "low-level": lambda: low_level(quick=options.quick),
             "half": lambda: half_precision(1000 if options.quick else 5000),
             "memory": lambda: memory(folder, scale),
+            "large": lambda: large(folder, ["lpips-alex"] if options.quick else ["lpips-alex", "lpips-vgg"]),
         }
         machine()
         for part in options.only or PARTS:

@@ -35,9 +35,26 @@ def _pairs(context: click.Context, parameter: click.Parameter, text: str) -> dic
 @click.option("--task", type=click.Choice(["2afc", "jnd"]), help="Judgments to take. [default: all there are]")
 @click.option("--votes", type=click.IntRange(1), help="Votes behind each fraction, where only fractions exist.")
 @click.option("--study", help="The study to take, where answers of several are mixed.")
-@click.option("--items", "facts", type=click.Path(path_type=Path), help="Table with id, and photo, p0_recipe, ...")
-@click.option("--columns", callback=_pairs, default="", metavar="OURS=THEIRS,...", help="Columns with other names.")
-@click.option("--choices", callback=_pairs, default="", metavar="THEIRS=OURS,...", help="Choices with other words.")
+@click.option(
+    "--items",
+    "facts",
+    type=click.Path(path_type=Path),
+    help="Table of facts about items: id, and any of photo, p0_recipe, ...",
+)
+@click.option(
+    "--columns",
+    callback=_pairs,
+    default="",
+    metavar="OURS=THEIRS,...",
+    help="What the table calls a column that we call otherwise.",
+)
+@click.option(
+    "--choices",
+    callback=_pairs,
+    default="",
+    metavar="THEIRS=OURS,...",
+    help="What we call a choice that the table calls otherwise.",
+)
 @click.option("--p1-side", type=click.Choice(["left", "right"]), help="Side p1 was always on, if no column says.")
 @click.option("--identical", default="", metavar="PATTERN", help='JND items that are identical pairs, as "*_n-0.png".')
 @click.option(
@@ -62,9 +79,13 @@ def _pairs(context: click.Context, parameter: click.Parameter, text: str) -> dic
     show_default=True,
     help="Answers that --plan assumes one person gives; the default is a session of the preset 2afc.",
 )
-@click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of the bootstrap.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything left to chance.")
-@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of intervals.")
+@click.option(
+    "--draws", type=click.IntRange(100), default=10_000, show_default=True, help="How often the bootstrap resamples."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything that is left to chance."
+)
+@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Level of intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def consistency(
     source: Path,

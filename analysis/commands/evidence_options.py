@@ -45,7 +45,8 @@ _OPTIONS = (
     click.option(
         "--details",
         is_flag=True,
-        help="Beside each score: share of the reachable, log-likelihood and calibration; 2AFC against JND.",
+        help="Also print, beside each score, its share of what any metric can reach, its log-likelihood and "
+        "calibration, and how 2AFC and JND agree.",
     ),
     click.option(
         "--items",
@@ -60,9 +61,15 @@ _OPTIONS = (
     click.option(
         "--votes", type=click.IntRange(1), help="Votes behind each fraction. [default: n of items.parquet, if there]"
     ),
-    click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of the bootstrap."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap."),
     click.option(
-        "--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of the intervals."
+        "--draws",
+        type=click.IntRange(100),
+        default=10_000,
+        show_default=True,
+        help="How often the bootstrap resamples, for average precision at most 2,000 times.",
+    ),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the bootstrap."),
+    click.option(
+        "--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Level of the intervals."
     ),
 )

@@ -45,10 +45,16 @@ class Opinions:
 @click.command(cls=Command, epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--draws", type=click.IntRange(100), default=1000, show_default=True, help="Of the bootstrap, at most 1000."
+    "--draws",
+    type=click.IntRange(100, 1000),  # each repeats sorts and a fit, and percentiles need no more
+    default=1000,
+    show_default=True,
+    help="How often the bootstrap resamples.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap.")
-@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option(
+    "--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Level of the intervals."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def mos(files: tuple[Path, ...], draws: int, seed: int, level: float, as_json: bool) -> None:
     """Correlate metrics with opinion scores, such as those of TID2013.

@@ -37,7 +37,7 @@ Examples:
     "--figures", "folder", type=click.Path(path_type=Path), help="Also write each figure as SVG and PDF here."
 )
 @click.option("--latex", type=click.Path(path_type=Path), help="Also write the tables of scores in LaTeX.")
-@click.option("--title", default="Metrics against people", show_default=True, help="Of the page.")
+@click.option("--title", default="Metrics against people", show_default=True, help="Title of the page.")
 @click.option(
     "--items", type=click.Path(path_type=Path), help="Table about items. [default: items.parquet of the sets]"
 )
@@ -61,9 +61,19 @@ Examples:
     help="Where whole pictures of more than 128 pixels a side are, of which the page shows a part: in a folder beside "
     "it, report-pictures for report.html, or inside it.",
 )
-@click.option("--draws", type=click.IntRange(100), default=10_000, show_default=True, help="Of the bootstrap.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything left to chance.")
-@click.option("--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of the intervals.")
+@click.option(
+    "--draws",
+    type=click.IntRange(100),
+    default=10_000,
+    show_default=True,
+    help="How often the bootstrap resamples, for average precision at most 2,000 times.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything that is left to chance."
+)
+@click.option(
+    "--level", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Level of the intervals."
+)
 def report(
     files: tuple[Path, ...],
     data: Path | None,

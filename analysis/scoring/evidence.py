@@ -23,7 +23,8 @@ class Evidence:
     by : tuple of "recipe", "family", "severity", "photo", "margin"
         Score groups of items too.
     details : bool
-        Beside each score: share of the reachable, log-likelihood and calibration; 2AFC against JND.
+        Also, beside each score, its share of what any metric can reach, its log-likelihood and calibration, and
+        how 2AFC and JND agree.
     items, answers : Path or None
         Tables about items and of answers, in place of those beside each set.
     votes : int or None

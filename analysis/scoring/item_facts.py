@@ -25,7 +25,10 @@ def read_facts(path: Path) -> pd.DataFrame:
     """
     table = read_table(path)
     if "id" not in table:
-        raise DatasetError(f"{path}: has the columns {', '.join(table.columns)}; expected id and {', '.join(FACTS)}")
+        raise DatasetError(
+            f"{path}: has the columns {', '.join(table.columns)}; expected id and any of {', '.join(FACTS)}; "
+            "rename them"
+        )
     if {"set", "split"} <= set(table):
         table["set"] = table["split"].str.cat(table["set"], sep="/")
     names = [name for name in ("task", "set", "id", "k", "n", *FACTS) if name in table]

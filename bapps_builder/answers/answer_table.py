@@ -151,7 +151,9 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _check_suffix(path: Path) -> None:
     if not path.name.endswith(SUFFIXES):
-        raise DatasetError(f"{path}: a table of answers ends in {', '.join(SUFFIXES)}")
+        raise DatasetError(
+            f"{path}: cannot tell its format; give a table of answers a name that ends in {', '.join(SUFFIXES)}"
+        )
 
 
 def _typed(values: pd.Series, column: Column, name: str) -> pd.Series:

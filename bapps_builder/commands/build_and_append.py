@@ -72,7 +72,7 @@ Examples:
 @click.command("build", cls=Command, epilog=_BUILD_EXAMPLES)
 @_answer_options
 @click.option("--out", required=True, type=_PATH, help="Folder to make; must not exist.")
-@click.option("--name", default="", help="Of the dataset. [default: the name of --out]")
+@click.option("--name", default="", help="Name of the dataset. [default: the name of --out]")
 @click.option(
     "--min-answers", type=click.IntRange(1), default=1, show_default=True, help="Answers that each item must have."
 )
@@ -85,8 +85,14 @@ Examples:
     show_default=True,
     help="Keep each item's split, or divide photographs (or their folders) anew.",
 )
-@click.option("--val-share", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Of photographs.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of that division.")
+@click.option(
+    "--val-share",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Share of photographs that becomes val.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that division.")
 @click.option(
     "--rule",
     "rules",

@@ -36,7 +36,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--seed",
     type=int,
-    help="Of the numbers of people and photographs. Whoever knows it can undo them. [default: secret, fresh]",
+    help="Seed of the numbers of people and photographs; whoever knows it can undo them. [default: a fresh secret]",
 )
 @click.option("--no-verify", is_flag=True, help="Do not check the dataset first.")
 @click.pass_context

@@ -111,7 +111,7 @@ def as_chosen(image: Pixels, path: Path, choice: LoadChoice) -> Pixels:
     patch = patch_of(image)
     if patch is None:
         raise ImageError(
-            f"{path}: is no enlarged patch, though the set's other files are; say --load official to shrink all "
+            f"{path}: is not an enlarged patch, though the set's other files are; say --load official to shrink all "
             "files to 64x64, or --load native to take all as they are"
         )
     return blurred(patch)

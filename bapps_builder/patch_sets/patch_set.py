@@ -205,7 +205,9 @@ def check_files(folder: Path, roles: Iterable[str], items: int) -> None:
     """Raise PatchSetError unless the files of so many items are there."""
     for role in roles:
         if not (folder / role).is_dir():
-            raise PatchSetError(f"{folder / role}: no such folder; a patch set of its task has one")
+            raise PatchSetError(
+                f"{folder / role}: no such folder, and the patch set cannot be used without it; copy the set again"
+            )
         missing = np.flatnonzero(~_files_there(folder / role, items))
         if len(missing):
             raise PatchSetError(

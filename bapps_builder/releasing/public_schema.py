@@ -96,7 +96,7 @@ def check_columns(answers: pd.DataFrame, *, name: str) -> None:
     """
     if undecided := [str(column) for column in answers if column not in (*PUBLISHED, *WITHHELD)]:
         raise DatasetError(
-            f"{name}: the columns {', '.join(undecided)} are no part of the public schema, and may tell who "
+            f"{name}: the columns {', '.join(undecided)} are not in the public schema, and may tell who "
             "somebody is; remove them to publish"
         )
 

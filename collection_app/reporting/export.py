@@ -55,7 +55,9 @@ def export(
         If the suffix is none of these.
     """
     if not path.name.endswith(SUFFIXES):
-        raise DatasetError(f"{path}: a table of answers ends in {', '.join(SUFFIXES)}")
+        raise DatasetError(
+            f"{path}: cannot tell its format; give a table of answers a name that ends in {', '.join(SUFFIXES)}"
+        )
     count = 0
     with (
         replaced_whole(path, private=True) as temporary,

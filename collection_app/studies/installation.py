@@ -160,8 +160,8 @@ def freeze(connection: Connection, study: Study, now: int, *, simulated: bool = 
     if connection.scalar(others.limit(1)):
         held, coming = ("people", "a rehearsal") if simulated else ("a rehearsal", "people")
         raise StudyError(
-            f"{study.name} version {study.version}: this database holds the answers of {held}, which those of {coming} "
-            "must not be mixed with; name another database, or raise `version`, and run `bapps-collect init`"
+            f"{study.name} version {study.version}: this database holds the answers of {held}, and those of {coming} "
+            "must not be mixed with them; name another database, or raise `version`, and run `bapps-collect init`"
         )
     _check_unchanged(study, Study.model_validate_json(row.settings))
     connection.execute(

@@ -67,7 +67,9 @@ class SentinelRule(_Settings):
 class Sentinels(_Settings):
     """Items with a known answer, mixed among the others."""
 
-    rules: tuple[SentinelRule, ...] = Field(default=(), description="one for each check")
+    rules: tuple[SentinelRule, ...] = Field(
+        default=(), description="how many sentinels of each check a session holds, and how many must be right"
+    )
     pool: int = Field(default=4, ge=1, le=100, description="how many times a session's count of them is made")
     apart: bool = Field(
         default=False,

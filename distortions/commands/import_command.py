@@ -55,7 +55,7 @@ Examples:
     default="64",
     show_default=True,
     metavar="SIDE|WIDTHxHEIGHT|full",
-    help="Of the crops, in pixels, such as 256 or 512x384; full: images are shown whole.",
+    help="Size of the crops, in pixels, such as 256 or 512x384; full: images are shown whole.",
 )
 @click.option(
     "--pairs",

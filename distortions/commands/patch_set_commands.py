@@ -58,7 +58,7 @@ size_option = click.option(
     default="64",
     show_default=True,
     metavar="SIDE|WIDTHxHEIGHT",
-    help="Of the patches, in pixels, such as 256 or 512x384.",
+    help="Size of the patches, in pixels, such as 256 or 512x384.",
 )
 max_pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), help="Images with more are refused. [default: 256 million]"

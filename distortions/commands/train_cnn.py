@@ -66,7 +66,9 @@ Examples:
 @click.option("--steps", type=click.IntRange(1), help="Steps of each variant. [default: as --epochs says]")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Crops of each photo. [default: 1]")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Crops a step.")
-@click.option("--side", type=click.IntRange(_SMALLEST), default=64, show_default=True, help="Of the crops, pixels.")
+@click.option(
+    "--side", type=click.IntRange(_SMALLEST), default=64, show_default=True, help="Side of the crops, in pixels."
+)
 @click.option("--vgg-patches", type=click.IntRange(1), help="Crops of a step that VGG sees. [default: all]")
 @click.option("--vgg-side", type=click.IntRange(16), help="Side of the square of each that VGG sees. [default: all]")
 @click.option(
@@ -88,7 +90,11 @@ Examples:
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Variants at the same time.")
 @click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each; with 1 results repeat exactly."
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads of each variant; with 1, results repeat exactly.",
 )
 @click.option("--checkpoint-every", type=click.IntRange(1), default=500, show_default=True, help="Steps.")
 @click.option("--estimate", is_flag=True, help="Measure some steps, print how long it would take, train nothing.")

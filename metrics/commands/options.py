@@ -18,7 +18,8 @@ precision_option = click.option(
     type=click.Choice(["fp32", "bf16"]),
     default="fp32",
     show_default=True,
-    help="Of the nets' convolutions. bf16 is faster where the processor has it, and moves distances by some .001.",
+    help="Precision of the nets' convolutions. bf16 is faster where the processor has it, and moves distances by some "
+    ".001.",
 )
 weights_option = click.option(
     "--weights",

@@ -142,7 +142,9 @@ for _mode in _SUMMARIES:
 )
 @click.option("--crops", type=click.IntRange(1), default=2000, show_default=True, help="Random 64x64 crops to look at.")
 @click.option("--patches", type=click.IntRange(1), default=20_000, show_default=True, help="Patches a layer.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of crops, patches and centroids.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of crops, patches and centroids."
+)
 def trunk(net: str, method: str, photos: Path, out: Path | None, crops: int, patches: int, seed: int) -> None:
     """Make a trunk without labels from your photos, for `NET@kmeans` and `lin --trunk kmeans`.
 

@@ -15,7 +15,7 @@ EVIDENCE: Limits = {"--draws": (100, INFINITY, 10_000), "--seed": (0, INFINITY, 
 # The least, the most and the value by default.
 LIMITS: dict[click.Command, Limits] = {
     score: EVIDENCE | {"--votes": (1, INFINITY, None), "--batch-size": (1, 100_000, 100)},
-    mos: EVIDENCE | {"--draws": (100, INFINITY, 1000)},
+    mos: EVIDENCE | {"--draws": (100, 1000, 1000)},
     report: EVIDENCE | {"--votes": (1, INFINITY, None), "--contradictions": (0, INFINITY, 4)},
     consistency: EVIDENCE
     | {

@@ -158,7 +158,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match="no such file"):
             read_judgments(tmp_path / name)
     (tmp_path / "f.csv").write_text("photo\na\n")
-    with pytest.raises(DatasetError, match="expected id and photo"):
+    with pytest.raises(DatasetError, match="expected id and any of photo"):
         read_facts(tmp_path / "f.csv")
 
 

@@ -95,7 +95,7 @@ def test_a_file_that_was_not_looked_at_is_not_shrunk_silently(tmp_path: Path) ->
         np.save(folder.path / "same" / f"{k:06d}.npy", np.float32(0))
     items = ItemSet(folder)
     assert items.load_choice("auto").mode == "official"
-    with pytest.raises(ImageError, match=r"000003.png: is no enlarged patch, though .* --load official"):
+    with pytest.raises(ImageError, match=r"000003.png: is not an enlarged patch, though .* --load official"):
         list(items.batches())
     assert {batch.images[0].shape[1:] for batch in items.batches(load="official")} == {(64, 64, 3)}
     assert {batch.images[0].shape[1:] for batch in items.batches(load="native")} == {(256, 256, 3)}

@@ -256,7 +256,7 @@ def test_a_new_column_must_be_decided_about() -> None:
     assert {column.name for column in COLUMNS} == {*PUBLISHED, *WITHHELD}
     assert not set(PUBLISHED) & set(WITHHELD)
     assert set(MEANINGS) == {*ANSWER_SCHEMA.names, *(name for task in TASKS for name in item_schema(task).names)}
-    with pytest.raises(DatasetError, match=r"the columns ip, name are no part of the public schema"):
+    with pytest.raises(DatasetError, match=r"the columns ip, name are not in the public schema"):
         check_columns(pd.DataFrame(columns=["item", "ip", "name"]), name="answers")
 
 

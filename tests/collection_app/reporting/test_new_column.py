@@ -127,4 +127,4 @@ def test_one_entry_reaches_message_database_export_and_dictionary(answered: tupl
 
 def test_nobody_publishes_it_until_somebody_has_decided(answered: tuple[Path, dict[str, Any]]) -> None:
     _, found = answered
-    assert found["undecided"].startswith("answers: the columns sure are no part of the public schema")
+    assert found["undecided"].startswith("answers: the columns sure are not in the public schema")

@@ -189,5 +189,5 @@ def test_a_rehearsal_and_people_never_share_a_database(engine: Engine, place: An
     body = {"key": "0" * 32, "parameters": {"id": "ann"}}
     assert app.test_client().post("/api/arrivals", json=body).status_code == 200
     create_app(study, engine, key=KEY, settings=rehearsal)
-    with pytest.raises(StudyError, match="holds the answers of a rehearsal, which those of people must not be mixed"):
+    with pytest.raises(StudyError, match="holds the answers of a rehearsal, and those of people must not be mixed"):
         create_app(study, engine, key=KEY)
