@@ -251,7 +251,8 @@ class LPIPS(nn.Module):
 
     def _local_in_tiles(self, a: Tensor, b: Tensor) -> list[Tensor]:
         height, width = a.shape[2:]
-        maps = [a.new_empty((len(a), *size)) for size in feature_sizes(self.net, height, width)]
+        dtype = torch.promote_types(a.dtype, torch.float32)  # as `unit_normalise`
+        maps = [a.new_empty((len(a), *size), dtype=dtype) for size in feature_sizes(self.net, height, width)]
 
         def scaled(images: Tensor, place: Place) -> Tensor:
             part = images[..., place[0], place[1]]

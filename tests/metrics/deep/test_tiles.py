@@ -122,3 +122,14 @@ def test_a_layer_that_sees_the_whole_image_is_refused() -> None:
     images = torch.zeros(1, 3, 40, 40)
     with pytest.raises(MetricError, match="AdaptiveAvgPool2d is no layer whose reach is known; use smaller images"):
         list(tiles.feature_pairs(Trunk(spec), 40, 40, lambda _: (images, images)))
+
+
+def test_images_of_half_the_bits_lose_nothing_in_tiles(made_pair: MakePair, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = LPIPS("alex", version=None, trunk_seed=3, check_range=False).bfloat16()
+    a, b = (torch.from_numpy(x).permute(0, 3, 1, 2).div(127.5).sub(1).bfloat16() for x in made_pair(1, 199, 131))
+    whole = module(a, b)
+    monkeypatch.setattr(tiles, "LARGE", 0)
+    monkeypatch.setattr(tiles, "TILE", 96)
+    some = module(a, b)
+    assert some.dtype == whole.dtype == torch.float32
+    assert some.item() == pytest.approx(whole.item(), rel=2e-3)
