@@ -4,6 +4,7 @@ Adobe, TIFF Revision 6.0, 1992.
 """
 
 import io
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,11 +18,15 @@ from bapps_builder.images.orientation import Levels
 from bapps_builder.images.picture import Picture
 
 # Little and big endian, and the same of BigTIFF.
-_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BIG_OF_BIG_ENDIAN = b"MM\0+"
+_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", _BIG_OF_BIG_ENDIAN)
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
 _PROFILE = 34675  # ICC
 _READ = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT, _PROFILE)
+# What decides which picture Pillow or OpenCV gives: those above, and how and where pixels are kept.
+_DECISIVE = {*_READ, 259, 266, 273, 274, 278, 279, 317, 320, 322, 323, 324, 325, 347, 529, 530, 532}
+_MOST_TAGS = 65_535  # of a directory of classic TIFF
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _NONE = 0, 1, 2, -1
 _WHOLE, _FLOAT = 1, 3  # formats of a sample
 _UNSPECIFIED, _ASSOCIATED, _STRAIGHT = 0, 1, 2  # kinds of a further channel
@@ -69,6 +74,10 @@ class _Tags:
 
 def _tags(data: bytes, name: str) -> _Tags:
     """Read the tags alone, since Pillow opens no file of which it cannot hold the pixels."""
+    if data.startswith(_BIG_OF_BIG_ENDIAN):
+        raise ImageError(
+            f"{name}: a BigTIFF of big-endian numbers, which is not read; save it little-endian, or as TIFF"
+        )
     stream = io.BytesIO(data)
     try:
         with pillow_files.quiet():
@@ -76,14 +85,24 @@ def _tags(data: bytes, name: str) -> _Tags:
             start = directory.next
             stream.seek(start)
             directory.load(stream)
-            if directory.next == start:  # Pillow leaves out every tag from the first that it cannot read
-                raise ImageError("a tag is damaged, and those after it are lost; save the image again")
+            # From the first tag that it cannot read, Pillow leaves out all.
+            if lost := sorted(tag for tag in _listed(data, start) if tag in _DECISIVE and tag not in directory):
+                raise ImageError(f"its tag {lost[0]} cannot be read, and decides what it shows; save the image again")
             values = {tag: directory[tag] for tag in _READ if tag in directory}
         profile = values.pop(_PROFILE, b"")
         numbers = {tag: [int(value) for value in np.atleast_1d(of_tag)] for tag, of_tag in values.items()}
         return _Tags(numbers, profile if isinstance(profile, bytes) else b"")
     except Exception as error:  # Pillow raises many types on hostile or broken files
         raise ImageError(f"{name}: not a readable image: {pillow_files.one_line(error)}") from error
+
+
+def _listed(data: bytes, start: int) -> set[int]:
+    """The numbers of the tags that a directory lists, whether their values can be read or not."""
+    order = "<" if data.startswith(b"II") else ">"
+    (count_of, entry) = ("Q", 20) if b"+" in data[2:4] else ("H", 12)
+    (count,) = struct.unpack_from(order + count_of, data, start)
+    first = start + struct.calcsize(order + count_of)
+    return {struct.unpack_from(f"{order}H", data, first + entry * k)[0] for k in range(min(count, _MOST_TAGS))}
 
 
 def _deep(data: bytes, tags: _Tags, kind: type, name: str) -> Levels:

@@ -53,17 +53,44 @@ def test_planes_of_16_bits_are_refused_and_planes_of_8_read() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_damaged_tag_is_refused_because_those_after_it_are_lost(bits: int) -> None:
+def test_a_damaged_tag_is_refused_where_those_after_it_decide_the_picture(bits: int) -> None:
     alpha = np.full((20, 30, 1), 1 << 15, np.uint16)
     levels = (np.concatenate([DEEP, alpha], 2) >> (16 - bits)).astype(np.uint8 if bits == 8 else np.uint16)
     data = bytearray(tiff(levels, photometric="rgb", extrasamples=["unassalpha"], byteorder="<"))
     decode_photo(bytes(data), name="x")
     directory = struct.unpack_from("<I", data, 4)[0]
     entries = [directory + 2 + 12 * k for k in range(struct.unpack_from("<H", data, directory)[0])]
-    resolution = next(at for at in entries if struct.unpack_from("<H", data, at)[0] == 282)  # 338, alpha's, comes later
+    resolution = next(at for at in entries if struct.unpack_from("<H", data, at)[0] == 282)  # 284 and 338 come later
     struct.pack_into("<I", data, resolution + 8, 1 << 30)
-    with pytest.raises(ImageError, match=r"^x: not a readable image: a tag is damaged, and those after it are lost"):
+    with pytest.raises(
+        ImageError, match=r"^x: not a readable image: its tag 284 cannot be read, and decides what it sho"
+    ):
         decode_photo(bytes(data), name="x")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("kind", ["no next directory", "half of it", "the first again", "a private tag"])
+def test_what_is_odd_about_a_tiff_and_changes_no_picture_is_read(kind: str, bits: int) -> None:
+    levels = (DEEP >> (16 - bits)).astype(np.uint8 if bits == 8 else np.uint16)
+    plain = tiff(levels, photometric="rgb", byteorder="<", extratags=[(60000, "s", 0, "a text of some length", True)])
+    directory = struct.unpack_from("<I", plain, 4)[0]
+    count = struct.unpack_from("<H", plain, directory)[0]
+    entries = plain[directory + 2 : directory + 2 + 12 * count]
+    assert struct.unpack_from("<H", entries, 12 * (count - 1))[0] == 60000
+    if kind == "a private tag":
+        entries = entries[:-4] + struct.pack("<I", 1 << 30)
+    after = {"no next directory": b"", "half of it": b"\0\0", "the first again": struct.pack("<I", len(plain))}
+    data = bytearray(plain + struct.pack("<H", count) + entries + after.get(kind, bytes(4)))
+    struct.pack_into("<I", data, 4, len(plain))
+    np.testing.assert_array_equal(decode_photo(bytes(data), name="x"), decode_photo(plain, name="x"))
+
+
+def test_a_big_tiff_of_big_endian_numbers_is_refused_in_plain_words() -> None:
+    with pytest.raises(
+        ImageError, match=r"^x: a BigTIFF of big-endian numbers, which is not read; save it little-endian"
+    ):
+        decode_photo(tiff(SHALLOW, photometric="rgb", bigtiff=True, byteorder=">"), name="x")
+    np.testing.assert_array_equal(decode_photo(tiff(SHALLOW, photometric="rgb", bigtiff=True), name="x"), SHALLOW)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
