@@ -73,13 +73,14 @@ _TRIALS = select(func.count(), func.count().filter(Assignment.state == "open")).
 @blueprint.post("/arrivals")
 def post_arrival() -> ResponseReturnValue:
     """Open a session for a visitor, or give theirs back to who has its key or submission."""
-    run, arrival = running(), _body(Arrival)
-    if not run.limit.allows(request.remote_addr or ""):
+    run, arrival, address = running(), _body(Arrival), request.remote_addr or ""
+    if not run.limit.allows(address):
         raise Stop(429, "too_many", "too many arrivals from your network; try again in a minute", retry_after=60)
     try:
         visitor = run.study.platform.visitor(arrival.parameters, digest(arrival.key))
     except CannotTell as error:
-        raise Stop(503, "asking", str(error), retry_after=2) from error
+        run.limit.give_back(address)  # nothing was written, and a page that waits for the platform tries often
+        raise Stop(503, "unchecked", str(error), retry_after=10) from error
     except ArrivalError as error:
         raise Stop(409, "parameters", str(error)) from error
     if visitor is None:
@@ -106,7 +107,7 @@ def post_arrival() -> ResponseReturnValue:
             visitor=visitor,
             key=arrival.key,
             simulated=run.simulated,
-            block=None if run.is_of_lab else mark(run.marks_key, "block", block_of(request.remote_addr or "")),
+            block=None if run.is_of_lab else mark(run.marks_key, "block", block_of(address)),
             browser=mark(run.marks_key, "browser", arrival.browser) if arrival.browser else None,
         )
         return _state(connection, run, session)

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from markdown_it import MarkdownIt
 
 from collection_app.participants.texts_catalogue import choose
-from collection_app.platforms.platform import ArrivalError
+from collection_app.platforms.platform import ArrivalError, CannotTell
 from collection_app.signing import digest
 from collection_app.studies.study import Study
 from collection_app.tasks.task_module import TaskModule
@@ -49,6 +49,8 @@ def study_page() -> ResponseReturnValue:
             state = "preview"
         else:
             person = digest(f"{study.name}\0{study.version}\0{visitor.external_id}")[:32]
+    except CannotTell:
+        state = "unchecked"  # which asks for itself again
     except ArrivalError:
         state = "refused"
     page = render_template(
@@ -64,7 +66,7 @@ def study_page() -> ResponseReturnValue:
         # What this browser keeps is filed under this: neither the id nor the pseudonym.
         person=person,
     )
-    return _guarded(make_response(page, 400 if state == "refused" else 200), study)
+    return _guarded(make_response(page, {"refused": 400, "unchecked": 503}.get(state, 200)), study)
 
 
 def _practice(study: Study) -> int:

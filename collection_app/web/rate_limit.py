@@ -33,7 +33,7 @@ class RateLimit:
             if now // _DAY_MS != self._day:
                 self._key, self._day = secrets.token_bytes(32), now // _DAY_MS
                 self._buckets.clear()
-            name = hmac.new(self._key, address.encode(), hashlib.sha256).digest()[:16]
+            name = self._name(address)
             tokens, before = self._buckets.pop(name, (float(self._per_minute), now))
             elapsed = max(0, now - before)  # a clock may be set back
             tokens = min(self._per_minute, tokens + elapsed * self._per_minute / _MINUTE_MS)
@@ -41,3 +41,16 @@ class RateLimit:
             if len(self._buckets) > _MOST:
                 del self._buckets[next(iter(self._buckets))]
             return tokens >= 1
+
+    def give_back(self, address: str) -> None:
+        """Count the last try from an address no longer."""
+        if not self._per_minute:
+            return
+        with self._lock:
+            name = self._name(address)
+            if name in self._buckets:
+                tokens, before = self._buckets[name]
+                self._buckets[name] = (min(self._per_minute, tokens + 1), before)
+
+    def _name(self, address: str) -> bytes:
+        return hmac.new(self._key, address.encode(), hashlib.sha256).digest()[:16]

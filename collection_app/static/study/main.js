@@ -21,6 +21,8 @@ import { Trials } from "./trials.js";
 import { by, clicked, progress, say, show, showEnd, showProblem, submitted, trialView, waiting } from "./view.js";
 
 const { person = "", contact = "" } = document.body.dataset;
+const WAITS = ["asking", "unchecked"]; // of which people are told in words of their own
+const COME_AGAIN_MS = 10_000;
 const FLUSH_MS = 3000; // how long to wait for answers under way before a withdrawal
 
 const here = new AbortController(); // aborts when this page has nothing more to do: ended, or another tab took over
@@ -47,7 +49,7 @@ let attention;
  */
 const unreachable = (is, why = "") => {
   by("unreachable").hidden = !is;
-  by("unreachable").textContent = text(why === "asking" ? "problem.asking" : "problem.unreachable");
+  by("unreachable").textContent = text(`problem.${WAITS.includes(why) ? why : "unreachable"}`);
 };
 /** @type {<T>(work: () => Promise<T>) => Promise<T>} */
 const ask = (work) => patiently(work, unreachable, here.signal);
@@ -69,10 +71,17 @@ export function takePart(own) {
   main().catch(fail);
 }
 
+/** Whether the address is right cannot be told now: say so, and ask for the page again, not all at the same moment. */
+function comeAgain() {
+  showProblem("unchecked");
+  setTimeout(() => location.reload(), COME_AGAIN_MS * (0.75 + Math.random() / 2));
+}
+
 async function main() {
   if ("lacking" in document.body.dataset) return; // see support.js, which tells the person
   show("loading");
   if ("refused" in document.body.dataset) return showProblem("parameters");
+  if ("unchecked" in document.body.dataset) return comeAgain();
   if ("preview" in document.body.dataset) return showPreview();
   const seen = keptEnd(person);
   if (seen) return end(seen);

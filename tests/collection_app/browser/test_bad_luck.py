@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Route
 from sqlalchemy import text
 
 from collection_app.database.connections import read
+from collection_app.platforms.platform import CannotTell
+from collection_app.platforms.prolific import Prolific
 
 CODES = {"complete": "COMPLETE", "unsuitable_device": "UNSUITABLE"}
 # What came after Safari 15.4, Firefox 102 and Chromium 100, and was used once.
@@ -186,3 +188,28 @@ def test_threat_12_answers_that_are_too_many_for_a_proxy_go_one_by_one(found: An
     held[0] = False
     assert finish(somebody) == "COMPLETE"
     assert [answer.slot for answer in found.answers("crowded")] == list(range(5))
+
+
+def test_a_platform_whose_keys_cannot_be_had_is_waited_for(
+    study: Callable[..., Any], person: Callable[..., Any], chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page was refused as incomplete, though nothing was wrong with its address."""
+    away = [True]
+
+    def signed(platform: Prolific, token: str) -> dict[str, str]:
+        if away[0]:
+            raise CannotTell("the keys cannot be had")
+        return {"PROLIFIC_PID": token, "STUDY_ID": "study", "SESSION_ID": "submission"}
+
+    monkeypatch.setattr(Prolific, "_signed", signed)
+    signed_study = study(
+        "2afc", outcomes=CODES, platform={"name": "prolific", "signed_for": "https://study.example.org"}
+    )
+    context = chromium.new_context()
+    context.add_init_script("const wait = setTimeout; window.setTimeout = (work, ms) => wait(work, Math.min(ms, 500));")
+    somebody = person(f"{signed_study.address}/?prolific_token=ann", "mouse", context)
+    somebody.page.wait_for_selector("#problem-text:text('cannot be checked just now')")
+    somebody.page.wait_for_selector(":text('study@example.org'):visible")
+    away[0] = False
+    somebody.page.wait_for_selector("#consent [type=submit]")  # without a hand on the page
+    assert finish(somebody) == "COMPLETE"

@@ -368,7 +368,13 @@ def test_an_arrival_that_cannot_be_told_now_is_to_come_again(
     client = create_app(study, engine, key=KEY).test_client()
     body = {"key": uuid.uuid4().hex, "parameters": {"prolific_token": jwks[0].token()}}
     reply = client.post("/api/arrivals", json=body)
-    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "10")
+    assert "unchecked" in reply.text
+    # The page is no different: it tells so, and asks for itself again.
+    page = client.get("/", query_string=body["parameters"])
+    assert (page.status_code, " data-unchecked" in page.text, " data-refused" in page.text) == (503, True, False)
+    # A hundred people of one network who wait like that are not too many.
+    assert {client.post("/api/arrivals", json=body).status_code for _ in range(100)} == {503}
 
 
 def test_an_address_for_another_study_is_refused() -> None:

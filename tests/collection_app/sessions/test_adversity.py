@@ -105,6 +105,14 @@ def test_a_token_of_a_server_whose_clock_is_ahead_is_good_and_an_old_one_is_not(
         assert (Tokens("k" * 32).session_of(token) == "session") == good
 
 
+def test_a_try_that_is_given_back_counts_no_longer_and_gives_no_more_than_there_were() -> None:
+    limit = RateLimit(2, lambda: 10_000_000)
+    limit.give_back("a")
+    assert [limit.allows("a"), limit.allows("a"), limit.allows("a")] == [True, True, False]
+    limit.give_back("a")
+    assert [limit.allows("a"), limit.allows("a"), limit.allows("b")] == [True, False, True]
+
+
 def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
     now = [10_000_000]
     limit = RateLimit(2, lambda: now[0])
