@@ -112,6 +112,7 @@ async function main() {
   if (kept.withdrawing) return withdraw(kept.withdrawing);
   if (session.state === "arrived") await prepare(kept);
   else await welcome();
+  await measureStage(stage, session.display.largest); // so that keys mean the same from the first trial on
   if (!session.outcome) await judge(session.answered ? "again" : "");
   end();
 }

@@ -21,7 +21,8 @@ export async function measureStage(stage, sizes) {
 }
 
 /**
- * The ways in which pictures of some sizes, and smaller ones, are laid out here; "movable" where only a part has room.
+ * The ways in which pictures of some sizes, and smaller ones, are laid out here; "movable" where of some only a part has
+ * room, else "whole".
  *
  * @param {import("./display/stage.js").Stage} stage
  * @param {import("./display/room.js").Size[]} sizes
@@ -33,6 +34,7 @@ export async function modesOf(stage, sizes) {
     found.add(room.mode);
     if (!room.whole) found.add("movable");
   }
+  if (!found.has("movable")) found.add("whole");
   return found;
 }
 

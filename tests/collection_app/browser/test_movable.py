@@ -177,3 +177,44 @@ def test_a_finger_moves_pictures_side_by_side_on_a_phone(study: Callable[..., An
     first, second = found.answers("finger")
     assert (first.layout, first.scale, first.most_scale) == ("side-by-side", 1, 1)
     assert 0 < second.part_seen < first.part_seen <= 1
+
+
+def test_arrow_keys_answer_in_no_trial_where_they_move_pictures_in_some(
+    study: Callable[..., Any], on_screen: Callable[..., Any]
+) -> None:
+    """They moved a large picture and answered the next, smaller one."""
+    plain = {**PLAIN, "items_per_session": 6}
+    mixed = study("2afc", sizes=((WIDTH, HEIGHT), (64, 64)), display={"layout": "side-by-side"}, **plain)
+    somebody = on_screen(f"{mixed.address}/?id=arrows", 1)
+    page, whole = somebody.page, set()
+    page.set_viewport_size(WINDOW)
+    somebody.until("instructions")
+    arrows = page.eval_on_selector_all("[data-of-layout=whole]", "all => all.map((one) => one.checkVisibility())")
+    assert arrows == [False] * 4
+    while somebody.until("question", "done") == "question":
+        whole.add(page.get_attribute("#stage", "data-movable") is None)
+        asked = len(mixed.answers("arrows"))
+        for key in ("ArrowRight", "ArrowLeft"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(100)
+        assert somebody.state() == "question"
+        assert len(mixed.answers("arrows")) == asked
+        assert page.locator("[data-choice] kbd:visible").all_inner_texts() == ["F", "J"]
+        somebody.act()
+    assert whole == {True, False}
+
+
+def test_parts_that_were_used_are_told_of_though_the_window_grew_before_the_answer(
+    study: Callable[..., Any], on_screen: Callable[..., Any]
+) -> None:
+    large = study("2afc", sizes=((WIDTH, HEIGHT),), display={"layout": "in-place"}, **{**PLAIN, "items_per_session": 1})
+    somebody = on_screen(f"{large.address}/?id=grown", 1)
+    somebody.page.set_viewport_size({"width": 500, "height": 500})
+    somebody.until("question")
+    for _ in range(3):
+        somebody.page.keyboard.press("+")
+    somebody.page.set_viewport_size({"width": 1200, "height": 1000})
+    somebody.page.wait_for_selector("#stage:not([data-movable])")
+    somebody.choose()
+    (answer,) = large.sent("grown")
+    assert (answer.scale, answer.most_scale, answer.part_seen) == (1, 4, 1)

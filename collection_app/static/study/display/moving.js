@@ -32,14 +32,14 @@ export function moving(stage, signal) {
     "keydown",
     (event) => {
       const elsewhere = event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]");
-      if (elsewhere || !stage.movable) return;
-      if (event.key in ARROWS) {
+      if (elsewhere) return;
+      if (event.key in ARROWS && stage.arrowsMove) {
         const [across, down] = ARROWS[event.key];
         const { width, height } = stage.spot.pixels;
-        stage.move(across * STEP * width, down * STEP * height);
-      } else if (event.key in ZOOMS) zoom(ZOOMS[event.key]);
+        if (stage.movable) stage.move(across * STEP * width, down * STEP * height);
+      } else if (event.key in ZOOMS && stage.movable) zoom(ZOOMS[event.key]);
       else return;
-      event.preventDefault(); // nor is it an answer
+      event.preventDefault(); // nor is it an answer, where whole pictures come in between either
     },
     { signal },
   );

@@ -43,7 +43,8 @@ export class Part {
 
   /** The share of the picture that has come into view. */
   get seen() {
-    return this.#seen.reduce((sum, one) => sum + one, 0) / this.#seen.length;
+    const cells = this.#seen.reduce((sum, one) => sum + one, 0);
+    return Math.floor((1000 * cells) / this.#seen.length) / 1000; // all of it is 1, and nothing less
   }
 
   /** @param {Size} room */

@@ -24,6 +24,7 @@ export class Stage {
   #picture = { width: 64, height: 64 };
   /** What is shown of pictures that are larger than their room. */
   #part = new Part(this.#picture);
+  #inParts = false; // since the pictures were laid out
   /** @type {Arrangement} */
   #laid = { layout: "row", scale: 1, view: this.#picture };
   /** @type {Set<() => void>} */
@@ -85,9 +86,15 @@ export class Stage {
     return this.#element.hasAttribute("data-movable");
   }
 
-  /** What was seen of pictures that are larger than their room, as columns of an answer; nothing of whole ones. */
+  /** Whether arrow keys move pictures in this study, and so answer in none of its trials: of some only a part has room. */
+  get arrowsMove() {
+    return this.#element.hasAttribute("data-arrows-move");
+  }
+
+  /** What was seen of pictures that were at some time larger than their room, as columns of an answer; else nothing. */
   get seen() {
-    return this.movable ? { most_scale: this.#part.mostZoom, part_seen: this.#part.seen } : {};
+    if (!this.#inParts) return {};
+    return { most_scale: this.#part.mostZoom, part_seen: this.movable ? this.#part.seen : 1 };
   }
 
   /**
@@ -99,6 +106,7 @@ export class Stage {
   lay({ width, height }) {
     this.#picture = { width, height };
     this.#part = new Part(this.#picture);
+    this.#inParts = false;
     const modes = this.#wanted === "auto" ? ["side-by-side", "in-place"] : [this.#wanted];
     return modes.some((mode, i) => {
       this.mode = mode;
@@ -152,6 +160,8 @@ export class Stage {
     this.#laid = arrangeWhole(this.#picture, this.#own(), this.#room(), this.#taken());
     if (!this.#laid.scale && parts && this.#movable) {
       this.#element.setAttribute("data-movable", ""); // makes room for the buttons that enlarge
+      this.#element.setAttribute("data-arrows-move", "");
+      this.#inParts = true;
       const { layout, scale } = arrangePart(this.#picture, this.#own(), this.#room(), this.#taken());
       this.#part.fit(roomOfOne(this.#own()[layout], this.#room(), this.#taken()));
       this.#laid = { layout, scale: scale && this.#part.zoom, view: this.#part.view };
