@@ -110,7 +110,10 @@ def read_opinions(path: Path) -> list[Opinions]:
                 f"{first + 1}: {table[name].iloc[first]!r}"
             )
         numbers[name] = values
-    if "ref" in ours and (missing := table[ours["ref"]].isna()).any():
+    if (
+        "ref" in ours
+        and (missing := table[ours["ref"]].isna() | (table[ours["ref"]].astype(str).str.strip() == "")).any()
+    ):
         raise DatasetError(
             f"{path}: {int(missing.sum())} of {len(table)} values of {ours['ref']} are missing, the first in row "
             f"{int(np.flatnonzero(missing)[0]) + 1}; name the reference of every image, or leave the column out"

@@ -79,6 +79,8 @@ def associate(
 
     linear = interval_of(fitted_pearson, scaled, scores, groups, unit, how)
     doubt = "" if first.converged else "the logistic fit did not converge: Pearson is of where it stopped"
+    if np.isnan(linear.value):
+        doubt = "no correlation after the logistic fit: the curve that fits best is flat"
     return Association(ranks, tau, linear, rises, doubt)
 
 

@@ -107,6 +107,19 @@ def test_correlations_do_not_know_the_unit(size: float) -> None:
         assert (other.value, other.low, other.high) == pytest.approx((one.value, one.low, one.high), abs=1e-6)
 
 
+def test_a_flat_curve_has_no_correlation_and_says_so() -> None:
+    found = associate([1, 1, 1, 2, 2, 2, 3], [1, 2, 3, 3, 2, 1, 2], None, Resampling())
+    assert np.isnan(found.pearson.value)
+    assert found.doubt == "no correlation after the logistic fit: the curve that fits best is flat"
+
+
+def test_a_reference_of_spaces_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("mos,m,ref\n1,1,a\n2,2, \n3,3,b\n")
+    result = run(tmp_path / "x.csv")
+    assert result.exit_code != 0
+    assert "name the reference of every image, or leave the column out" in result.output
+
+
 def test_one_item_has_no_correlation_and_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     (tmp_path / "x.csv").write_text("mos,m\n3,1\n")
     result = run(tmp_path / "x.csv", "--json")
