@@ -30,6 +30,9 @@ Whole = BeforeValidator(_whole)  # comes after the bounds, which would else be m
 Slot = Annotated[int, Field(ge=0, le=100_000), Whole]
 Attempt = Annotated[int, Field(ge=1, le=2), Whole]
 Clock = Annotated[int, Field(ge=0, le=2**53), Whole]
+# As far as a browser's numbers go that are exact; one larger than any float could not be computed with.
+_BOUNDS = Field(ge=-(2**53), le=2**53)
+Number = Annotated[int, _BOUNDS] | Annotated[float, _BOUNDS]
 
 
 Parameters = dict[Name, Parameter]
@@ -141,7 +144,7 @@ class Start(_Message):
 
     consent_sha256: Sha256
     consented_at: Clock | None = Field(default=None, description="when, by the browser's clock")
-    device: dict[Name, bool | int | float | Text] = Field(
+    device: dict[Name, bool | Number | Text] = Field(
         default={},
         max_length=32,
         json_schema_extra=_NAMES,
@@ -152,7 +155,7 @@ class Start(_Message):
 class Device(_Message):
     """What the device check found when it was repeated, since the display had changed."""
 
-    device: dict[Name, bool | int | float | Text] = Field(max_length=32, json_schema_extra=_NAMES)
+    device: dict[Name, bool | Number | Text] = Field(max_length=32, json_schema_extra=_NAMES)
 
 
 class Trial(_Message):

@@ -638,3 +638,13 @@ def test_what_was_left_breaking_a_rule_is_used_once_the_session_is_complete_and_
     assert (browser.finish()["outcome"], browser.excluded()) == ("complete", "")
     assert all(answer.use for answer in browser.answers())
     assert server.filled() == 12
+
+
+@pytest.mark.parametrize("rate", [10**400, 1e300])
+def test_a_frame_rate_that_no_screen_has_is_refused_and_breaks_no_answer(serve: Any, rate: float) -> None:
+    """A whole number beyond all floats was stored, and every answer after it ended in an error of ours."""
+    browser = serve(PAIRS).visit()
+    sent = browser.client.post("/api/device", json={"device": {"refresh_hz": rate}}, headers=browser.bearer)
+    assert sent.status_code == 400
+    browser.answer(browser.trials()[0], "same")
+    assert browser.answers()[0].reason == ""
