@@ -13,7 +13,7 @@ from collection_app.studies.study import Study
 
 
 @pytest.fixture
-def serve(tmp_path: Path, place: Any, small_set: PatchSet, jnd_set: PatchSet) -> Iterator[Any]:
+def served_study(tmp_path: Path, place: Any, small_set: PatchSet, jnd_set: PatchSet) -> Iterator[Any]:
     engine = open_database(f"sqlite:///{tmp_path}/study.sqlite")
     migrate(engine)
 

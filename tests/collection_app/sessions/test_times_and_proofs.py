@@ -34,9 +34,9 @@ def test_nobody_takes_longer_to_react_than_the_server_saw() -> None:
     assert judging._reaction_ms(900.0, 2400, 5000) == 900
 
 
-def test_no_claim_about_frames_makes_a_short_exposure_good(serve: Any) -> None:
+def test_no_claim_about_frames_makes_a_short_exposure_good(served_study: Any) -> None:
     """Threat 5: 0, 0 and 5 ms were good with frames of a million."""
-    server = serve(PAIRS)
+    server = served_study(PAIRS)
     browser = server.visit()
     trials = browser.trials()
     claims = [
@@ -54,8 +54,8 @@ def test_no_claim_about_frames_makes_a_short_exposure_good(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("study", [PAIRS, CHOICES], ids=["jnd", "2afc"])
-def test_an_answer_needs_pictures_and_time(serve: Any, study: Study) -> None:
-    server = serve(Study.model_validate(study.model_dump() | {"rules": {"most_bad": 0}}))
+def test_an_answer_needs_pictures_and_time(served_study: Any, study: Study) -> None:
+    server = served_study(Study.model_validate(study.model_dump() | {"rules": {"most_bad": 0}}))
     browser = server.visit()
     trials = browser.trials()
     word = "same" if study.task == "jnd" else "left"
@@ -80,9 +80,9 @@ def test_an_answer_needs_pictures_and_time(serve: Any, study: Study) -> None:
 
 
 @pytest.mark.parametrize(("study", "seconds"), [(PAIRS, 0.64), (CHOICES, 0.2)], ids=["jnd", "2afc"])
-def test_a_session_faster_than_its_own_exposures_is_not_used(serve: Any, study: Study, seconds: float) -> None:
+def test_a_session_faster_than_its_own_exposures_is_not_used(served_study: Any, study: Study, seconds: float) -> None:
     """Threat 5: 210 trials that take 9.6 minutes were answered in half a second."""
-    server = serve(study)
+    server = served_study(study)
     browser = server.visit()
     proofs = {trial["slot"]: browser.proofs(trial) for trial in browser.trials()}
     server.clock[0] += 8000  # every picture was there early: no single answer comes too soon
@@ -95,8 +95,8 @@ def test_a_session_faster_than_its_own_exposures_is_not_used(serve: Any, study: 
     assert server.paid().look
 
 
-def test_answers_that_come_all_at_once_after_a_lost_connection_are_good(serve: Any) -> None:
-    server = serve(PAIRS)
+def test_answers_that_come_all_at_once_after_a_lost_connection_are_good(served_study: Any) -> None:
+    server = served_study(PAIRS)
     browser = server.visit()
     made = []
     for trial in browser.trials():
@@ -107,8 +107,8 @@ def test_answers_that_come_all_at_once_after_a_lost_connection_are_good(serve: A
     assert (browser.excluded(), browser.decision()) == ("", "approve")
 
 
-def test_a_clock_that_is_set_back_costs_nobody_an_answer(serve: Any) -> None:
-    server = serve(PAIRS)
+def test_a_clock_that_is_set_back_costs_nobody_an_answer(served_study: Any) -> None:
+    server = served_study(PAIRS)
     browser = server.visit()
     trials = browser.trials()
     proofs = [browser.proofs(trial) for trial in trials]
@@ -120,8 +120,8 @@ def test_a_clock_that_is_set_back_costs_nobody_an_answer(serve: Any) -> None:
     assert (browser.excluded(), browser.decision()) == ("", "approve")
 
 
-def test_a_session_begun_before_needs_no_proof(serve: Any) -> None:
-    server = serve(PAIRS)
+def test_a_session_begun_before_needs_no_proof(served_study: Any) -> None:
+    server = served_study(PAIRS)
     browser = server.visit()
     write(server.engine, lambda c: c.execute(update(Session).values(guarded=False)))
     browser.answer_all(proofs=[], seconds=0.01)
@@ -164,9 +164,9 @@ def test_who_is_ahead_of_time_is_counted() -> None:
     assert ahead_of_time([2000.0] * 8, steady.tolist(), began=0) == 8
 
 
-def test_the_device_check_that_counts_is_the_last(serve: Any) -> None:
+def test_the_device_check_that_counts_is_the_last(served_study: Any) -> None:
     """Threat 17: a later mode of 30 frames a second only widened the tolerance."""
-    server = serve(PAIRS)
+    server = served_study(PAIRS)
     browser = server.visit()
     trials = browser.trials()
     slow = {name: 30 * round(value / 30) for name, value in GOOD.items()} | {"frame_ms": 1000 / 30}
@@ -180,8 +180,8 @@ def test_the_device_check_that_counts_is_the_last(serve: Any) -> None:
     assert not browser.answer(trials[3], "same")["receipts"][0]["repeat"]
 
 
-def test_no_browser_fills_the_database_with_device_checks(serve: Any) -> None:
-    server = serve(PAIRS)
+def test_no_browser_fills_the_database_with_device_checks(served_study: Any) -> None:
+    server = served_study(PAIRS)
     browser = server.visit()
 
     def report(**device: Any) -> None:
@@ -207,9 +207,9 @@ def test_no_browser_fills_the_database_with_device_checks(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("rate", [10**400, 1e300])
-def test_a_frame_rate_that_no_screen_has_is_refused_and_breaks_no_answer(serve: Any, rate: float) -> None:
+def test_a_frame_rate_that_no_screen_has_is_refused_and_breaks_no_answer(served_study: Any, rate: float) -> None:
     """A whole number beyond all floats was stored, and every answer after it ended in an error of ours."""
-    browser = serve(PAIRS).visit()
+    browser = served_study(PAIRS).visit()
     sent = browser.client.post("/api/device", json={"device": {"refresh_hz": rate}}, headers=browser.bearer)
     assert sent.status_code == 400
     browser.answer(browser.trials()[0], "same")

@@ -23,8 +23,8 @@ from collection_app.studies.study import Study
 
 
 @pytest.mark.parametrize("study", [PAIRS, CHOICES], ids=["jnd", "2afc"])
-def test_who_answers_as_asked_is_used_and_paid(serve: Any, study: Study) -> None:
-    server = serve(study)
+def test_who_answers_as_asked_is_used_and_paid(served_study: Any, study: Study) -> None:
+    server = served_study(study)
     browser = server.visit().answer_all()
     assert browser.finish()["outcome"] == "complete"
     assert all(answer.use for answer in browser.answers())
@@ -33,9 +33,9 @@ def test_who_answers_as_asked_is_used_and_paid(serve: Any, study: Study) -> None
     assert (line.verdict, line.amount_minor, line.look) == ("approve", 400, False)
 
 
-def test_exposures_reported_bad_one_after_another_end_a_session_as_unsuitable(serve: Any) -> None:
+def test_exposures_reported_bad_one_after_another_end_a_session_as_unsuitable(served_study: Any) -> None:
     """Threat 3: 210 of them gave the code of a complete session, and full pay."""
-    server = serve(PAIRS)
+    server = served_study(PAIRS)
     browser = server.visit()
     trials = browser.trials()
     for trial in trials[:7]:
@@ -53,8 +53,8 @@ def test_exposures_reported_bad_one_after_another_end_a_session_as_unsuitable(se
     assert (line.outcome, line.verdict, line.amount_minor) == ("unsuitable_device", "pro rata", 20)
 
 
-def test_who_spoils_without_a_run_of_them_does_not_complete_either(serve: Any) -> None:
-    server = serve(PAIRS)
+def test_who_spoils_without_a_run_of_them_does_not_complete_either(served_study: Any) -> None:
+    server = served_study(PAIRS)
     browser, count = server.visit(), 0
     while trials := browser.trials():
         for trial in trials:
@@ -70,8 +70,8 @@ def test_who_spoils_without_a_run_of_them_does_not_complete_either(serve: Any) -
     assert line.amount_minor < 250
 
 
-def test_a_spoiled_sentinel_is_not_right(serve: Any) -> None:
-    browser = serve(PAIRS).visit()
+def test_a_spoiled_sentinel_is_not_right(served_study: Any) -> None:
+    browser = served_study(PAIRS).visit()
     spoilt = list(browser.right())[:2]
     while trials := browser.trials():
         for trial in trials:
@@ -82,9 +82,9 @@ def test_a_spoiled_sentinel_is_not_right(serve: Any) -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_leaving_before_any_sentinel_is_of_no_use(serve: Any, keep: bool) -> None:
+def test_leaving_before_any_sentinel_is_of_no_use(served_study: Any, keep: bool) -> None:
     """Threat 4: test items answered at random, sentinels left; no sentinel seen is NaN, which no rule was broken by."""
-    server = serve(Study.model_validate(CHOICES.model_dump() | {"rules": {"keep_unfinished": keep}}))
+    server = served_study(Study.model_validate(CHOICES.model_dump() | {"rules": {"keep_unfinished": keep}}))
     browser = server.visit()
     sentinels = browser.right()
     for trial in browser.trials():
@@ -118,10 +118,10 @@ def test_sentinels_without_an_answer_are_not_right_in_the_end(passed: int, used:
     assert told["sentinels>=0.5"] == ("used" if used else "excluded", f"sentinels {passed / 4:g}")
 
 
-def test_an_unfinished_session_counts_up_to_the_last_sentinel_passed_where_a_study_keeps_it(serve: Any) -> None:
+def test_an_unfinished_session_counts_up_to_the_last_sentinel_passed_where_a_study_keeps_it(served_study: Any) -> None:
     sentinels = {"rules": [{"check": "obvious", "count": 10, "at_least": 8}]}
     kept = {"rules": {"keep_unfinished": True}, "sentinels": sentinels}
-    server = serve(Study.model_validate(CHOICES.model_dump() | kept))
+    server = served_study(Study.model_validate(CHOICES.model_dump() | kept))
     browser = server.visit()
     right = browser.right()
     trials, wrong = browser.trials(), {"left": "right", "right": "left"}
@@ -159,8 +159,8 @@ def test_chance_is_the_binomials() -> None:
     assert by_chance(5, 5) > 0.02 > by_chance(6, 6)
 
 
-def test_marked_answers_are_looked_at_before_pay(serve: Any) -> None:
-    server = serve(CHOICES)
+def test_marked_answers_are_looked_at_before_pay(served_study: Any) -> None:
+    server = served_study(CHOICES)
     browser = server.visit()
     right = browser.right()
     for number, trial in enumerate(browser.trials()):
@@ -175,10 +175,10 @@ def test_marked_answers_are_looked_at_before_pay(serve: Any) -> None:
 
 @pytest.mark.parametrize(("spoilt", "verdict"), [(0, "approve"), (1, "approve"), (2, "review")])
 def test_a_complete_session_that_leaves_out_trials_is_looked_at_before_pay(
-    serve: Any, spoilt: int, verdict: str
+    served_study: Any, spoilt: int, verdict: str
 ) -> None:
     """Threat 3, in part: a fifth of the exposures may be bad in a complete session, and nobody looked."""
-    server = serve(PAIRS)
+    server = served_study(PAIRS)
     browser = server.visit()
     out = [trial["slot"] for trial in browser.trials() if trial["slot"] not in browser.right()][:spoilt]
     while trials := browser.trials():
@@ -212,9 +212,9 @@ def test_more_than_one_trial_in_twenty_without_a_valid_answer_is_looked_at(witho
 
 
 @pytest.mark.parametrize(("lost", "used"), [(2, True), (3, False)])
-def test_a_rule_decides_about_answers_given_while_the_page_was_left(serve: Any, lost: int, used: bool) -> None:
+def test_a_rule_decides_about_answers_given_while_the_page_was_left(served_study: Any, lost: int, used: bool) -> None:
     """Threat 17: 2AFC answers with lost focus counted, and nothing could be said about them."""
-    server = serve(Study.model_validate(CHOICES.model_dump() | {"rules": {"use": ["away<=0.2"]}}))
+    server = served_study(Study.model_validate(CHOICES.model_dump() | {"rules": {"use": ["away<=0.2"]}}))
     browser = server.visit()
     right = browser.right()
     tests = [slot for slot in range(20) if slot not in right]
@@ -229,9 +229,9 @@ HASTY = Study.model_validate(CHOICES.model_dump() | {"rules": {"use": ["fast<=0.
 
 
 @pytest.mark.parametrize("way", ["withdrawn", "silent"])
-def test_leaving_before_the_end_is_no_way_round_the_rules_of_pay(serve: Any, way: str) -> None:
+def test_leaving_before_the_end_is_no_way_round_the_rules_of_pay(served_study: Any, way: str) -> None:
     """Answers at once, all but the last, and away: for nearly full pay, and nobody looked."""
-    server = serve(HASTY)
+    server = served_study(HASTY)
     browser = server.visit()
     for trial in browser.trials()[:-1]:
         browser.answer(trial, "left", seconds=0.01, reaction_ms=5.0)
@@ -245,8 +245,8 @@ def test_leaving_before_the_end_is_no_way_round_the_rules_of_pay(serve: Any, way
     assert not any(answer.use for answer in browser.answers())
 
 
-def test_a_person_who_withdraws_is_paid_for_the_part_without_a_look(serve: Any) -> None:
-    server = serve(HASTY)
+def test_a_person_who_withdraws_is_paid_for_the_part_without_a_look(served_study: Any) -> None:
+    server = served_study(HASTY)
     browser = server.visit()
     for trial in browser.trials()[:10]:
         browser.answer(trial, "left")
@@ -256,8 +256,8 @@ def test_a_person_who_withdraws_is_paid_for_the_part_without_a_look(serve: Any) 
 
 
 @pytest.mark.parametrize("with_answers", [False, True])
-def test_who_is_erased_midway_leaves_no_answer_that_nobody_judged(serve: Any, with_answers: bool) -> None:
-    server = serve(CHOICES)
+def test_who_is_erased_midway_leaves_no_answer_that_nobody_judged(served_study: Any, with_answers: bool) -> None:
+    server = served_study(CHOICES)
     browser = server.visit()
     for trial in browser.trials()[:15]:
         browser.answer(trial, "left")
@@ -267,8 +267,8 @@ def test_who_is_erased_midway_leaves_no_answer_that_nobody_judged(serve: Any, wi
     assert server.filled() == 0
 
 
-def test_answers_of_a_session_under_way_are_exported_as_not_used(serve: Any, tmp_path: Path) -> None:
-    server = serve(CHOICES)
+def test_answers_of_a_session_under_way_are_exported_as_not_used(served_study: Any, tmp_path: Path) -> None:
+    server = served_study(CHOICES)
     under_way, done = server.visit(), server.visit().answer_all()
     for trial in under_way.trials()[:15]:
         under_way.answer(trial, "left")
@@ -279,10 +279,10 @@ def test_answers_of_a_session_under_way_are_exported_as_not_used(serve: Any, tmp
     assert (table["use"].sum(), (~table["use"]).sum()) == (20, 15)
 
 
-def test_what_was_left_breaking_a_rule_is_used_once_the_session_is_complete_and_keeps_it(serve: Any) -> None:
+def test_what_was_left_breaking_a_rule_is_used_once_the_session_is_complete_and_keeps_it(served_study: Any) -> None:
     sentinels = {"rules": [{"check": "obvious", "count": 10, "at_least": 8}]}
     kept = {"rules": {"keep_unfinished": True, "use": ["fast<=0.9"]}, "sentinels": sentinels}
-    browser = (server := serve(Study.model_validate(CHOICES.model_dump() | kept))).visit()
+    browser = (server := served_study(Study.model_validate(CHOICES.model_dump() | kept))).visit()
     right, trials = browser.right(), browser.trials()
     # Seven sentinels and half of the test items, whatever was drawn: all are fast now, and half are in the end.
     tests = [trial["slot"] for trial in trials if trial["slot"] not in right]
